@@ -1,0 +1,126 @@
+"""A document type: a named schema and its validation, from a pydantic class or from a JSON Schema."""
+
+import datetime
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import jsonschema
+from pydantic import BaseModel, ValidationError
+
+from schemas.errors import ConfigurationError
+from schemas.fields import Field, escape, field_tree
+from schemas.pipeline import Problem
+
+
+@dataclass(frozen=True)
+class DocumentType:
+    """What to extract from one kind of document.
+
+    `name` names the record table; `schema` is the JSON Schema as given, `root` the same as a tree of fields, and
+    `model` the pydantic class where there is one, whose own validators then run too.
+    """
+
+    name: str
+    description: str
+    schema: Mapping[str, Any]
+    root: Field
+    model: type[BaseModel] | None = None
+
+    @classmethod
+    def from_model(cls, model: type[BaseModel], name: str | None = None) -> "DocumentType":
+        """The type of a pydantic class; its table is named by the class in snake_case."""
+        schema = model.model_json_schema()
+        description = re.sub(r"\s+", " ", model.__doc__ or "").strip()
+        return cls(_table_name(name or model.__name__), description, schema, field_tree(schema), model)
+
+    @classmethod
+    def from_schema(cls, schema: Mapping[str, Any], stem: str) -> "DocumentType":
+        """The type of a JSON Schema; its table is named by the schema's `title`, else by the file's `stem`.
+
+        Raises ConfigurationError for what is no JSON Schema (draft 2020-12) with an object as its root.
+        """
+        try:
+            jsonschema.Draft202012Validator.check_schema(schema)
+        except jsonschema.SchemaError as error:
+            place = "/".join(str(step) for step in error.absolute_path) or "the root"
+            raise ConfigurationError(f"not a valid JSON Schema at {place}: {error.message}") from None
+        name = _table_name(str(schema.get("title") or stem))
+        return cls(name, str(schema.get("description") or ""), schema, field_tree(schema))
+
+    @property
+    def identity(self) -> str:
+        """Hash of everything that changes what is asked or accepted: name, schema, description."""
+        text = json.dumps([self.name, self.description, self.schema], sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def validate(self, value: Mapping[str, Any]) -> tuple[Problem, ...]:
+        """What is wrong with a whole record: values that break the schema (`rejected`) and required nulls (`required`)."""
+        rejected: dict[str, str] = {}
+        filled = _without_nulls(value)
+        for error in jsonschema.Draft202012Validator(self.schema).iter_errors(_on_the_wire(filled)):
+            if error.validator in {"required", "type"} and not error.absolute_path:
+                continue
+            if error.validator in {"required", "anyOf", "oneOf", "additionalProperties"}:
+                continue  # nulls and wire forms of decimals: reported by _required or accepted by parse
+            rejected.setdefault(_pointer(error.absolute_path), error.message[:200])
+        if self.model is not None:
+            try:
+                self.model.model_validate(filled)
+            except ValidationError as failure:
+                for detail in failure.errors(include_url=False, include_context=False, include_input=False):
+                    if detail["type"] != "missing":
+                        rejected.setdefault(_pointer(detail["loc"]), detail["msg"][:200])
+        problems = [Problem(field, "rejected", message) for field, message in rejected.items()]
+        return (*problems, *_required(self.root, value, ""))
+
+
+def _required(field: Field, value: Any, pointer: str) -> Iterator[Problem]:
+    if field.kind == "object" and isinstance(value, Mapping):
+        for child in field.fields:
+            here = f"{pointer}/{escape(child.name)}"
+            below = value.get(child.name)
+            if below is None:
+                if child.required and child.kind != "list":
+                    yield Problem(here, "required", "required, but null")
+            else:
+                yield from _required(child, below, here)
+    elif field.item is not None and field.item.kind == "object" and isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _required(field.item, item, f"{pointer}/{index}")
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_nulls(below) for key, below in value.items() if below is not None}
+    if isinstance(value, list | tuple):
+        return [_without_nulls(below) for below in value]
+    return value
+
+
+def _on_the_wire(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _on_the_wire(below) for key, below in value.items()}
+    if isinstance(value, list):
+        return [_on_the_wire(below) for below in value]
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    if isinstance(value, Decimal) and value == value.to_integral_value():
+        return int(value)
+    return value
+
+
+def _pointer(path: Any) -> str:
+    return "".join(f"/{escape(str(step))}" for step in path)
+
+
+def _table_name(name: str) -> str:
+    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    snake = re.sub(r"[^0-9a-zA-Z]+", "_", snake).strip("_").lower()
+    if not snake:
+        raise ConfigurationError(f"no table can be named after {name!r}; give the schema a title in letters")
+    return snake if not snake[0].isdigit() else f"t_{snake}"

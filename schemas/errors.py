@@ -1,0 +1,99 @@
+"""The one error tree.
+
+    PagemillError
+    ├── ConfigurationError        wrong usage or settings: exit 2, nothing was started
+    ├── DatasetError              the output folder cannot be used as it is
+    ├── BudgetExceededError       the next call would pass the budget
+    ├── ModelUnavailableError     the endpoint refuses (exit 2) or stays away (exit 1)
+    └── DocumentError             one document failed; the run goes on
+        ├── UnreadableDocumentError
+        │   ├── UnsupportedDocumentError
+        │   └── EncryptedDocumentError
+        ├── SandboxLimitError
+        ├── OversizedPageError
+        └── InvalidCompletionError
+
+Every message says where, what and what to do. Errors survive pickling, since they cross process borders.
+"""
+
+
+class PagemillError(Exception):
+    """The root of everything Pagemill raises on purpose."""
+
+
+class ConfigurationError(PagemillError):
+    """Wrong usage or configuration: nothing was started."""
+
+
+class DatasetError(PagemillError):
+    """The output dataset cannot be read, written or trusted as it is."""
+
+
+class BudgetExceededError(PagemillError):
+    """The next call could pass the budget; what is left is deferred."""
+
+
+class ModelUnavailableError(PagemillError):
+    """The endpoint refuses or cannot be reached.
+
+    `refused` is true for authentication, payment and unknown-model answers, which no waiting cures.
+    """
+
+    def __init__(self, message: str, *, refused: bool = False) -> None:
+        super().__init__(message)
+        self.refused = refused
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_unavailable, (self.args[0], self.refused))
+
+
+def _unavailable(message: str, refused: bool) -> ModelUnavailableError:
+    return ModelUnavailableError(message, refused=refused)
+
+
+class DocumentError(PagemillError):
+    """One document failed. `stage` names the step; `retryable` says whether a later night may succeed unchanged."""
+
+    stage = "read"
+    retryable = False
+
+
+class UnreadableDocumentError(DocumentError):
+    """The bytes cannot be read or opened as a document."""
+
+    stage = "split"
+
+
+class ChangedWhileReadError(DocumentError):
+    """The file was different after the read than before it, twice."""
+
+    stage = "read"
+    retryable = True
+
+
+class UnsupportedDocumentError(UnreadableDocumentError):
+    """The bytes are of no format that split knows."""
+
+
+class EncryptedDocumentError(UnreadableDocumentError):
+    """The document needs a password that was not given."""
+
+
+class SandboxLimitError(DocumentError):
+    """Splitting passed its time or memory limit, or crashed its process."""
+
+    stage = "split"
+    retryable = True
+
+
+class OversizedPageError(DocumentError):
+    """One page alone does not fit the model's window."""
+
+    stage = "chunk"
+
+
+class InvalidCompletionError(DocumentError):
+    """The model's answer could not be used for any of the document's chunks."""
+
+    stage = "parse"
+    retryable = True

@@ -1,0 +1,179 @@
+"""A JSON Schema as a tree of fields: the one form in which every step reads a document type.
+
+References are inlined, `null` alternatives dropped (everything is nullable on the wire), and what has no fixed shape
+(a map, a recursive reference, a list of lists) becomes a `json` leaf, which the tables keep as one column of JSON text.
+Keywords of our own: `format: decimal`, `x-pagemill-scale` (4 for money, 6 for prices and quantities), `x-evidence: none`.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from schemas.errors import ConfigurationError
+
+Kind = Literal["object", "list", "string", "integer", "number", "decimal", "date", "datetime", "boolean", "json"]
+MONEY_SCALE = 4
+PRICE_SCALE = 6
+_SCALARS: dict[str, Kind] = {"integer": "integer", "number": "number", "boolean": "boolean", "string": "string"}
+_FORMATS: dict[str, Kind] = {"date": "date", "date-time": "datetime", "decimal": "decimal"}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One place of a schema. `fields` are an object's, `item` is a list's; `name` is empty for the root and for items."""
+
+    name: str
+    kind: Kind
+    description: str = ""
+    required: bool = False
+    choices: tuple[str, ...] = ()
+    scale: int = PRICE_SCALE
+    evidence: bool = True
+    fields: tuple["Field", ...] = ()
+    item: "Field | None" = None
+
+    @property
+    def is_leaf(self) -> bool:
+        """True for everything that holds one value: scalars and JSON text."""
+        return self.kind not in {"object", "list"}
+
+    @property
+    def is_table(self) -> bool:
+        """True for a list of objects, which gets a table of its own."""
+        return self.item is not None and self.item.kind == "object"
+
+
+def field_tree(schema: Mapping[str, Any]) -> Field:
+    """The tree of a root schema. Raises ConfigurationError when the root is no object with properties."""
+    root = _field("", schema, schema, frozenset(), required=True)
+    if root.kind != "object":
+        raise ConfigurationError(
+            "the schema's root must be an object with `properties`; wrap what you have in one property"
+        )
+    return root
+
+
+def walk(root: Field, prefix: str = "") -> Iterator[tuple[str, Field]]:
+    """Every leaf below `root` with its path; `*` stands for a list's index: `/line_items/*/amount`."""
+    for child in root.fields if root.kind == "object" else ((root.item,) if root.item else ()):
+        path = f"{prefix}/{escape(child.name) if root.kind == 'object' else '*'}"
+        if child.is_leaf:
+            yield path, child
+        else:
+            yield from walk(child, path)
+
+
+def escape(key: str) -> str:
+    """One step of a JSON pointer (RFC 6901, section 3)."""
+    return key.replace("~", "~0").replace("/", "~1")
+
+
+def unescape(step: str) -> str:
+    """The key that a step of a JSON pointer stands for."""
+    return step.replace("~1", "/").replace("~0", "~")
+
+
+def _field(name: str, node: Any, root: Mapping[str, Any], seen: frozenset[str], *, required: bool) -> Field:
+    if not isinstance(node, Mapping):  # `true` and `false` are schemas too: anything goes
+        return Field(name, "json", required=required)
+    node, seen, recursive = _resolved(node, root, seen)
+    description = str(node.get("description") or node.get("title") or "")
+    leaf = Field(name, "json", description, required, evidence=node.get("x-evidence") != "none")
+    if recursive:
+        return leaf
+    kind = node.get("type")
+    if kind is None and "properties" in node:
+        kind = "object"
+    if kind == "object":
+        properties = node.get("properties")
+        if not isinstance(properties, Mapping) or not properties:
+            return leaf
+        wanted = node.get("required", ())
+        children = tuple(_field(key, sub, root, seen, required=key in wanted) for key, sub in properties.items())
+        return replace(leaf, kind="object", fields=children)
+    if kind == "array":
+        item = _field("", node.get("items", True), root, seen, required=False)
+        item = replace(item, evidence=item.evidence and leaf.evidence)
+        if item.kind in {"list", "json"}:
+            return leaf
+        return replace(leaf, kind="list", item=item)
+    return _scalar(leaf, node, kind)
+
+
+def _scalar(leaf: Field, node: Mapping[str, Any], kind: Any) -> Field:
+    choices = tuple(choice for choice in node.get("enum", ()) if choice is not None)
+    if "const" in node:
+        choices = (node["const"],)
+    if choices:
+        if all(isinstance(choice, str) for choice in choices):
+            return replace(leaf, kind="string", choices=choices)
+        kind = kind or ("integer" if all(isinstance(choice, int) for choice in choices) else "string")
+    kind_here = _SCALARS.get(kind) if isinstance(kind, str) else None
+    if kind_here is None:
+        return leaf
+    if kind_here in {"string", "number"}:
+        kind_here = _FORMATS.get(str(node.get("format")), kind_here)
+    scale = int(node.get("x-pagemill-scale", PRICE_SCALE))
+    if scale not in {MONEY_SCALE, PRICE_SCALE}:
+        raise ConfigurationError(f"field {leaf.name!r}: x-pagemill-scale is 4 or 6, not {scale}")
+    return replace(leaf, kind=kind_here, scale=scale)
+
+
+def _resolved(
+    node: Mapping[str, Any], root: Mapping[str, Any], seen: frozenset[str]
+) -> tuple[Mapping[str, Any], frozenset[str], bool]:
+    """`node` without references, null alternatives and single-member combinations; the last value is true on a recursion."""
+    for _ in range(32):  # a chain of references longer than this is a loop of aliases
+        if "$ref" in node:
+            reference = str(node["$ref"])
+            if reference in seen:
+                return node, seen, True
+            seen |= {reference}
+            node = {**_target(reference, root), **{key: value for key, value in node.items() if key != "$ref"}}
+            continue
+        kinds = node.get("type")
+        if isinstance(kinds, list):
+            real = [kind for kind in kinds if kind != "null"]
+            node = {**node, "type": real[0] if len(real) == 1 else _widest(real)}
+            continue
+        options = next((node[key] for key in ("anyOf", "oneOf", "allOf") if key in node), None)
+        if options is None:
+            return node, seen, False
+        own = {key: value for key, value in node.items() if key not in {"anyOf", "oneOf", "allOf"}}
+        real = [option for option in options if isinstance(option, Mapping) and option.get("type") != "null"]
+        node = {**_chosen(real), **own}
+    return node, seen, True
+
+
+def _chosen(options: list[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """One schema for several: the only one, a decimal (pydantic writes number or patterned string), or any JSON."""
+    if len(options) == 1:
+        return options[0]
+    kinds = {option.get("type") for option in options}
+    if kinds == {"number", "string"} and any("pattern" in option for option in options):
+        return {"type": "number", "format": "decimal", "x-pagemill-scale": MONEY_SCALE}
+    if kinds and kinds <= {"integer", "number"}:
+        return {"type": "number"}
+    if kinds == {"string"}:
+        return {"type": "string"}
+    return {}
+
+
+def _widest(kinds: list[Any]) -> str | None:
+    if set(kinds) == {"integer", "number"}:
+        return "number"
+    return None if not set(kinds) <= set(_SCALARS) else "string"
+
+
+def _target(reference: str, root: Mapping[str, Any]) -> Mapping[str, Any]:
+    if not reference.startswith("#"):
+        raise ConfigurationError(f"the schema refers to {reference!r}; only references within the file are read")
+    place: Any = root
+    for step in reference.lstrip("#/").split("/") if reference != "#" else ():
+        key = unescape(step)
+        if not isinstance(place, Mapping) or key not in place:
+            raise ConfigurationError(f"the schema refers to {reference!r}, which is not in it")
+        place = place[key]
+    if not isinstance(place, Mapping):
+        return {}
+    return place

@@ -1,0 +1,187 @@
+"""What passes between the steps, frozen. Lengths are PDF points from the top-left corner, tokens are the model's, money is nano-USD."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in points, top-left origin
+SentAs = Literal["text", "figures", "image", "blank"]
+Match = Literal["exact", "normalized", "fuzzy", "image", "absent", "rejected", "conflict", "unanswered"]
+
+
+class Word(NamedTuple):
+    """One word of a page where it stands; points, top-left origin."""
+
+    text: str
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An encoded picture: `data` are JPEG or PNG bytes, `width` and `height` pixels."""
+
+    data: bytes
+    mime: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A picture on a page that carries meaning. `number` counts from 1 on its page; `kind` is raster, drawing or table."""
+
+    number: int
+    box: Box
+    kind: str
+    caption: str | None
+    image: Image
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page as split yields it. `words` are what grounding searches, `text` is what the model reads.
+
+    `image` is the whole page as a picture where its text cannot be trusted. `hidden_text` counts characters that are
+    on the page but that no eye sees. `problem` says why the page, or a part of it, could not be read.
+    """
+
+    number: int
+    width: float
+    height: float
+    text: str
+    words: tuple[Word, ...]
+    sent_as: SentAs
+    reason: str
+    image: Image | None = None
+    figures: tuple[Figure, ...] = ()
+    hidden_text: int = 0
+    problem: str | None = None
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """Every picture that is sent with this page, in order."""
+        own = (self.image,) if self.image is not None else ()
+        return own + tuple(figure.image for figure in self.figures)
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentInfo:
+    """What split knows of a document before its pages: `attachments` are the names of files embedded in it."""
+
+    pages: int
+    title: str | None
+    format: str
+    attachments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document as read: `document_id` is the sha256 of its bytes in hex."""
+
+    document_id: str
+    source_uri: str
+    file_name: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Consecutive pages (or `part` of one page, from 0) that share one request. `page_tokens` runs beside `pages`."""
+
+    index: int
+    part: int
+    pages: tuple[Page, ...]
+    page_tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of the model for one chunk: independent of endpoint, dialect and routing.
+
+    `prompt_tokens` is the exact count for the model's tokenizer, `max_tokens` the room for the answer.
+    """
+
+    request_id: str
+    chunk: int
+    part: int
+    model: str
+    messages: tuple[Mapping[str, Any], ...]
+    schema_name: str
+    schema: Mapping[str, Any]
+    temperature: float
+    max_tokens: int
+    prompt_tokens: int
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One answer of the model, as paid. `cost_nusd` is null where the price is unknown."""
+
+    request_id: str
+    text: str
+    finish_reason: str
+    model: str
+    model_returned: str
+    provider: str | None
+    prompt_tokens: int
+    completion_tokens: int
+    cost_nusd: int | None
+    seconds: float
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something about a value that people must know. `field` is a JSON pointer ("" for the record as a whole)."""
+
+    field: str
+    kind: Literal["rejected", "conflict", "unanswered", "absent", "required", "page", "hidden"]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A parsed completion: `value` has the schema's shape, every leaf of its type or null."""
+
+    value: Mapping[str, Any]
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Where one value of a record stands. `field` is a JSON pointer; page and box are null where there is no place."""
+
+    field: str
+    value: str | None
+    page: int | None
+    box: Box | None
+    quote: str | None
+    match: Match
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """An answer whose leaves were looked for on the chunk's pages: `evidence` by JSON pointer."""
+
+    chunk: int
+    pages: tuple[int, ...]
+    answer: Answer
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One validated answer for a document. `item_pages` gives the page of each list item by JSON pointer."""
+
+    value: Mapping[str, Any]
+    evidence: tuple[Evidence, ...]
+    problems: tuple[Problem, ...]
+    status: Literal["ok", "partial"]
+    needs_review: bool
+    first_page: int | None
+    last_page: int | None
+    item_pages: Mapping[str, int | None]

@@ -86,6 +86,11 @@ def date_readings(text: str, *, month_first: bool = False) -> tuple[datetime.dat
     return _named_month_dates(folded)
 
 
+def is_month(word: str) -> bool:
+    """True for the name of a month, whole or abbreviated, in one of MONTH_LANGUAGES."""
+    return word[:1].isalpha() and fold_text(word).strip(".,") in _months()[0]
+
+
 def _number_body(text: str) -> str | None:
     found = _NUMBER.findall(text)
     return found[0].strip() if len(found) == 1 else None

@@ -1,0 +1,145 @@
+"""Pages to chunks: consecutive pages that share one request, packed on both sides.
+
+A chunk's pages must fit the input window, and what they are expected to make the model write must fit its output limit.
+A page is cut only when it alone does not fit the window, and then at a line.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from extractors.tokens import count_text
+from schemas.errors import OversizedPageError
+from schemas.fields import Field, walk
+from schemas.pipeline import Chunk, Page
+
+JOIN_TOKENS = 2  # two texts joined may cost this much more than each alone: a merge is undone at the seam
+_LEAF_SYNTAX = 6  # tokens of quotes, colon, comma and null around one leaf of a JSON answer
+_SCALAR_VALUE = 24  # tokens that a scalar's value takes at most, by the sample documents
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How much one request may hold: tokens of pages, tokens of answer, and images."""
+
+    pages: int
+    answer: int
+    images: int
+
+
+def chunk(
+    pages: Iterable[Page], room: Room, page_tokens: Callable[[Page], int], answer_tokens: Callable[[Page], int]
+) -> Iterator[Chunk]:
+    """Pack `pages` in order, lazily. `page_tokens` is the exact cost of a page in a prompt, `answer_tokens` of what it yields.
+
+    Raises OversizedPageError when a page's images alone do not fit.
+    """
+    index = 0
+    held: list[Page] = []
+    costs: list[int] = []
+    answers = images = 0
+    for page in pages:
+        limited = _within_images(page, room.images)
+        cost, answer = page_tokens(limited) + JOIN_TOKENS, answer_tokens(limited)
+        full = sum(costs) + cost > room.pages or images + len(limited.images) > room.images
+        if held and (full or answers + answer > room.answer):
+            yield Chunk(index, 0, tuple(held), tuple(costs))
+            index, held, costs, answers, images = index + 1, [], [], 0, 0
+        if cost > room.pages:
+            for part, piece in enumerate(_parts(limited, room.pages, page_tokens)):
+                yield Chunk(index, part, (piece,), (page_tokens(piece) + JOIN_TOKENS,))
+            index += 1
+            continue
+        held.append(limited)
+        costs.append(cost)
+        answers += answer
+        images += len(limited.images)
+    if held:
+        yield Chunk(index, 0, tuple(held), tuple(costs))
+
+
+def halves(whole: Chunk) -> tuple[Chunk, Chunk] | None:
+    """The chunk cut in two by pages, or a single page by lines; null when there is nothing left to cut."""
+    if len(whole.pages) > 1:
+        middle = len(whole.pages) // 2
+        first, second = slice(None, middle), slice(middle, None)
+        return (
+            replace(whole, part=2 * whole.part + 1, pages=whole.pages[first], page_tokens=whole.page_tokens[first]),
+            replace(whole, part=2 * whole.part + 2, pages=whole.pages[second], page_tokens=whole.page_tokens[second]),
+        )
+    page = whole.pages[0]
+    lines = page.text.splitlines()
+    if len(lines) < 2:
+        return None
+    middle = len(lines) // 2
+    texts = "\n".join(lines[:middle]), "\n".join(lines[middle:])
+    cost = whole.page_tokens[0] // 2
+    first_page, second_page = replace(page, text=texts[0]), replace(page, text=texts[1], image=None, figures=())
+    return (
+        replace(whole, part=2 * whole.part + 1, pages=(first_page,), page_tokens=(cost,)),
+        replace(whole, part=2 * whole.part + 2, pages=(second_page,), page_tokens=(cost,)),
+    )
+
+
+def answer_estimator(root: Field) -> Callable[[Page], int]:
+    """A function from a page to the tokens that its rows may cost in an answer of this schema; 0 without lists."""
+    lists = [path for path, _ in walk(root) if "/*" in path]
+    item = sum(count_text(path.rpartition("/")[2]) + _LEAF_SYNTAX for path in lists)
+
+    def estimate(page: Page) -> int:
+        if not lists:
+            return 0
+        rows = [line for line in page.text.splitlines() if _is_row(line)]
+        return len(rows) * item + count_text("\n".join(rows))
+
+    return estimate
+
+
+def scalar_answer_tokens(root: Field) -> int:
+    """Tokens that the fields outside of lists may cost in an answer."""
+    scalars = [path for path, _ in walk(root) if "/*" not in path]
+    return sum(count_text(path.rpartition("/")[2]) + _LEAF_SYNTAX + _SCALAR_VALUE for path in scalars)
+
+
+def _is_row(line: str) -> bool:
+    if line.startswith("|"):
+        return not line.startswith("| ---")
+    return sum(word[-1:].isdigit() for word in line.split()) >= 2
+
+
+def _within_images(page: Page, most: int) -> Page:
+    room = most - (page.image is not None)
+    if len(page.figures) <= room:
+        return page
+    largest = sorted(page.figures, key=lambda figure: -figure.image.width * figure.image.height)[: max(0, room)]
+    kept = tuple(figure for figure in page.figures if figure in largest)
+    return replace(page, figures=kept, reason=f"{page.reason}; the {len(kept)} largest of {len(page.figures)} figures")
+
+
+def _parts(page: Page, room: int, page_tokens: Callable[[Page], int]) -> Iterator[Page]:
+    if page_tokens(replace(page, text="")) + JOIN_TOKENS > room:
+        raise OversizedPageError(
+            f"page {page.number}: its pictures alone take more than the {room:,} tokens of the model's window; "
+            "use --images never, or a model with a larger window"
+        )
+    lines = [piece for line in page.text.splitlines() for piece in _pieces(line, room // 2)]
+    rest = page
+    held: list[str] = []
+    cost = fixed = page_tokens(replace(rest, text="")) + JOIN_TOKENS
+    for line in lines:
+        more = count_text(line) + JOIN_TOKENS
+        if held and cost + more > room:
+            yield replace(rest, text="\n".join(held))
+            rest = replace(page, image=None, figures=())  # pictures go with the first part only
+            held, cost = [], fixed
+        held.append(line)
+        cost += more
+    yield replace(rest, text="\n".join(held))
+
+
+def _pieces(line: str, room: int) -> Iterator[str]:
+    """A line that alone is too long, cut into pieces that surely fit: a token has at least one byte."""
+    size = max(1, room // 4)  # a character has at most four bytes
+    if len(line) <= size:
+        yield line
+        return
+    yield from (line[start : start + size] for start in range(0, len(line), size))

@@ -1,0 +1,170 @@
+"""Located answers of a document's chunks to one record: first stated scalar counts, conflicts are kept, lists joined.
+
+No two answers that enter cover the same page for the same list, so nothing is de-duplicated: two equal rows that stand
+twice in the document stay two.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from schemas.document_type import DocumentType
+from schemas.fields import Field, escape, unescape
+from schemas.pipeline import Evidence, Located, Match, Problem, Record
+
+_PARTIAL = {"rejected", "unanswered", "required", "page"}
+
+
+def merge(located: Sequence[Located], document_type: DocumentType, problems: Iterable[Problem] = ()) -> Record:
+    """One record from the answers in page order. `problems` are those known before: unread pages, unanswered chunks."""
+    found: list[Problem] = [*problems]
+    evidence: list[Evidence] = []
+    value = _merged(document_type.root, located, "", "", evidence, found)
+    for problem in document_type.validate(value):
+        if problem.kind == "rejected":
+            _reject(value, problem, evidence)
+        if problem.field or problem.kind != "rejected":
+            found.append(problem)
+    if any(problem.kind == "rejected" for problem in found):  # nulling may have emptied what is required
+        known = {problem.field for problem in found}
+        found += [each for each in document_type.validate(value) if each.kind == "required" and each.field not in known]
+    found += [Problem(each.field, "absent", f"{each.value!r} is nowhere on its pages") for each in _absent(evidence)]
+    rejected = {each.field for each in evidence if each.match == "rejected"}
+    evidence += [
+        Evidence(problem.field, None, None, None, problem.message, "rejected")
+        for problem in found
+        if problem.kind == "rejected" and problem.field and problem.field not in rejected
+    ]
+    pages = [page for each in located for page in each.pages]
+    return Record(
+        value=value,
+        evidence=tuple(evidence),
+        problems=tuple(found),
+        status="partial" if any(problem.kind in _PARTIAL for problem in found) else "ok",
+        needs_review=bool(found) or any(_is_money_by_image(each, document_type.root) for each in evidence),
+        first_page=min(pages, default=None),
+        last_page=max(pages, default=None),
+        item_pages=_item_pages(evidence),
+    )
+
+
+def _merged(
+    field: Field,
+    located: Sequence[Located],
+    pointer: str,
+    old: str,
+    evidence: list[Evidence],
+    problems: list[Problem],
+) -> Any:
+    """The merged value of `field`: `pointer` is its place in the record, `old` the same place in each answer."""
+    if field.kind == "object":
+        return {
+            child.name: _merged(
+                child, located, f"{pointer}/{escape(child.name)}", f"{old}/{escape(child.name)}", evidence, problems
+            )
+            for child in field.fields
+        }
+    if field.item is not None:
+        return _joined(field.item, located, pointer, evidence, problems)
+    return _first_stated(located, pointer, evidence, problems)
+
+
+def _joined(
+    item: Field, located: Sequence[Located], pointer: str, evidence: list[Evidence], problems: list[Problem]
+) -> list[Any]:
+    joined: list[Any] = []
+    for each in located:
+        items = _at(each.answer.value, pointer)
+        below: dict[str, list[str]] = {}
+        for field in each.evidence:
+            if field.startswith(f"{pointer}/"):
+                below.setdefault(field[len(pointer) + 1 :].partition("/")[0], []).append(field)
+        rejected: dict[str, list[Problem]] = {}
+        for problem in each.answer.problems:
+            if problem.field.startswith(f"{pointer}/"):
+                rejected.setdefault(problem.field[len(pointer) + 1 :].partition("/")[0], []).append(problem)
+        for index, value in enumerate(items or ()):
+            old, new = f"{pointer}/{index}", f"{pointer}/{len(joined)}"
+            evidence += [
+                replace(each.evidence[field], field=new + field[len(old) :]) for field in below.get(str(index), ())
+            ]
+            problems += [
+                replace(problem, field=new + problem.field[len(old) :]) for problem in rejected.get(str(index), ())
+            ]
+            joined.append(value)
+        problems += [problem for problem in each.answer.problems if problem.field == pointer]
+    return joined
+
+
+def _first_stated(
+    located: Sequence[Located], pointer: str, evidence: list[Evidence], problems: list[Problem]
+) -> Any:
+    stated: Any = None
+    for each in located:
+        problems += [problem for problem in each.answer.problems if problem.field == pointer]
+        value = _at(each.answer.value, pointer)
+        if value is None:
+            continue
+        found = each.evidence.get(pointer)
+        if stated is None:
+            stated = value
+            evidence += [found] if found else []
+        elif value != stated and found is not None:
+            evidence.append(replace(found, match="conflict"))
+            where = f" on page {found.page}" if found.page else ""
+            problems.append(Problem(pointer, "conflict", f"{found.value!r}{where} differs from what stands before it"))
+    return stated
+
+
+def _at(value: Any, pointer: str) -> Any:
+    for step in pointer.split("/")[1:]:
+        if isinstance(value, Mapping):
+            value = value.get(unescape(step))
+        elif isinstance(value, list) and step.isdigit() and int(step) < len(value):
+            value = value[int(step)]
+        else:
+            return None
+    return value
+
+
+def _reject(value: Any, problem: Problem, evidence: list[Evidence]) -> None:
+    """Null the leaf at the problem's place; what is no leaf (a list too short, say) stays and is only reported."""
+    *path, last = [unescape(step) for step in problem.field.split("/")[1:]] or [""]
+    holder = _at(value, "".join(f"/{escape(step)}" for step in path))
+    match: Match = "rejected"
+    if isinstance(holder, dict) and last in holder and not isinstance(holder[last], dict | list):
+        holder[last] = None
+        for place, each in enumerate(evidence):
+            if each.field == problem.field:
+                evidence[place] = replace(each, match=match)
+
+
+def _absent(evidence: Iterable[Evidence]) -> Iterator[Evidence]:
+    return (each for each in evidence if each.match == "absent")
+
+
+def _is_money_by_image(evidence: Evidence, root: Field) -> bool:
+    if evidence.match != "image":
+        return False
+    field: Field | None = root
+    for step in evidence.field.split("/")[1:]:
+        if field is None:
+            return False
+        field = field.item if field.item is not None else next(
+            (child for child in field.fields if child.name == unescape(step)), None
+        )
+    return field is not None and field.kind == "decimal"
+
+
+def _item_pages(evidence: Iterable[Evidence]) -> dict[str, int | None]:
+    """The first located page of each list item, by the item's pointer."""
+    pages: dict[str, int | None] = {}
+    for each in evidence:
+        steps = each.field.split("/")
+        for end in range(3, len(steps) + 1):
+            if steps[end - 1].isdigit() and each.page is not None:
+                item = "/".join(steps[:end])
+                known = pages.get(item)
+                pages[item] = each.page if known is None else min(known, each.page)
+    return pages
+

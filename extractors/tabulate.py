@@ -1,0 +1,161 @@
+"""A document's record, pages and calls to Arrow batches of every table: the one place where rows are made.
+
+Batches are built per document, so that one bad value costs its own document and no other; the shard only concatenates.
+"""
+
+import datetime
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from schemas.document_type import DocumentType
+from schemas.pipeline import Chunk, Completion, Document, DocumentInfo, Record
+from schemas.tables import SHARD_TABLES, Column, RecordTable, record_tables
+
+Batches = dict[str, list[pa.RecordBatch]]
+NANO = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """All that is known of one document when its record is merged."""
+
+    document: Document
+    info: DocumentInfo
+    record: Record
+    recipe_id: str
+    model: str
+    run_id: str
+    extracted_at: datetime.datetime
+    seconds: float
+    requests: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost_nusd: int | None
+
+
+def tabulate(extraction: Extraction, document_type: DocumentType) -> Batches:
+    """The rows of `documents`, the record tables and `evidence`."""
+    document, record = extraction.document, extraction.record
+    problems = [f"{problem.field or 'record'}: {problem.message}" for problem in record.problems]
+    batches: Batches = {
+        "documents": [
+            rows("documents", [{
+                "document_id": document.document_id, "source_uri": document.source_uri,
+                "file_name": document.file_name, "bytes": document.size, "pages": extraction.info.pages,
+                "title": extraction.info.title, "document_type": document_type.name, "status": record.status,
+                "problems": problems, "recipe_id": extraction.recipe_id, "model": extraction.model,
+                "run_id": extraction.run_id, "extracted_at": extraction.extracted_at,
+                "requests": extraction.requests, "prompt_tokens": extraction.prompt_tokens,
+                "completion_tokens": extraction.completion_tokens, "cost_usd": usd(extraction.cost_nusd),
+                "seconds": extraction.seconds,
+            }])
+        ],
+        "evidence": [rows("evidence", (_evidence_row(document.document_id, each) for each in record.evidence))],
+    }  # fmt: skip
+    head = {
+        "document_id": document.document_id, "record": 0, "record_status": record.status, "record_problems": problems,
+        "needs_review": record.needs_review, "corrected_fields": [], "file_name": document.file_name,
+        "first_page": record.first_page, "last_page": record.last_page, "recipe_id": extraction.recipe_id,
+        "extracted_at": extraction.extracted_at,
+    }  # fmt: skip
+    for table in record_tables(document_type):
+        if table.is_items:
+            found = list(_item_rows(table, record, document.document_id))
+        else:
+            found = [{**head, **_cells(table.columns, record.value)}]
+        batches[table.name] = [pa.RecordBatch.from_pylist(found, schema=table.schema)]
+    return batches
+
+
+def page_batches(document_id: str, chunk: Chunk) -> Batches:
+    """The rows of `pages` and `figures` of one chunk; a page cut in parts gets a row with its first part."""
+    pages = [
+        {
+            "document_id": document_id, "page": page.number, "width": page.width, "height": page.height,
+            "text": page.text, "sent_as": page.sent_as, "reason": page.reason, "tokens": tokens,
+            "chunk": chunk.index, "hidden_text": page.hidden_text,
+        }
+        for page, tokens in zip(chunk.pages, chunk.page_tokens, strict=True)
+    ]  # fmt: skip
+    figures = [
+        {
+            "document_id": document_id, "page": page.number, "figure": figure.number,
+            **dict(zip(("x0", "y0", "x1", "y1"), figure.box, strict=True)), "kind": figure.kind,
+            "caption": figure.caption, "width": figure.image.width, "height": figure.image.height,
+            "image": figure.image.data,
+        }
+        for page in chunk.pages
+        for figure in page.figures
+    ]  # fmt: skip
+    return {"pages": [rows("pages", pages)], "figures": [rows("figures", figures)]}
+
+
+def call_row(document_id: str, run_id: str, chunk: int, part: int, completion: Completion) -> dict[str, Any]:
+    """One row of `calls`; the journal holds the same mapping as JSON."""
+    return {
+        "document_id": document_id, "request_id": completion.request_id, "chunk": chunk, "part": part,
+        "model": completion.model, "model_returned": completion.model_returned, "provider": completion.provider,
+        "finish_reason": completion.finish_reason, "prompt_tokens": completion.prompt_tokens,
+        "completion_tokens": completion.completion_tokens, "cost_usd": usd(completion.cost_nusd),
+        "seconds": completion.seconds, "attempts": completion.attempts, "response": completion.text, "run_id": run_id,
+    }  # fmt: skip
+
+
+def rows(table: str, values: Iterable[Mapping[str, Any]]) -> pa.RecordBatch:
+    """A batch of one of our own shard tables."""
+    return pa.RecordBatch.from_pylist([dict(value) for value in values], schema=SHARD_TABLES[table])
+
+
+def usd(amount_nusd: int | None) -> float | None:
+    """USD of an integer amount of nano-USD; null where the price is unknown."""
+    return None if amount_nusd is None else amount_nusd / NANO
+
+
+def _evidence_row(document_id: str, each: Any) -> dict[str, Any]:
+    box = each.box or (None, None, None, None)
+    return {
+        "document_id": document_id, "record": 0, "field": each.field, "value": each.value, "page": each.page,
+        "x0": box[0], "y0": box[1], "x1": box[2], "y1": box[3], "quote": each.quote, "match": each.match,
+    }  # fmt: skip
+
+
+def _item_rows(table: RecordTable, record: Record, document_id: str) -> Iterator[dict[str, Any]]:
+    for indexes, pointer, item in _items(record.value, table.steps, (), ""):
+        row = {
+            "document_id": document_id, "record": 0, "item_index": indexes[-1],
+            "item_page": record.item_pages.get(pointer), "record_status": record.status,
+        }  # fmt: skip
+        row |= dict(zip(table.index_names, indexes[:-1], strict=True))
+        yield row | _cells(table.columns, item)
+
+
+def _items(
+    value: Any, steps: Sequence[tuple[str, ...]], indexes: tuple[int, ...], pointer: str
+) -> Iterator[tuple[tuple[int, ...], str, Any]]:
+    if not steps:
+        yield indexes, pointer, value
+        return
+    below = _value(value, steps[0])
+    here = pointer + "".join("/" + key.replace("~", "~0").replace("/", "~1") for key in steps[0])
+    for index, item in enumerate(below or ()):
+        yield from _items(item, steps[1:], (*indexes, index), f"{here}/{index}")
+
+
+def _cells(columns: Sequence[Column], value: Any) -> dict[str, Any]:
+    return {column.name: _cell(_value(value, column.keys)) for column in columns}
+
+
+def _cell(value: Any) -> Any:
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, dict) else value
+
+
+def _value(value: Any, keys: Sequence[str]) -> Any:
+    for key in keys:
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(key)
+    return value

@@ -1,0 +1,124 @@
+"""Our own quiet child Prefect server, where none is configured: offline, on a free port, dead with its parent.
+
+The child watches its standard input, a pipe whose other end only the parent holds: when the parent ends, however it
+ends, the pipe closes and the child exits. PREFECT.md has the settings that keep it quiet and offline.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock
+
+from schemas.errors import ConfigurationError
+
+QUIET = {
+    "PREFECT_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_LOGGING_TO_API_ENABLED": "false",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+    "DO_NOT_TRACK": "1",
+}
+_START_SECONDS = 180.0  # a first start migrates its database: 13 s measured on two quiet cores
+
+
+class ChildServer:
+    """A Prefect server of this process. Starting takes seconds: do other work between `__init__` and `url`."""
+
+    def __init__(self, home: Path) -> None:
+        home.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(home / "start.lock")  # two first starts would migrate one database at once
+        self._lock.acquire()
+        self._port = _free_port()
+        environment = {**os.environ, **QUIET, "PREFECT_HOME": str(home)}
+        environment.pop("PREFECT_API_URL", None)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "flows.server", str(self._port)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=environment,
+        )
+
+    def url(self) -> str:
+        """The API's URL, once it is healthy. Raises ConfigurationError when the server does not come up."""
+        base = f"http://127.0.0.1:{self._port}/api"
+        end = time.monotonic() + _START_SECONDS
+        try:
+            while time.monotonic() < end:
+                if self._process.poll() is not None:
+                    assert self._process.stderr is not None
+                    why = self._process.stderr.read().decode(errors="replace").strip().splitlines()[-1:]
+                    raise ConfigurationError(f"Prefect's server did not start: {''.join(why) or 'no reason given'}")
+                try:
+                    with urllib.request.urlopen(f"{base}/health", timeout=2):
+                        return base
+                except (urllib.error.URLError, OSError):
+                    time.sleep(0.1)
+        finally:
+            self._lock.release()
+        self.stop()
+        raise ConfigurationError(f"Prefect's server did not answer within {_START_SECONDS:g} s")
+
+    def stop(self) -> None:
+        """End the server."""
+        if self._lock.is_locked:
+            self._lock.release()
+        self._process.kill()  # it holds nothing that is not on disk
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
+@contextmanager
+def prefect_server(home: Path) -> Iterator[ChildServer | None]:
+    """A child server, or null where the environment or a profile names one. Prefect is imported here at the latest."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    if os.environ.get("PREFECT_API_URL"):
+        yield None
+        return
+    server = ChildServer(home)
+    try:
+        from prefect.settings import PREFECT_API_URL
+
+        if PREFECT_API_URL.value():  # a profile names a server after all
+            server.stop()
+            yield None
+        else:
+            yield server
+    finally:
+        server.stop()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _serve(port: int) -> None:
+    def watch() -> None:
+        sys.stdin.buffer.read()
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()
+    import uvicorn
+
+    uvicorn.run(
+        "prefect.server.api.server:create_app", factory=True, host="127.0.0.1", port=port, log_level="critical"
+    )
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]))

@@ -1,0 +1,73 @@
+"""Durable files: written aside, synced, renamed into place. A reader sees a whole file or none."""
+
+import hashlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from schemas.errors import DatasetError
+
+ROW_GROUP_BYTES = 64 * 1024 * 1024  # most of a row group, so that images can be read in pieces
+_HASH_BLOCK = 1 << 20
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write `data` aside, sync, rename to `path`, sync the folder."""
+    aside = path.with_name(f"{path.name}.aside")
+    with aside.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+    sync_folder(path.parent)
+
+
+def write_parquet(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
+    """Write and sync one Parquet file of exactly `schema` (zstd); returns its number of rows."""
+    count = size = 0
+    held: list[pa.RecordBatch] = []
+    with path.open("wb") as file:
+        with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+            for batch in batches:
+                if held and size + batch.nbytes > ROW_GROUP_BYTES:
+                    writer.write_table(pa.Table.from_batches(held, schema))
+                    held, size = [], 0
+                held.append(batch)
+                size += batch.nbytes
+                count += batch.num_rows
+            writer.write_table(pa.Table.from_batches(held, schema))
+        file.flush()
+        os.fsync(file.fileno())
+    return count
+
+
+def read_parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """One file's rows. Raises DatasetError naming a file that cannot be read."""
+    try:
+        return pq.ParquetFile(path, memory_map=False).read(columns=columns)
+    except (OSError, pa.ArrowException) as error:
+        raise DatasetError(
+            f"{path} cannot be read ({error}); restore it from a copy, or move it away and run again to extract "
+            "its documents anew"
+        ) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in `folder` durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def file_hash(path: Path) -> str:
+    """sha256 of a file in hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_HASH_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

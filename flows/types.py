@@ -1,0 +1,66 @@
+"""TYPE on the command line to a document type: a built-in name, `file.py:Class`, or a JSON Schema file."""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from schemas.document_type import DocumentType
+from schemas.document_types import DOCUMENT_TYPES
+from schemas.errors import ConfigurationError
+from schemas.tables import record_tables
+
+
+def load_type(name: str) -> DocumentType:
+    """The document type called or found at `name`.
+
+    Raises ConfigurationError for an unknown name, a file that cannot be read, and a schema that makes no tables.
+    """
+    document_type = DOCUMENT_TYPES.get(name) or _from_file(name)
+    record_tables(document_type)  # refuses names that collide before anything is started
+    return document_type
+
+
+def _from_file(name: str) -> DocumentType:
+    path, colon, member = name.partition(":")
+    if colon and path.endswith(".py"):
+        return DocumentType.from_model(_load_class(Path(path), member))
+    if not name.endswith(".json"):
+        raise ConfigurationError(
+            f"unknown type {name!r}; built in are {', '.join(DOCUMENT_TYPES)}; else give path/to/schema.json or "
+            "path/to/file.py:Class"
+        )
+    file = Path(name)
+    try:
+        schema = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"--type {name}: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigurationError(f"--type {name}: not JSON: {error}") from None
+    if not isinstance(schema, dict):
+        raise ConfigurationError(f"--type {name}: a JSON Schema is an object, this is a {type(schema).__name__}")
+    stem = file.name.removesuffix(".json").removesuffix(".schema")
+    try:
+        return DocumentType.from_schema(schema, stem)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"--type {name}: {error}") from None
+
+
+def _load_class(path: Path, member: str) -> type[BaseModel]:
+    if not path.is_file():
+        raise ConfigurationError(f"--type {path}:{member}: there is no such file")
+    spec = importlib.util.spec_from_file_location(f"pagemill_type_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever the user's file raises, it is the file's fault
+        raise ConfigurationError(f"--type {path}:{member}: {type(error).__name__}: {error}") from error
+    found = getattr(module, member, None)
+    if not (isinstance(found, type) and issubclass(found, BaseModel)):
+        raise ConfigurationError(f"--type {path}:{member}: the file has no pydantic class of that name")
+    return found

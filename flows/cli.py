@@ -1,0 +1,221 @@
+"""The terminal: arguments in, one call, an exit code out. The one place that catches what ends a run."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from schemas.errors import ConfigurationError, DatasetError, PagemillError
+
+app = typer.Typer(
+    name="pagemill",
+    help="Turn archives of PDFs into typed, checkable Parquet tables with a multimodal model.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Sources = Annotated[list[str], typer.Argument(metavar="SOURCE...", help="files, folders, globs, @list.txt, @list.csv")]
+Type = Annotated[str, typer.Option("--type", help="a built-in type, path/to/schema.json, or path/to/file.py:Class")]
+Out = Annotated[Path, typer.Option("--out", help="folder of the dataset, made when it is not there")]
+ModelName = Annotated[str | None, typer.Option("--model", help="model slug, or `offline` for the embedded model")]
+Images = Annotated[str | None, typer.Option("--images", help="auto, never or pages")]
+AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object and nothing else")]
+Document = Annotated[Path, typer.Argument(metavar="DOCUMENT", help="a file")]
+Dataset = Annotated[Path, typer.Argument(metavar="OUT", help="folder of the dataset")]
+
+
+@app.command("run")
+def run_command(
+    sources: Sources,
+    type_name: Type,
+    out: Out,
+    model: ModelName = None,
+    budget: Annotated[float | None, typer.Option(min=0, help="hard cap in USD")] = None,
+    limit: Annotated[int | None, typer.Option(min=0, help="most documents of this run; the rest is deferred")] = None,
+    concurrency: Annotated[int | None, typer.Option(help="requests in flight")] = None,
+    shard_size: Annotated[int | None, typer.Option(help="documents published together")] = None,
+    images: Images = None,
+    allow_empty: Annotated[bool, typer.Option("--allow-empty", help="a SOURCE may match nothing")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Extract what is new in SOURCE and publish it to OUT."""
+    from flows.settings import load_settings, require_model
+    from flows.types import load_type
+
+    settings = load_settings(model=model, concurrency=concurrency, shard_size=shard_size, images=images)
+    require_model(settings)
+    document_type = load_type(type_name)
+    from flows.run import RunRequest, engine, run
+
+    with engine(settings) as shared:
+        outcome = run(shared, RunRequest(sources, document_type, out, budget, limit, allow_empty=allow_empty))
+    if as_json:
+        _print_json(outcome.summary)
+    else:
+        from flows.report import run_lines
+
+        _print(run_lines(outcome.summary, out))
+    if outcome.stopped is not None:
+        _complain(outcome.stopped)
+    return outcome.exit_code
+
+
+@app.command("try")
+def try_command(
+    document: Document,
+    type_name: Type,
+    model: ModelName = None,
+    images: Images = None,
+    as_json: AsJson = False,
+) -> int:
+    """Extract one document now and show each value with its page and quote; publishes nothing."""
+    from flows.look import try_document, try_lines
+    from flows.settings import load_settings, require_model
+    from flows.types import load_type
+
+    settings = load_settings(model=model, images=images)
+    require_model(settings)
+    result = try_document(document, load_type(type_name), settings)
+    _print_json(result) if as_json else _print(try_lines(result))
+    return 0
+
+
+@app.command("estimate")
+def estimate_command(
+    sources: Sources,
+    type_name: Annotated[str | None, typer.Option("--type", help="a built-in type or a file")] = None,
+    model: ModelName = None,
+    images: Images = None,
+    exact: Annotated[bool, typer.Option("--exact", help="split every document, however many")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Count documents, pages, tokens and requests, and what they would cost; sends nothing."""
+    from flows.look import estimate, estimate_lines
+    from flows.settings import load_settings
+    from flows.types import load_type
+
+    document_type = load_type(type_name) if type_name is not None else None
+    result = estimate(sources, document_type, load_settings(model=model, images=images), exact=exact)
+    _print_json(result) if as_json else _print(estimate_lines(result))
+    return 0
+
+
+@app.command("show")
+def show_command(
+    document: Document,
+    type_name: Type,
+    model: ModelName = None,
+    images: Images = None,
+    as_json: AsJson = False,
+) -> int:
+    """Show what would be sent for one document: page by page, with the reason, tokens and hidden text."""
+    from flows.look import show_document, show_lines
+    from flows.settings import load_settings
+    from flows.types import load_type
+
+    result = show_document(document, load_type(type_name), load_settings(model=model, images=images))
+    _print_json(result) if as_json else _print(show_lines(result))
+    return 0
+
+
+@app.command("status")
+def status_command(out: Dataset, as_json: AsJson = False) -> int:
+    """The accounting of a dataset; writes nothing."""
+    from flows.report import status, status_lines
+
+    result = status(out)
+    _print_json(result) if as_json else _print(status_lines(result, out))
+    return 0
+
+
+types_app = typer.Typer(help="List and check document types.", invoke_without_command=True, rich_markup_mode=None)
+app.add_typer(types_app, name="types")
+
+
+@types_app.callback()
+def types_command(context: typer.Context) -> int | None:
+    """List the built-in document types."""
+    if context.invoked_subcommand is not None:
+        return None
+    from schemas.document_types import DOCUMENT_TYPES
+
+    _print([f"{name:12} {each.description}" for name, each in DOCUMENT_TYPES.items()])
+    return 0
+
+
+@types_app.command("check")
+def types_check(name: Annotated[str, typer.Argument(metavar="TYPE")]) -> int:
+    """Check a document type and show the tables and columns that it makes."""
+    from flows.types import load_type
+    from schemas.tables import record_tables
+
+    lines = []
+    for table in record_tables(load_type(name)):
+        lines.append(table.name)
+        lines += [f"  {field.name}: {field.type}" for field in table.schema]
+    _print(lines)
+    return 0
+
+
+@app.command("tour")
+def tour_command(
+    samples: Annotated[Path, typer.Option(help="folder of the sample documents")] = Path("sample_docs"),
+    out: Annotated[Path, typer.Option(help="folder for the three datasets")] = Path("out"),
+) -> int:
+    """Extract the sample documents with the embedded model and look around: what `make run` does."""
+    from flows.tour import tour
+
+    return tour(samples, out)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns its exit code. No error of ours, and no interrupt, shows a traceback."""
+    try:
+        code = app(args=arguments, standalone_mode=False)
+    except (ConfigurationError, DatasetError) as error:
+        _complain(error)
+        return 2 if isinstance(error, ConfigurationError) else 1
+    except PagemillError as error:
+        _complain(error)
+        return 1
+    except KeyboardInterrupt:
+        _complain("stopped; what was answered is kept, run the same command again to go on")
+        return 1
+    except typer.Exit as leaving:
+        return leaving.exit_code
+    except typer.Abort:
+        return 1
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except Exception as error:
+        if error.__class__.__module__.startswith(("click", "typer")) and hasattr(error, "format_message"):
+            error.show()  # type: ignore[attr-defined]
+            return 2
+        raise
+    return code if isinstance(code, int) else 0
+
+
+def entry() -> None:
+    """The console command: `main`, and its code to the shell."""
+    sys.exit(main())
+
+
+def _print(lines: list[str]) -> None:
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+
+
+def _complain(error: object) -> None:
+    sys.stderr.write(f"pagemill: {error}\n")
+
+
+if __name__ == "__main__":
+    entry()

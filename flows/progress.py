@@ -1,0 +1,55 @@
+"""A progress line on standard error: documents, pages, cost. Without a terminal, a plain line now and then."""
+
+import sys
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+_PLAIN_EVERY = 15.0  # seconds between lines where there is no terminal
+
+
+class ProgressLine:
+    """One run's progress. `update` may be called as often as one likes."""
+
+    def __init__(self, total: int, *, quiet: bool = False) -> None:
+        self._total = total
+        self._quiet = quiet or total == 0
+        self._last = time.monotonic()
+        self._bar: Progress | None = None
+        if not self._quiet and sys.stderr.isatty():
+            self._bar = Progress(
+                TextColumn("documents"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[pages]:,} pages  ${task.fields[cost]:.4f}"),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+            )
+            self._task = self._bar.add_task("run", total=total, pages=0, cost=0.0)
+
+    def __enter__(self) -> "ProgressLine":
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def update(self, documents: int, pages: int, cost_usd: float) -> None:
+        """Show how far the run is."""
+        if self._bar is not None:
+            self._bar.update(self._task, completed=documents, pages=pages, cost=cost_usd)
+        elif not self._quiet and time.monotonic() - self._last >= _PLAIN_EVERY:
+            self._last = time.monotonic()
+            say(f"{documents:,} of {self._total:,} documents, {pages:,} pages, ${cost_usd:.4f}")
+
+
+def say(text: str) -> None:
+    """A line for people on standard error."""
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - the one place that does

@@ -1,0 +1,81 @@
+"""A recipe: everything that decides what a document's values come out as. Its hash is the `recipe_id` of every row."""
+
+import datetime
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from extractors.chunk import Room, scalar_answer_tokens
+from extractors.parse import PARSE_VERSION
+from extractors.prompt import PROMPT_VERSION, Decoding, frame_tokens, schema_tokens, system_text
+from extractors.split.split import SPLIT_VERSION, SplitOptions
+from flows.settings import Settings
+from schemas.document_type import DocumentType
+from schemas.errors import ConfigurationError
+from schemas.models import Model
+
+_ANSWER_SHARE = 0.8  # of the output limit that packing fills: an estimate is no promise
+_LEAST_PAGES = 256  # tokens: with less room for pages than this nothing useful can be sent
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A document type with the model and the settings it is extracted with."""
+
+    document_type: DocumentType
+    decoding: Decoding
+    room: Room
+    options: SplitOptions
+    recipe_id: str
+    settings: str
+    versions: str
+
+    def row(self) -> dict[str, Any]:
+        """The row of `recipes`."""
+        return {
+            "recipe_id": self.recipe_id,
+            "schema": json.dumps(self.document_type.schema, ensure_ascii=False),
+            "prompt": system_text(self.document_type),
+            "model": self.decoding.model,
+            "settings": self.settings,
+            "versions": self.versions,
+            "first_used_at": datetime.datetime.now(datetime.UTC),
+        }
+
+
+def make_recipe(document_type: DocumentType, model: Model, settings: Settings) -> Recipe:
+    """The recipe for `document_type`. Raises ConfigurationError when the schema leaves no room for pages."""
+    frame, margin = frame_tokens(document_type), schema_tokens(document_type)
+    answer = min(model.max_output, model.window // 2)
+    pages = model.window - frame - margin - answer
+    if settings.chunk_tokens is not None:
+        pages = min(pages, settings.chunk_tokens)
+    if pages < _LEAST_PAGES:
+        raise ConfigurationError(
+            f"type {document_type.name!r} leaves {max(0, pages):,} of {model.slug}'s {model.window:,} tokens for pages; "
+            "use a smaller schema or a model with a larger window"
+        )
+    lists_answer = max(1, round(answer * _ANSWER_SHARE) - scalar_answer_tokens(document_type.root))
+    decoding = Decoding(model.slug, model.window, answer)
+    kept: Mapping[str, Any] = {
+        "images": settings.images,
+        "chunk_tokens": settings.chunk_tokens,
+        "window": model.window,
+        "max_output": answer,
+        "temperature": decoding.temperature,
+        "image_limit": model.images,
+    }
+    versions = {"split": SPLIT_VERSION, "prompt": PROMPT_VERSION, "parse": PARSE_VERSION}
+    identity = [document_type.identity, system_text(document_type), [model.slug], kept, versions]
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+    return Recipe(
+        document_type=document_type,
+        decoding=decoding,
+        room=Room(pages, lists_answer, model.images),
+        options=SplitOptions(settings.images, settings.passwords),
+        recipe_id=digest[:16],
+        settings=json.dumps(kept, sort_keys=True),
+        versions=json.dumps(versions, sort_keys=True),
+    )

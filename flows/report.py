@@ -1,0 +1,62 @@
+"""What a dataset and a run say of themselves: the accounting, for people and as JSON."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+
+from flows.storage.dataset import read_dataset
+
+
+def status(out: Path) -> dict[str, Any]:
+    """The accounting of a dataset by its newest run, and what its documents and calls add up to."""
+    dataset = read_dataset(out)
+    statuses = dataset.rows("documents", ["status"]).column(0).to_pylist()
+    runs = dataset.rows("runs", ["started_at", "discovered", "deferred", "skipped", "failed"]).to_pylist()
+    last = max(runs, key=lambda run: run["started_at"], default=None)
+    failures = dataset.rows("failures", ["document_id", "source_uri"]).to_pylist()
+    published = dataset.published_ids()
+    failing = {row["document_id"] or row["source_uri"] for row in failures} - published
+    return {
+        "discovered": last["discovered"] if last else 0,
+        "documents": len(statuses),
+        "ok": statuses.count("ok"),
+        "partial": statuses.count("partial"),
+        "failed": len(failing),
+        "deferred": last["deferred"] if last else 0,
+        "skipped": last["skipped"] if last else 0,
+        "cost_usd": pc.sum(dataset.rows("calls", ["cost_usd"]).column(0)).as_py() or 0.0,
+        "runs": len(runs),
+        "document_type": dataset.document_type,
+    }
+
+
+def status_lines(figures: Mapping[str, Any], out: Path) -> list[str]:
+    """`status` for people."""
+    return [
+        f"{out}: {figures['documents']:,} documents of type {figures['document_type']} from {figures['runs']:,} runs",
+        f"ok {figures['ok']:,}, partial {figures['partial']:,}; failing {figures['failed']:,}; "
+        f"last run: discovered {figures['discovered']:,}, skipped {figures['skipped']:,}, deferred "
+        f"{figures['deferred']:,}",
+        f"spent ${figures['cost_usd']:.4f}",
+    ]
+
+
+def run_lines(summary: Mapping[str, Any], out: Path) -> list[str]:
+    """A run's summary for people: the sum, the calls, the cost."""
+    cost = "unknown" if summary["cost_usd"] is None else f"${summary['cost_usd']:.4f}"
+    return [
+        f"{out}: {sum_line(summary)}",
+        f"{summary['requests']:,} requests, {summary['prompt_tokens']:,} tokens in, "
+        f"{summary['completion_tokens']:,} out, cost {cost}, {summary['seconds']:.1f} s, run {summary['run_id']}",
+    ]
+
+
+def sum_line(summary: Mapping[str, Any]) -> str:
+    """The accounting sum of a run."""
+    parts = " + ".join(
+        f"{summary[name]:,} {name.replace('_', ' ')}"
+        for name in ("already_done", "skipped", "ok", "partial", "failed", "deferred")
+    )
+    return f"{summary['discovered']:,} discovered = {parts}"

@@ -1,0 +1,176 @@
+"""One shard of a run: read and hash, claim, extract each document, publish them together."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from extractors.tabulate import Batches, rows
+from flows.accounts import Accounts
+from flows.discover import Address
+from flows.extract import STOPS, Tools, extract_document, failure_row, stored_answers
+from flows.plan import Plan, modified_at
+from flows.spool import Spooled, spool
+from flows.storage.dataset import Dataset
+from flows.storage.journal import Segment
+from flows.storage.publish import publish, recover
+from schemas.errors import DatasetError, DocumentError, PagemillError
+from schemas.tables import SHARD_TABLES
+
+
+@dataclass
+class Work:
+    """What the shards of one run share. `stopped` is what ended the run early, if anything did."""
+
+    dataset: Dataset
+    tools: Tools
+    plan: Plan
+    accounts: Accounts
+    spool_folder: Path
+    documents_in_flight: asyncio.Semaphore
+    on_progress: Callable[[], None]
+    handled: set[str] = field(default_factory=set)
+    repeated: list[str] = field(default_factory=list)
+    sources: list[dict[str, Any]] = field(default_factory=list)
+    stopped: PagemillError | None = None
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self.tools.run_id
+
+
+async def extract_shard(work: Work, name: str, addresses: Sequence[Address]) -> None:
+    """Extract and publish `addresses` as shard `name`. A shard that cannot be published stops the run, journal kept."""
+    segment = Segment(work.dataset.work / "journal" / name)
+    held: Batches = {}
+    try:
+        spooled = await _read(work, addresses, held)
+        granted = await asyncio.to_thread(_claim, work, spooled)
+        stored = await asyncio.to_thread(_stored, work.dataset, [each.document.document_id for each in granted])
+        outcomes = await asyncio.gather(*(_one(work, each, stored, segment, held) for each in granted))
+        if segment.rows:
+            held["calls"] = [rows("calls", segment.rows)]
+        if held:
+            await asyncio.to_thread(publish, work.dataset, name, held)
+        _count(work.accounts, outcomes)
+    except (DatasetError, OSError) as error:
+        _stop(work, error if isinstance(error, DatasetError) else DatasetError(f"{work.dataset.root}: {error}"))
+    finally:
+        segment.close()
+        work.on_progress()
+
+
+async def _read(work: Work, addresses: Sequence[Address], held: Batches) -> list[Spooled]:
+    """Spool what can be read; what cannot is a failure; what is known by its hash is done or held back."""
+    spooled: list[Spooled] = []
+    published = await asyncio.to_thread(work.dataset.published_ids)
+    for address in addresses:
+        if work.stopped is not None:
+            break
+        try:
+            taken = await asyncio.to_thread(spool, address, work.spool_folder)
+        except DocumentError as error:
+            _fail(work, held, error, address.uri, None)
+            work.accounts.failed += 1
+            _note_source(work, address, None, is_settled=True)
+            continue
+        document_id = taken.document.document_id
+        _note_source(work, taken.address, document_id, is_settled=taken.is_settled)
+        if document_id in published:
+            work.accounts.already_done += 1
+        elif document_id in work.handled:
+            work.repeated.append(document_id)
+            continue  # the file is the first address's to remove
+        elif work.plan.failures.is_held_back(document_id, address.uri):
+            work.accounts.skipped += 1
+        else:
+            work.handled.add(document_id)
+            spooled.append(taken)
+            continue
+        taken.path.unlink(missing_ok=True)
+    return spooled
+
+
+def _claim(work: Work, spooled: Sequence[Spooled]) -> list[Spooled]:
+    """What of `spooled` is this run's to do; the rest is published by now, or another live run's."""
+    if not spooled:
+        return []
+    with work.dataset.locked():
+        recover(work.dataset)
+        granted = work.dataset.claim(work.run_id, [each.document.document_id for each in spooled])
+        published = work.dataset.published_ids()
+    mine = []
+    for each in spooled:
+        if each.document.document_id in granted:
+            mine.append(each)
+            continue
+        each.path.unlink(missing_ok=True)
+        if each.document.document_id in published:
+            work.accounts.already_done += 1
+    return mine
+
+
+def _stored(dataset: Dataset, ids: Sequence[str]) -> Mapping[tuple[str, str], Mapping[str, Any]]:
+    if not ids or not set(dataset.rows("calls", ["document_id"]).column(0).to_pylist()) & set(ids):
+        return {}
+    return stored_answers(dataset.rows("calls", SHARD_TABLES["calls"].names), ids)
+
+
+async def _one(work: Work, each: Spooled, stored: Any, segment: Segment, held: Batches) -> tuple[str, int]:
+    """One document, whatever happens to it: its outcome and its pages. The one place that catches per document."""
+    document = each.document
+    try:
+        async with work.documents_in_flight:
+            if work.stopped is not None:
+                return "deferred", 0
+            extracted = await extract_document(work.tools, document, each.path, stored, segment.append)
+    except STOPS as error:
+        _stop(work, error)
+        return "deferred", 0
+    except Exception as error:  # noqa: BLE001 - a fault of ours, too, costs this document only
+        _fail(work, held, error, document.source_uri, document.document_id)
+        return "failed", 0
+    finally:
+        with suppress(OSError):
+            each.path.unlink(missing_ok=True)
+        work.on_progress()
+    for table, batches in extracted.batches.items():
+        held.setdefault(table, []).extend(batches)
+    return extracted.extraction.record.status, extracted.extraction.info.pages
+
+
+def _count(accounts: Accounts, outcomes: Sequence[tuple[str, int]]) -> None:
+    """Count what was published; what was not stays deferred."""
+    for status, pages in outcomes:
+        accounts.pages += pages
+        if status != "deferred":
+            setattr(accounts, status, getattr(accounts, status) + 1)
+
+
+def _fail(work: Work, held: Batches, error: Exception, uri: str, document_id: str | None) -> None:
+    attempts = work.plan.failures.attempts(document_id, uri) + 1
+    row: pa.RecordBatch = failure_row(error, uri, document_id, work.run_id, work.tools.recipe.recipe_id, attempts)
+    held.setdefault("failures", []).append(row)
+
+
+def _stop(work: Work, error: PagemillError) -> None:
+    if work.stopped is None:
+        work.stopped = error
+
+
+def _note_source(work: Work, address: Address, document_id: str | None, *, is_settled: bool) -> None:
+    """Remember the address when something about it is new; a time that may still change is not trusted."""
+    time = modified_at(address) if is_settled else None
+    known = work.plan.known.get(address.uri)
+    facts = {"document_id": document_id, "bytes": address.size, "modified_at": time, "attributes": address.attributes}
+    if known is not None and not known["gone"] and all(known[name] == value for name, value in facts.items()):
+        return
+    seen_at = work.accounts.started_at
+    work.sources.append(
+        {"source_uri": address.uri, **facts, "etag": None, "gone": False, "run_id": work.run_id, "seen_at": seen_at}
+    )

@@ -1,0 +1,69 @@
+"""A document's bytes, taken once: copied aside while they are hashed, with the file's facts the same before and after."""
+
+import hashlib
+import os
+import stat
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from flows.discover import Address
+from schemas.errors import ChangedWhileReadError, UnreadableDocumentError
+from schemas.pipeline import Document
+
+_BLOCK = 1 << 20
+_TOO_FRESH_NS = 2_000_000_000  # a file changed less than this before its read may change again within one clock tick
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """A document and where its bytes lie. `address` has the facts at the read; `is_settled` says whether to trust them."""
+
+    document: Document
+    path: Path
+    address: Address
+    is_settled: bool
+
+
+def spool(address: Address, folder: Path) -> Spooled:
+    """Copy and hash the file at `address` into `folder`.
+
+    Raises UnreadableDocumentError for what is no readable file, ChangedWhileReadError when it is different after the read
+    than before it, twice.
+    """
+    for _ in range(2):
+        try:
+            taken = _take(address, folder)
+        except OSError as error:
+            raise UnreadableDocumentError(
+                f"{address.uri}: cannot be read ({error.strerror or error}); check that it is there and its rights"
+            ) from error
+        if taken is not None:
+            return taken
+    raise ChangedWhileReadError(f"{address.uri}: changed while it was read, twice; it is tried again another night")
+
+
+def _take(address: Address, folder: Path) -> Spooled | None:
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a fifo must not hang the run
+    handle = os.open(address.uri, flags)
+    with os.fdopen(handle, "rb") as source:
+        before = os.fstat(source.fileno())
+        if not stat.S_ISREG(before.st_mode):
+            raise UnreadableDocumentError(f"{address.uri}: is no file but a folder, a fifo or a device; leave it out")
+        now_ns = time.time_ns()
+        digest = hashlib.sha256()
+        aside = folder / f"{os.getpid()}-{abs(hash(address.uri)):x}.part"
+        with aside.open("wb") as copy:
+            while block := source.read(_BLOCK):
+                digest.update(block)
+                copy.write(block)
+        after = os.fstat(source.fileno())
+    named = os.stat(address.uri)  # noqa: PTH116 - the name may show another file by now
+    facts = [(each.st_size, each.st_mtime_ns, each.st_ino) for each in (before, after, named)]
+    if facts[0] != facts[1] or facts[1] != facts[2]:
+        return None
+    document_id = digest.hexdigest()
+    path = aside.replace(folder / document_id)
+    document = Document(document_id, address.uri, address.file_name, before.st_size)
+    read = replace(address, size=before.st_size, modified_ns=before.st_mtime_ns)
+    return Spooled(document, path, read, now_ns - before.st_mtime_ns >= _TOO_FRESH_NS)

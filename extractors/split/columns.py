@@ -1,0 +1,67 @@
+"""Where a run of rows has its columns: at the gutters that hardly any row crosses.
+
+Only full rows vote, since a heading or a total may span columns; a gutter must be wider than a space.
+"""
+
+from collections.abc import Sequence
+
+from extractors.split.rows import Row
+from schemas.pipeline import Word
+
+_MIN_GUTTER = 0.55  # of the font size
+_CROSSING = 0.12  # share of the full rows that may cross a gutter
+
+
+def find_columns(run: Sequence[Row]) -> list[float]:
+    """The x positions that part the columns; empty if there is one column only."""
+    most = max(len(row) for row in run)
+    full = [row for row in run if len(row) >= max(2, 0.6 * most)]
+    size = sorted(line.font.size for row in full for line in row)[len(full) // 2]
+    allowed = int(_CROSSING * len(full))
+    crossings = _crossings([[word for line in row for word in line.words] for row in full])
+    needed = 2 if len(full) > 2 else 1
+    splits = []
+    left = 0.0
+    for x0, x1, split in _gutters(crossings, allowed):
+        if x1 - x0 >= _MIN_GUTTER * size and _supported(full, left, split, needed):
+            splits.append(split)
+            left = split
+    while splits and not _supported(full, splits[-1], 1e9, needed):
+        splits.pop()
+    return splits
+
+
+def _crossings(rows: Sequence[Sequence[Word]]) -> list[tuple[float, int]]:
+    """How many words cover each stretch, as (where it begins, count). Words of one row do not overlap, so words count rows."""
+    edges = sorted([(word.x0, 1) for row in rows for word in row] + [(word.x1, -1) for row in rows for word in row])
+    stretches: list[tuple[float, int]] = []
+    count = 0
+    for x, step in edges:
+        count += step
+        if stretches and stretches[-1][0] == x:
+            stretches[-1] = (x, count)
+        else:
+            stretches.append((x, count))
+    return stretches
+
+
+def _gutters(stretches: Sequence[tuple[float, int]], allowed: int) -> list[tuple[float, float, float]]:
+    """(begin, end, where to cut) of every stretch that at most `allowed` rows cross, the page's margins left out."""
+    gutters = []
+    begin: int | None = None
+    seen = False
+    for index, (x, count) in enumerate(stretches):
+        if count > allowed:
+            if begin is not None and seen:
+                inner = range(begin, index)
+                least = min(stretches[i][1] for i in inner)
+                best = max((i for i in inner if stretches[i][1] == least), key=lambda i: stretches[i + 1][0] - stretches[i][0])
+                gutters.append((stretches[begin][0], x, (stretches[best][0] + stretches[best + 1][0]) / 2))
+            begin, seen = None, True
+        elif begin is None:
+            begin = index
+    return gutters
+
+
+def _supported(rows: Sequence[Row], left: float, right: float, needed: int) -> bool:
+    return sum(any(left <= (line.x0 + line.x1) / 2 < right or left <= line.x0 < right for line in row) for row in rows) >= needed

@@ -1,0 +1,100 @@
+"""Lines and tables become the text the model reads: natural order, light marks.
+
+A table stands where its first line stood. Words on one visual line stay on one line, a wide gap is three spaces.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from extractors.split.lines import Line
+from extractors.split.tables import Table
+
+WIDE_GAP = "   "
+_BULLETS = "\u2022\u25cf\u25aa\u25a0\u25e6\u2023\u2043\u2219\u27a2\u25ba\uf0b7\uf0a7\uf0d8\uf0fc\u25cb\u25fe\u2756\u2794"
+_HEADING_CHARS = 100  # longer lines are sentences set large
+_BROKEN = re.compile(r"[^\W\d_]{2}-$")
+
+
+def to_markdown(lines: Sequence[Line], tables: Sequence[Table]) -> str:
+    """The page's text."""
+    taken = {id(line): table for table in tables for line in table.lines}
+    flow = [line for line in lines if id(line) not in taken and line.text] if taken else [line for line in lines if line.text]
+    sizes = _heading_sizes(flow)
+    parts: list[str] = []
+    done: set[int] = set()
+    previous: Line | None = None
+    for line in lines:
+        table = taken.get(id(line)) if taken else None
+        if table is not None:
+            if id(table) not in done:
+                done.add(id(table))
+                parts += ["", *_table(table), ""]
+            previous = None
+        elif line.text:
+            _add(parts, previous, line, sizes)
+            previous = line
+    return "\n".join(_without_double_blanks(parts)).strip()
+
+
+def _add(parts: list[str], previous: Line | None, line: Line, sizes: dict[float, str]) -> None:
+    text = line.text
+    if previous is not None:
+        height = line.y1 - line.y0
+        if line.x0 > previous.x1 - 1 and abs(line.middle - previous.middle) < 0.4 * height and line.font.upright:
+            _join(parts, previous, line)
+            return
+        if previous.block != line.block and not -0.2 * height < line.y0 - previous.y1 < 0.45 * height:
+            parts.append("")
+        elif text[0].islower() and _BROKEN.search(parts[-1]) and not parts[-1].startswith("#"):
+            first, _, text = text.partition(" ")
+            parts[-1] = parts[-1][:-1] + first
+            if not text:
+                return
+    if text[0] in _BULLETS:
+        parts.append("- " + text.lstrip(_BULLETS).strip())
+    else:
+        mark = sizes.get(round(line.font.size), "")
+        parts.append(mark + text if mark and _can_be_heading(text) else text)
+
+
+def _join(parts: list[str], previous: Line, line: Line) -> None:
+    """The line stands on the same visual line as the previous one."""
+    if parts[-1] == "- " or parts[-1] == "-":
+        parts[-1] = "- " + line.text
+        return
+    gap = line.x0 - previous.x1
+    size = line.font.size
+    parts[-1] += (WIDE_GAP if gap > 0.9 * size else " " if gap > 0.1 * size else "") + line.text
+
+
+def _table(table: Table) -> list[str]:
+    if table.pairs:
+        return [WIDE_GAP.join([cell for cell in row if cell]) for row in table.rows]
+    rows = ["| " + " | ".join([cell.replace("|", "\\|") for cell in row]) + " |" for row in table.rows]
+    rows.insert(1, "|" + " --- |" * len(table.rows[0]))
+    return rows
+
+
+def _heading_sizes(flow: Sequence[Line]) -> dict[float, str]:
+    """The mark of each rounded font size that is larger than the body's and rare enough to be a heading's."""
+    chars: Counter[int] = Counter()
+    for line in flow:
+        chars[round(line.font.size)] += len(line.text)
+    if len(chars) < 2:
+        return {}
+    body = chars.most_common(1)[0][0]
+    total = chars.total()
+    return {
+        size: "# " if size > 1.6 * body else "## " if size > 1.3 * body else "### "
+        for size, count in chars.items()
+        if size > 1.1 * body and count < 0.3 * total
+    }
+
+
+def _can_be_heading(text: str) -> bool:
+    return len(text) <= _HEADING_CHARS and text[-1] not in ".,;:" and sum(map(str.isalpha, text)) > 0.4 * len(text)
+
+
+def _without_double_blanks(parts: Sequence[str]) -> list[str]:
+    return [part for part, before in zip(parts, ("", *parts), strict=False) if part or before]

@@ -1,0 +1,41 @@
+"""Annotations that say something the page's text does not: notes, comments on highlighted text, undrawn free text."""
+
+import pymupdf
+
+from extractors.split.clean import clean
+
+_HIDDEN = 2 | 32  # annotation flags: hidden, no view
+_SAYING = {
+    pymupdf.PDF_ANNOT_TEXT,
+    pymupdf.PDF_ANNOT_FREE_TEXT,
+    pymupdf.PDF_ANNOT_HIGHLIGHT,
+    pymupdf.PDF_ANNOT_UNDERLINE,
+    pymupdf.PDF_ANNOT_SQUIGGLY,
+    pymupdf.PDF_ANNOT_STRIKE_OUT,
+    pymupdf.PDF_ANNOT_STAMP,
+    pymupdf.PDF_ANNOT_SQUARE,
+    pymupdf.PDF_ANNOT_CIRCLE,
+    pymupdf.PDF_ANNOT_CARET,
+}
+
+
+def read_notes(page: pymupdf.Page, text: str) -> tuple[list[str], int]:
+    """One line per annotation whose words are not in `text` already, and the characters of those that are never shown."""
+    if not page.parent.is_pdf or page.first_annot is None:
+        return [], 0
+    known = "".join(text.split())
+    notes = []
+    hidden = 0
+    for annot in page.annots():
+        if annot.type[0] not in _SAYING:
+            continue
+        content = clean(annot.info.get("content") or "").strip()
+        squeezed = "".join(content.split())
+        if not content or squeezed in known:
+            continue
+        if annot.flags & _HIDDEN:
+            hidden += len(squeezed)
+            continue
+        author = clean(annot.info.get("title") or "").strip()
+        notes.append(f"Note ({author}): {content}" if author else f"Note: {content}")
+    return notes, hidden

@@ -1,0 +1,83 @@
+"""Pieces that stand side by side are a visual row; rows under each other that look tabular are a run.
+
+Running text is left out beforehand: a paragraph beside a table, or two columns of prose, never become cells.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+from extractors.split.lines import Line
+
+Row = list[Line]
+_PROSE_CHARS = 40  # mean length of a paragraph's lines; cells that wrap are narrower
+_MAX_LEADING = 1.9  # of a line's height: the widest gap between two rows of one table
+_MAX_SINGLE = 3  # rows with one piece in a row (wrapped cells, a group's title) before the table is over
+
+
+def find_runs(lines: Sequence[Line]) -> list[list[Row]]:
+    """Consecutive rows that could be a table's, from top to bottom."""
+    if len(lines) < 4:
+        return []
+    prose = _prose_blocks(lines)
+    rows = visual_rows([line for line in lines if line.block not in prose and line.font.upright])
+    runs: list[list[Row]] = []
+    run: list[Row] = []
+    for row in rows:
+        if run and (_far(run[-1], row) or _singles(run) > _MAX_SINGLE):
+            _keep(run, runs)
+            run = []
+        if run or len(row) > 1:
+            run.append(row)
+    _keep(run, runs)
+    return runs
+
+
+def visual_rows(lines: Iterable[Line]) -> list[Row]:
+    """Lines that stand side by side, from top to bottom, each row from left to right."""
+    rows: list[Row] = []
+    middle = -1e9
+    for line in sorted(lines, key=lambda item: item.y0 + item.y1):
+        own = line.middle
+        if own - middle > 0.4 * (line.y1 - line.y0):
+            rows.append([])
+            middle = own
+        rows[-1].append(line)
+    for row in rows:
+        if len(row) > 1:
+            row.sort(key=lambda item: item.x0)
+    return rows
+
+
+def _prose_blocks(lines: Sequence[Line]) -> set[int]:
+    blocks: defaultdict[int, list[Line]] = defaultdict(list)
+    for line in lines:
+        blocks[line.block].append(line)
+    return {
+        number
+        for number, block in blocks.items()
+        if len(block) > 1
+        and sum([len(line.text) for line in block]) > _PROSE_CHARS * len(block)
+        and all(b.y0 > a.middle for a, b in pairwise(block))
+    }
+
+
+def _far(above: Row, below: Row) -> bool:
+    height = below[0].y1 - below[0].y0
+    return min(line.y0 for line in below) - max(line.y1 for line in above) > _MAX_LEADING * height
+
+
+def _singles(run: list[Row]) -> int:
+    count = 0
+    for row in reversed(run):
+        if len(row) > 1:
+            break
+        count += 1
+    return count
+
+
+def _keep(run: list[Row], runs: list[list[Row]]) -> None:
+    while run and len(run[-1]) == 1 and _far(run[-2], run[-1]):
+        run.pop()
+    if sum(len(row) > 1 for row in run) >= 2:
+        runs.append(run)

@@ -1,0 +1,77 @@
+"""Bytes in, one DocumentInfo and then every page out, one page in memory at a time.
+
+What stops the whole document is an error; what spoils one page is that page's `problem`, and the others go on.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import pymupdf
+
+from extractors.split.clean import clean
+from extractors.split.figures import Repeats
+from extractors.split.formats import open_document
+from extractors.split.page import read_page
+from schemas.errors import UnreadableDocumentError
+from schemas.pipeline import DocumentInfo, Page
+
+SPLIT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SplitOptions:
+    """What a caller may choose; everything else is decided page by page."""
+
+    images: Literal["auto", "never", "pages"] = "auto"
+    passwords: tuple[str, ...] = ()
+
+
+def split(data: bytes, file_name: str, options: SplitOptions) -> Iterator[DocumentInfo | Page]:
+    """One DocumentInfo, then the pages in order. Nothing is opened before the first item is asked for."""
+    pymupdf.TOOLS.mupdf_display_errors(False)
+    pymupdf.TOOLS.mupdf_display_warnings(False)
+    document, kind = open_document(data, file_name, options.passwords)
+    try:
+        count = _page_count(document, file_name)
+        yield DocumentInfo(count, _title(document), kind, _attachments(document))
+        repeats = Repeats()
+        for number in range(1, count + 1):
+            yield _page_or_problem(document, number, options, repeats)
+    finally:
+        document.close()
+
+
+def _page_or_problem(document: pymupdf.Document, number: int, options: SplitOptions, repeats: Repeats) -> Page:
+    try:
+        return read_page(document, number, options.images, repeats)
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - PyMuPDF raises anything on a broken page, and the other pages go on
+        problem = f"page {number} could not be read: {clean(str(error)) or type(error).__name__}"
+        return Page(number, 0.0, 0.0, "", (), "blank", "page could not be read", problem=problem)
+
+
+def _page_count(document: pymupdf.Document, file_name: str) -> int:
+    try:
+        count = int(document.page_count)
+    except Exception as error:
+        raise UnreadableDocumentError(f"{file_name}: its pages cannot be counted ({error}); check that the file is complete") from error
+    if count < 1:
+        raise UnreadableDocumentError(f"{file_name}: has no pages; check that the file is complete")
+    return count
+
+
+def _title(document: pymupdf.Document) -> str | None:
+    try:
+        title = clean((document.metadata or {}).get("title") or "").strip()
+    except Exception:  # noqa: BLE001 - a broken title is no title
+        return None
+    return title or None
+
+
+def _attachments(document: pymupdf.Document) -> tuple[str, ...]:
+    try:
+        return tuple(clean(name) for name in document.embfile_names())
+    except Exception:  # noqa: BLE001 - a broken name tree is no attachment
+        return ()

@@ -1,0 +1,125 @@
+"""Which cell of a row stands under which column, also where cells were merged or left out."""
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from typing import NamedTuple
+
+from flows.offline.layout import Row
+from flows.offline.wanted import Leaf
+
+_NUMBER = r"[-+\u2212]?(?:[€$£] ?)?\d[\d.,'\u2019]*(?: ?[€$£]|%| %| EUR)?"
+NUMERIC = re.compile(_NUMBER)
+_LEADING = re.compile(rf"({_NUMBER})\s+(\S.*)")
+_TRAILING = re.compile(rf"(.*\S)\s+({_NUMBER})")
+_POSITION = re.compile(r"(\d{1,4}\.?)\s+(\S.*)")
+_CODE = re.compile(r"((?=\S*\d)[A-Za-z0-9][\w./\-]*)\s+(\S.*)")
+_MOST_PIECES = 16
+
+
+class Column(NamedTuple):
+    """One column of a header: the property it names (or none), how its cells are read, and its title."""
+
+    leaf: Leaf | None
+    kind: str
+    title: str
+
+
+Header = Sequence[Sequence[Column]]
+Placed = list[tuple[Column, str]]
+
+
+def align(row: Row, heads: Row, header: Header) -> Placed | None:
+    """The row's texts with their columns; null where they do not fit."""
+    if row.table and heads.table and len(row.cells) == len(header):
+        return _by_index(row.cells, header)
+    cells = [cell for cell in row.cells if cell]
+    if len(cells) < 2:
+        return None
+    flat = [column for cell in header for column in cell if column.leaf is not None or column.title]
+    if len(cells) == len(flat) and all(_score(column, cell) > 0 for column, cell in zip(flat, cells, strict=True)):
+        return list(zip(flat, cells, strict=True))
+    return _by_kind(cells, flat)
+
+
+def _by_index(cells: Sequence[str], header: Header) -> Placed:
+    placed: Placed = []
+    place = 0
+    while place < len(cells):
+        group = header[place]
+        width = 1
+        while len(group) > width and place + width < len(cells) and not header[place + width][0].title:
+            width += 1  # `Pos. Description` over two cells: the header was merged, its cells were not
+        texts = [text for text in cells[place : place + width] if text] if width > 1 else [cells[place]]
+        if len(texts) == len(group):
+            placed += zip(group, texts, strict=True)
+        elif len(texts) == 1:
+            placed += zip(group, _split(texts[0], group), strict=False)
+        place += width
+    return placed
+
+
+def _split(text: str, group: Sequence[Column]) -> list[str]:
+    """One text for several columns, cut where the kinds change; all of it for the first where they do not."""
+    if len(group) == 1:
+        return [text]
+    first = group[0].kind
+    pattern = {"position": _POSITION, "code": _CODE, "number": _LEADING, "rate": _LEADING}.get(first)
+    match = pattern.fullmatch(text) if pattern else _TRAILING.fullmatch(text) if group[-1].kind == "number" else None
+    if match is None:
+        return [text]
+    if pattern is None:
+        return [*_split(match[1], group[:-1]), match[2]]
+    return [match[1], *_split(match[2], group[1:])]
+
+
+def _by_kind(cells: Sequence[str], flat: Sequence[Column]) -> Placed | None:
+    """The best way to lay the pieces of `cells` under the columns in order, by what each column holds."""
+    pieces = [piece for cell in cells for piece in _pieces(cell)]
+    if not 2 <= len(pieces) <= _MOST_PIECES or len(flat) > _MOST_PIECES:
+        return None
+
+    @cache
+    def best(piece: int, column: int) -> tuple[float, tuple[int, ...]]:
+        if piece == len(pieces):
+            return 0.0, ()
+        if column == len(flat):
+            return -100.0, ()
+        skipped = best(piece, column + 1)
+        fit = _score(flat[column], pieces[piece])
+        if fit <= 0:
+            return skipped[0] - 0.6, skipped[1]
+        taken = best(piece + 1, column + 1)
+        if taken[0] + fit > skipped[0] - 0.6:
+            return taken[0] + fit, (column, *taken[1])
+        return skipped[0] - 0.6, skipped[1]
+
+    score, places = best(0, 0)
+    return [(flat[place], piece) for place, piece in zip(places, pieces, strict=True)] if score > 0 else None
+
+
+def _pieces(cell: str) -> list[str]:
+    """A cell cut where a number ends or starts it: `4,55 € 10%`, `20 Stk`."""
+    leading = _LEADING.fullmatch(cell)
+    if leading is not None and (NUMERIC.match(leading[2]) or len(leading[2]) <= 14):
+        return [leading[1], *_pieces(leading[2])]
+    return [cell]
+
+
+def _score(column: Column, text: str) -> float:
+    """How well `text` suits the column; 0 or less: not at all."""
+    numeric = NUMERIC.fullmatch(text) is not None
+    match column.kind:
+        case "number" | "money":
+            return (0.0 if text.endswith("%") else 2.0) if numeric else 0.0
+        case "rate":
+            return 3.0 if "%" in text and text[0].isdigit() else 0.4 if numeric else 0.0
+        case "position":
+            return 2.0 if text.rstrip(".").isdigit() and len(text) <= 4 else 0.0
+        case "code":
+            return 1.5 if " " not in text and any(map(str.isdigit, text)) else 0.0
+        case "unit":
+            return 2.0 if not numeric and len(text) <= 16 and not text[0].isdigit() else 0.0
+        case "text":
+            return 0.0 if numeric else 2.0
+    return 0.2 if numeric else 0.5

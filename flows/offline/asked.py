@@ -1,0 +1,65 @@
+"""What a chat completions request asks of the reader: the pages it holds and the schema it wants filled."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from extractors.values import clean_text
+from flows.offline.layout import Page
+
+_OPEN = re.compile(r'<page number="(\d{1,9})">\n?')
+_CLOSE = "</page>"
+_SCHEMA_LINE = re.compile(r"^JSON Schema: (.+)$", re.MULTILINE)
+
+
+def pages(body: Mapping[str, Any]) -> list[Page]:
+    """The page blocks of the user's message, in order."""
+    found, _ = _taken_apart(clean_text("\n".join(_texts(body, "user"))))
+    return found
+
+
+def schema(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The wanted schema: from `response_format`, else from a line `JSON Schema: {...}` outside the pages, else empty."""
+    wanted = body.get("response_format")
+    if isinstance(wanted, Mapping):
+        described = wanted.get("json_schema")
+        if isinstance(described, Mapping) and isinstance(described.get("schema"), Mapping):
+            return dict(described["schema"])
+    for text in (*_texts(body, "system"), *_texts(body, "user")):
+        for match in _SCHEMA_LINE.finditer(_taken_apart(text)[1]):
+            try:
+                found = json.loads(match[1])
+            except ValueError:
+                continue
+            if isinstance(found, dict):
+                return found
+    return {}
+
+
+def _texts(body: Mapping[str, Any], role: str) -> list[str]:
+    texts: list[str] = []
+    messages = body.get("messages")
+    for message in messages if isinstance(messages, list) else ():
+        if not isinstance(message, Mapping) or message.get("role") != role:
+            continue
+        content = message.get("content")
+        if isinstance(content, str):
+            texts.append(content)
+        elif isinstance(content, list):
+            parts = [part.get("text") for part in content if isinstance(part, Mapping) and part.get("type") == "text"]
+            texts.append("".join(part for part in parts if isinstance(part, str)))
+    return texts
+
+
+def _taken_apart(text: str) -> tuple[list[Page], str]:
+    """The pages of `text`, and what stands outside them. A block that is not closed holds nothing."""
+    found, outside, place = [], [], 0
+    while (start := _OPEN.search(text, place)) is not None:
+        end = text.find(_CLOSE, start.end())
+        if end < 0:
+            break
+        found.append(Page(int(start[1]), text[start.end() : end]))
+        outside.append(text[place : start.start()])
+        place = end + len(_CLOSE)
+    return found, "".join([*outside, text[place:]])

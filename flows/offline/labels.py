@@ -1,0 +1,129 @@
+"""Labels in cells, and the text that belongs to each: behind it, in the next cell, or below it."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from flows.offline.layout import Row
+from flows.offline.lexicon import BUYER_LABELS, CONCEPTS, OTHER_LABELS, SELLER_LABELS, WORD, fold_word, words
+
+Phrase = tuple[str, ...]
+_MAX_WORDS = 7
+
+
+class Meaning(NamedTuple):
+    """What a label stands for: the concept, and how sure the label is of it (0 is surest)."""
+
+    concept: str
+    tier: int
+
+
+class Spot(NamedTuple):
+    """A label found in a cell: where it starts, where its value may start, what it may mean."""
+
+    start: int
+    end: int
+    meanings: tuple[Meaning, ...]
+    opens: bool  # it stands at the start of its cell or of a new pair, or a colon follows
+
+
+class Pair(NamedTuple):
+    """A label's meaning with one text that may be its value. `far` is 0 behind the label, 1 beside, 2 below."""
+
+    meaning: Meaning
+    text: str
+    far: int
+    row: int
+    opens: bool
+
+
+class Labels:
+    """Every phrase that is a label for this request, looked up word by word."""
+
+    def __init__(self, extra: Mapping[str, Iterable[str]]) -> None:
+        self._phrases: dict[Phrase, list[Meaning]] = {}
+        for concept, (_, tiers, _) in CONCEPTS.items():
+            for tier, labels in enumerate(tiers):
+                self._add(concept, tier, labels.split("|"))
+        self._add("seller", 0, SELLER_LABELS.split("|"))
+        self._add("buyer", 0, BUYER_LABELS.split("|"))
+        self._add("other", 0, OTHER_LABELS.split("|"))
+        for concept, phrases in extra.items():
+            self._add(concept, 0, phrases)
+        self._starts = {phrase[0] for phrase in self._phrases}
+
+    def spots(self, cell: str) -> list[Spot]:
+        """The labels in `cell`, longest first at each word, not overlapping."""
+        found: list[Spot] = []
+        tokens = [(match.start(), match.end(), fold_word(match[0])) for match in WORD.finditer(cell)]
+        place = 0
+        while place < len(tokens):
+            spot = self._at(cell, tokens, place) if tokens[place][2] in self._starts else None
+            if spot is None:
+                place += 1
+                continue
+            found.append(spot[0])
+            place += spot[1]
+        return found
+
+    def is_label(self, cell: str) -> bool:
+        """True when `cell` is nothing but a label, with or without a colon."""
+        return tuple(words(cell)) in self._phrases or (cell.endswith(":") and len(cell) < 40)
+
+    def _add(self, concept: str, tier: int, phrases: Iterable[str]) -> None:
+        for phrase in phrases:
+            key = words(phrase)[:_MAX_WORDS]
+            if key:
+                meanings = self._phrases.setdefault(key, [])
+                if all(known.concept != concept for known in meanings):
+                    meanings.append(Meaning(concept, tier))
+
+    def _at(self, cell: str, tokens: Sequence[tuple[int, int, str]], place: int) -> tuple[Spot, int] | None:
+        for length in range(min(_MAX_WORDS, len(tokens) - place), 0, -1):
+            phrase = tuple(word for _, _, word in tokens[place : place + length])
+            meanings = self._phrases.get(phrase)
+            if meanings:
+                start, end = tokens[place][0], tokens[place + length - 1][1]
+                opens = place == 0 or cell[end : end + 3].lstrip(" .)°").startswith((":", "#")) or cell[:start].rstrip()[-1:] in {"|", "·", ";", "(", "-"}
+                return Spot(start, end, tuple(meanings), opens), length
+        return None
+
+
+def pairs(rows: Sequence[Row], labels: Labels) -> Iterator[Pair]:
+    """Every label with every text that may belong to it, in the order of the pages."""
+    for index, row in enumerate(rows):
+        spots = [labels.spots(cell) for cell in row.cells]
+        for column, cell in enumerate(row.cells):
+            for number, spot in enumerate(spots[column]):
+                stop = next((later.start for later in spots[column][number + 1 :] if later.opens), len(cell))
+                behind = cell[spot.end : stop].strip(" :=\u2022")
+                for text, far in _texts(rows, index, column, behind, spots, labels, last=stop == len(cell)):
+                    for meaning in spot.meanings:
+                        yield Pair(meaning, text, far, index, spot.opens)
+
+
+def _texts(
+    rows: Sequence[Row], index: int, column: int, behind: str, spots: Sequence[list[Spot]], labels: Labels, *, last: bool
+) -> Iterator[tuple[str, int]]:
+    if behind:
+        yield behind, 0
+    if not last or (behind and not _is_filler(behind)):
+        return
+    row = rows[index]
+    beside = next((place for place in range(column + 1, len(row.cells)) if row.cells[place]), None)
+    if beside is not None and not (spots[beside] and spots[beside][0].start == 0):
+        yield row.cells[beside], 1
+    below = rows[index + 1] if index + 1 < len(rows) else None
+    if below is None or below.page != row.page:
+        return
+    if len(below.cells) == len(row.cells) and (below.table == row.table) and below.cells[column]:
+        yield below.cells[column], 2
+    elif len(row.cells) == 1 or (column == 0 and not row.table):
+        yield below.cells[0], 2
+
+
+def _is_filler(text: str) -> bool:
+    """True for what may stand between a label and its value: a rate, a currency, brackets."""
+    if len(text) >= 24:
+        return False
+    bare = text.strip(" ().:*#°º")
+    return not bare or bare.endswith("%") or bare.upper() in {"EUR", "USD", "GBP", "CHF", "€", "$", "£"} or (text.startswith("(") and text.endswith((")", "):")))

@@ -1,0 +1,158 @@
+"""A wanted schema filled from page rows: labelled values, parties, sums, tables, headings. What is not found is null."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from flows.offline import typed
+from flows.offline.labels import Labels, Pair, pairs
+from flows.offline.layout import Page, Row, rows
+from flows.offline.parties import parties
+from flows.offline.tables import items
+from flows.offline.totals import Amount, settle
+from flows.offline.typed import Habits
+from flows.offline.wanted import Leaf, json_type, leaves, properties
+
+_MIDDLE = frozenset({"date", "iban", "bic", "vat"})  # kinds so plain that their label may stand within a sentence
+
+
+def read(schema: Mapping[str, Any], pages: Iterable[Page]) -> dict[str, Any]:
+    """`schema` filled from `pages`. Every key is there; a value is there only if the pages print it."""
+    found_rows = rows(pages)
+    wanted = list(leaves(schema))
+    labels = Labels({leaf.concept: leaf.phrases for leaf in wanted if leaf.phrases})
+    how = typed.habits(cell for row in found_rows for cell in row.cells)
+    scalars = _scalars(wanted, found_rows, labels, how)
+    return _filled(schema, (), scalars, found_rows, how)
+
+
+def _filled(
+    node: Mapping[str, Any], path: tuple[str, ...], scalars: Mapping[tuple[str, ...], Any], found: Sequence[Row], how: Habits
+) -> dict[str, Any]:
+    answer: dict[str, Any] = {}
+    for key, below in properties(node).items():
+        kind = json_type(below)
+        if kind == "object":
+            answer[key] = _filled(below, (*path, key), scalars, found, how)
+        elif kind == "array":
+            item = below.get("items")
+            item = item if isinstance(item, Mapping) else {}
+            if json_type(item) != "object":
+                answer[key] = []
+            elif "heading" in properties(item):
+                answer[key] = _sections(item, found)
+            else:
+                answer[key] = items(found, item, how)
+        else:
+            answer[key] = _plain(scalars.get((*path, key)), below)
+    return answer
+
+
+def _scalars(wanted: Sequence[Leaf], found: Sequence[Row], labels: Labels, how: Habits) -> dict[tuple[str, ...], Any]:
+    by_concept: dict[str, list[Pair]] = defaultdict(list)
+    for pair in pairs(found, labels):
+        by_concept[pair.meaning.concept].append(pair)
+    sums = settle({concept: _amounts(by_concept[concept], how) for concept in _MONEY})
+    sides = parties(found, labels)
+    values: dict[tuple[str, ...], Any] = {}
+    for leaf in wanted:
+        if leaf.kind == "party":
+            side, _, part = leaf.concept.partition("_")
+            values[leaf.path] = getattr(sides[side], part)
+        elif leaf.concept in _MONEY:
+            values[leaf.path] = sums.get(leaf.concept)
+        elif leaf.path[-1] == "title" and leaf.kind == "text":
+            values[leaf.path] = _title(found)
+        else:
+            values[leaf.path] = _first(leaf, by_concept[leaf.concept], how)
+        if leaf.concept == "currency" and values[leaf.path] is None:
+            values[leaf.path] = how.currency
+    return values
+
+
+_PLAIN_WORDS = frozenset({"allowances", "charges"})  # their labels are words of any sentence
+_MONEY = ("line_total", "net_total", "tax_total", "gross_total", "due_amount", "prepaid", "allowances", "charges")
+
+
+def _amounts(candidates: Iterable[Pair], how: Habits) -> list[Amount]:
+    """Every labelled amount. What stands below a label counts only where nothing beside it does."""
+    amounts: list[Amount] = []
+    beside = -1
+    for order, pair in enumerate(candidates):
+        value = typed.money(pair.text, how)
+        if value is None or (pair.far == 2 and beside == pair.row):
+            continue
+        if pair.far < 2:
+            beside = pair.row
+        if pair.opens or pair.meaning.concept not in _PLAIN_WORDS:
+            amounts.append(Amount(pair.meaning.tier + (0 if pair.opens else 1), order, value))
+    return amounts
+
+
+def _first(leaf: Leaf, candidates: Iterable[Pair], how: Habits) -> Any:
+    best: tuple[tuple[int, int, int], Any] | None = None
+    for order, pair in enumerate(candidates):
+        if not pair.opens and leaf.kind not in _MIDDLE:
+            continue
+        value = _value(leaf, pair.text, how)
+        rank = (pair.meaning.tier, 0 if pair.opens else 1, order)
+        if value is not None and (best is None or rank < best[0]):
+            best = rank, value
+    return best[1] if best else None
+
+
+def _value(leaf: Leaf, text: str, how: Habits) -> Any:
+    match leaf.kind:
+        case "date":
+            return typed.date(text, how)
+        case "money" | "number" | "integer":
+            value = typed.number(text, how)
+            return None if leaf.kind == "integer" and value is not None and value % 1 else value
+        case "code":
+            return typed.code(text)
+        case "iban":
+            return typed.iban(text)
+        case "bic":
+            return typed.bic(text)
+        case "vat":
+            return typed.vat(text)
+        case "currency":
+            return typed.currency(text)
+        case "enum":
+            choices = {str(choice).casefold(): choice for choice in leaf.node.get("enum", ()) if isinstance(choice, str)}
+            return choices.get(text.casefold())
+        case "text":
+            return text if len(text) <= 200 else None
+    return None
+
+
+def _title(found: Sequence[Row]) -> str | None:
+    """The largest heading of the first page, over as many lines as it takes."""
+    heads = [index for index, row in enumerate(found) if row.level and row.page == 1]
+    if not heads:
+        return None
+    first = min(heads, key=lambda index: (found[index].level, index))
+    same = [found[first].cells[0]]
+    for row in found[first + 1 :]:
+        if row.level != found[first].level or row.page != 1:
+            break
+        same.append(row.cells[0])
+    return " ".join(same)
+
+
+def _sections(item: Mapping[str, Any], found: Sequence[Row]) -> list[dict[str, Any]]:
+    """The headings of the topmost level that has several; a title alone on its level is no section."""
+    counts = Counter(row.level for row in found if row.level)
+    level = next((level for level in sorted(counts) if counts[level] >= 3), None)
+    texts = [" ".join(row.cells) for row in found if row.level == level] if level else []
+    return [{key: text if key == "heading" else None for key in properties(item)} for text in texts]
+
+
+def _plain(value: Any, node: Mapping[str, Any]) -> Any:
+    """As JSON holds it: integers and floats for decimals, and nothing that the schema does not allow."""
+    if isinstance(value, Decimal):
+        value = typed.json_number(value)
+    if "enum" in node and value not in node["enum"]:
+        return None
+    return value

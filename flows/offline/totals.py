@@ -1,0 +1,66 @@
+"""The sums of an invoice: of all labelled amounts those that agree with each other, else the surest labels."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+
+class Amount(NamedTuple):
+    """A labelled amount: how sure its label is, and its place in the pages."""
+
+    tier: int
+    order: int
+    value: Decimal
+
+
+Found = Mapping[str, Sequence[Amount]]
+_MOST = 12  # candidates looked at for one sum: real invoices have fewer, and the search below is cubic
+
+
+def settle(found: Found) -> dict[str, Decimal]:
+    """One amount for each concept that has any. Nothing is calculated: each is printed beside its label."""
+    chosen = {concept: _surest(amounts).value for concept, amounts in found.items() if amounts}
+    agreed = _agreeing(found)
+    if agreed is not None:
+        net, tax, gross = agreed
+        chosen |= {"net_total": net, "tax_total": tax, "gross_total": gross}
+    for concept in ("allowances", "charges"):
+        if concept in chosen:
+            chosen[concept] = abs(chosen[concept])
+    if agreed is not None:
+        _sum_of_lines(found, chosen)
+        _due(found, chosen)
+    return chosen
+
+
+def _surest(amounts: Sequence[Amount]) -> Amount:
+    best = min(amount.tier for amount in amounts)
+    return max((amount for amount in amounts if amount.tier == best), key=lambda amount: amount.order)
+
+
+def _agreeing(found: Found) -> tuple[Decimal, Decimal, Decimal] | None:
+    nets, taxes, grosses = (sorted(set(found.get(concept, ())))[:_MOST] for concept in ("net_total", "tax_total", "gross_total"))
+    fits = [
+        (net.tier + tax.tier + gross.tier, -gross.order, net.value, tax.value, gross.value)
+        for net in nets
+        for tax in taxes
+        for gross in grosses
+        if net.value + tax.value == gross.value and gross.value != 0
+    ]
+    return min(fits)[2:] if fits else None
+
+
+def _sum_of_lines(found: Found, chosen: dict[str, Decimal]) -> None:
+    """The sum before allowances and charges leads to the net total; without any it is the net total itself."""
+    lesser, greater = chosen.get("allowances", Decimal(0)), chosen.get("charges", Decimal(0))
+    values = {amount.value for amount in found.get("line_total", ())}
+    expected = chosen["net_total"] + lesser - greater
+    if expected in values:
+        chosen["line_total"] = expected
+
+
+def _due(found: Found, chosen: dict[str, Decimal]) -> None:
+    values = {amount.value for amount in found.get("due_amount", ())}
+    expected = chosen["gross_total"] - chosen.get("prepaid", Decimal(0))
+    if expected in values:
+        chosen["due_amount"] = expected

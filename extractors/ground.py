@@ -180,7 +180,7 @@ def printed(value: Any) -> str:
 
 
 def _carries_meaning(character: str) -> bool:
-    return character.isalnum() or unicodedata.category(character) in {"Sc", "Mc", "Mn"}
+    return character.isalnum() or character in "%‰°" or unicodedata.category(character) in {"Sc", "Mc", "Mn"}
 
 
 def _index(page: Page) -> _Indexed:

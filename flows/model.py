@@ -79,6 +79,9 @@ class Endpoint:
         self._spending = spending
         self._slots = asyncio.Semaphore(settings.concurrency)
         self._dialect = _Dialect()
+        self._first = asyncio.Lock()  # the first request is the probe: until it is answered, the others wait
+        self._answers = False
+        self._refusal_seen: ModelUnavailableError | None = None
         self._client = AsyncOpenAI(
             base_url=base_url, api_key=api_key or "none", max_retries=0, timeout=settings.request_timeout
         )
@@ -105,14 +108,26 @@ class Endpoint:
         Raises BudgetExceededError before the call, ModelUnavailableError when the endpoint refuses or stays away longer
         than the patience, InvalidCompletionError for a request that it will not take.
         """
+        if not self._answers:
+            async with self._first:
+                if not self._answers:
+                    return await self._ask(request, keep)
+        return await self._ask(request, keep)
+
+    async def _ask(self, request: Request, keep: Callable[[Completion], Awaitable[None]]) -> Completion:
         async with self._slots:
+            if self._refusal_seen is not None:
+                raise self._refusal_seen
             reserved = self._spending.reserve(self.cost_nusd(request.prompt_tokens, request.max_tokens))
             completion: Completion | None = None
             refused_unpaid = False
             try:
                 completion = await self._tries(request)
-            except (ModelUnavailableError, InvalidCompletionError):
+                self._answers = True
+            except (ModelUnavailableError, InvalidCompletionError) as error:
                 refused_unpaid = True
+                if isinstance(error, ModelUnavailableError):
+                    self._refusal_seen = error
                 raise
             finally:
                 if refused_unpaid:

@@ -51,13 +51,12 @@ class Plan:
     discovered: int
     already_done: int
     skipped: int
-    deferred: int
     known: Mapping[str, Mapping[str, Any]]
     failures: Failures
 
 
-def make_plan(dataset: Dataset, addresses: Iterable[Address], recipe_id: str, limit: int | None) -> Plan:
-    """Sort `addresses` into done, held back, pending, and beyond `limit`. Opens no document."""
+def make_plan(dataset: Dataset, addresses: Iterable[Address], recipe_id: str) -> Plan:
+    """Sort `addresses` into done, held back and pending. Opens no document."""
     known = _newest(dataset.rows("sources", _SOURCE_COLUMNS).to_pylist(), "source_uri", "seen_at")
     failures = _failures(dataset, recipe_id)
     published = dataset.published_ids()
@@ -73,8 +72,7 @@ def make_plan(dataset: Dataset, addresses: Iterable[Address], recipe_id: str, li
             skipped += 1
         else:
             pending.append(address)
-    now = pending if limit is None else pending[:limit]
-    return Plan(tuple(now), discovered, already_done, skipped, len(pending) - len(now), known, failures)
+    return Plan(tuple(pending), discovered, already_done, skipped, known, failures)
 
 
 def modified_at(address: Address) -> datetime.datetime | None:
@@ -97,7 +95,7 @@ def _is_unchanged(address: Address, row: Mapping[str, Any]) -> bool:
 
 def _is_new(address: Address, row: Mapping[str, Any] | None) -> bool:
     """True when something stands at the address that was not there, or was different, when it failed unread."""
-    return row is not None and not _is_unchanged(address, row)
+    return row is not None and (row["modified_at"] != modified_at(address) or row["bytes"] != address.size)
 
 
 def _failures(dataset: Dataset, recipe_id: str) -> Failures:

@@ -138,7 +138,7 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
     with dataset.lease(run_id):
         with dataset.locked():
             recover(dataset)
-        plan = make_plan(dataset, addresses, recipe.recipe_id, request.limit)
+        plan = make_plan(dataset, addresses, recipe.recipe_id)
         accounts = Accounts(plan.discovered, plan.already_done, plan.skipped)
         facts = {**accounts.as_row(), "run_id": run_id, "started_at": accounts.started_at.isoformat()}
         dataset.note_run(run_id, {**facts, "recipe_id": recipe.recipe_id, "version": version("pagemill")})
@@ -150,6 +150,7 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
                 dataset, tools, plan, accounts, spool_folder,
                 asyncio.Semaphore(settings.concurrency + 2 * settings.workers),
                 lambda: line.update(accounts.done, accounts.pages, spending.spent_nusd / 1e9),
+                request.limit,
             )  # fmt: skip
             try:
                 _through_prefect(engine, work, endpoint)
@@ -224,7 +225,7 @@ def _through_prefect(engine: Engine, work: Work, endpoint: Endpoint) -> None:
 
         async def one(place: int) -> None:
             async with two:
-                if work.stopped is None:
+                if work.stopped is None and not work.is_full:
                     await shard(f"{run_id}-{place:05d}", place)
 
         try:

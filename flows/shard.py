@@ -33,10 +33,16 @@ class Work:
     spool_folder: Path
     documents_in_flight: asyncio.Semaphore
     on_progress: Callable[[], None]
+    limit: int | None = None
     handled: set[str] = field(default_factory=set)
     repeated: list[str] = field(default_factory=list)
     sources: list[dict[str, Any]] = field(default_factory=list)
     stopped: PagemillError | None = None
+
+    @property
+    def is_full(self) -> bool:
+        """True when as many documents as the limit allows have been taken up."""
+        return self.limit is not None and len(self.handled) >= self.limit
 
     @property
     def run_id(self) -> str:
@@ -70,7 +76,7 @@ async def _read(work: Work, addresses: Sequence[Address], held: Batches) -> list
     spooled: list[Spooled] = []
     published = await asyncio.to_thread(work.dataset.published_ids)
     for address in addresses:
-        if work.stopped is not None:
+        if work.stopped is not None or work.is_full:
             break
         try:
             taken = await asyncio.to_thread(spool, address, work.spool_folder)

@@ -10,6 +10,7 @@ from flows.offline.wanted import Leaf
 
 _NUMBER = r"[-+\u2212]?(?:[€$£] ?)?\d[\d.,'\u2019]*(?: ?[€$£]|%| %| EUR)?"
 NUMERIC = re.compile(_NUMBER)
+_WITH_UNIT = re.compile(rf"{_NUMBER}\s+[^\W\d][\w.()]{{0,14}}")
 _LEADING = re.compile(rf"({_NUMBER})\s+(\S.*)")
 _TRAILING = re.compile(rf"(.*\S)\s+({_NUMBER})")
 _POSITION = re.compile(r"(\d{1,4}\.?)\s+(\S.*)")
@@ -29,17 +30,17 @@ Header = Sequence[Sequence[Column]]
 Placed = list[tuple[Column, str]]
 
 
-def align(row: Row, heads: Row, header: Header) -> Placed | None:
-    """The row's texts with their columns; null where they do not fit."""
+def align(row: Row, heads: Row, header: Header) -> tuple[Placed, bool]:
+    """The row's texts with their columns, none where they do not fit, and whether the cells themselves say so."""
     if row.table and heads.table and len(row.cells) == len(header):
-        return _by_index(row.cells, header)
+        return _by_index(row.cells, header), True
     cells = [cell for cell in row.cells if cell]
     if len(cells) < 2:
-        return None
+        return [], False
     flat = [column for cell in header for column in cell if column.leaf is not None or column.title]
     if len(cells) == len(flat) and all(_score(column, cell) > 0 for column, cell in zip(flat, cells, strict=True)):
-        return list(zip(flat, cells, strict=True))
-    return _by_kind(cells, flat)
+        return list(zip(flat, cells, strict=True)), True
+    return _by_kind(cells, flat), False
 
 
 def _by_index(cells: Sequence[str], header: Header) -> Placed:
@@ -73,11 +74,12 @@ def _split(text: str, group: Sequence[Column]) -> list[str]:
     return [match[1], *_split(match[2], group[1:])]
 
 
-def _by_kind(cells: Sequence[str], flat: Sequence[Column]) -> Placed | None:
+def _by_kind(cells: Sequence[str], flat: Sequence[Column]) -> Placed:
     """The best way to lay the pieces of `cells` under the columns in order, by what each column holds."""
-    pieces = [piece for cell in cells for piece in _pieces(cell)]
+    units = any(column.kind == "unit" for column in flat)
+    pieces = [piece for cell in cells for piece in _pieces(cell, units=units)]
     if not 2 <= len(pieces) <= _MOST_PIECES or len(flat) > _MOST_PIECES:
-        return None
+        return []
 
     @cache
     def best(piece: int, column: int) -> tuple[float, tuple[int, ...]]:
@@ -95,15 +97,18 @@ def _by_kind(cells: Sequence[str], flat: Sequence[Column]) -> Placed | None:
         return skipped[0] - 0.6, skipped[1]
 
     score, places = best(0, 0)
-    return [(flat[place], piece) for place, piece in zip(places, pieces, strict=True)] if score > 0 else None
+    return [(flat[place], piece) for place, piece in zip(places, pieces, strict=True)] if score > 0 else []
 
 
-def _pieces(cell: str) -> list[str]:
-    """A cell cut where a number ends or starts it: `4,55 € 10%`, `20 Stk`."""
-    leading = _LEADING.fullmatch(cell)
-    if leading is not None and (NUMERIC.match(leading[2]) or len(leading[2]) <= 14):
-        return [leading[1], *_pieces(leading[2])]
-    return [cell]
+def _pieces(cell: str, *, units: bool) -> list[str]:
+    """A cell cut between numbers, and before a unit where the table has a column of units: `4,55 € 10%`, `20 Stk`."""
+    found: list[str] = []
+    while (leading := _LEADING.fullmatch(cell)) is not None and len(found) < _MOST_PIECES:
+        if not NUMERIC.match(leading[2]) and not (units and len(leading[2]) <= 14 and "%" not in leading[1]):
+            break
+        found.append(leading[1])
+        cell = leading[2]
+    return [*found, cell]
 
 
 def _score(column: Column, text: str) -> float:
@@ -111,7 +116,7 @@ def _score(column: Column, text: str) -> float:
     numeric = NUMERIC.fullmatch(text) is not None
     match column.kind:
         case "number" | "money":
-            return (0.0 if text.endswith("%") else 2.0) if numeric else 0.0
+            return 0.0 if text.endswith("%") else 2.0 if numeric else 1.2 if _WITH_UNIT.fullmatch(text) else 0.0
         case "rate":
             return 3.0 if "%" in text and text[0].isdigit() else 0.4 if numeric else 0.0
         case "position":

@@ -24,6 +24,7 @@ class Spot(NamedTuple):
     end: int
     meanings: tuple[Meaning, ...]
     opens: bool  # it stands at the start of its cell or of a new pair, or a colon follows
+    colon: bool
 
 
 class Pair(NamedTuple):
@@ -34,6 +35,7 @@ class Pair(NamedTuple):
     far: int
     row: int
     opens: bool
+    colon: bool
 
 
 class Labels:
@@ -83,8 +85,9 @@ class Labels:
             meanings = self._phrases.get(phrase)
             if meanings:
                 start, end = tokens[place][0], tokens[place + length - 1][1]
-                opens = place == 0 or cell[end : end + 3].lstrip(" .)°").startswith((":", "#")) or cell[:start].rstrip()[-1:] in {"|", "·", ";", "(", "-"}
-                return Spot(start, end, tuple(meanings), opens), length
+                colon = cell[end : end + 3].lstrip(" .)°").startswith((":", "#"))
+                opens = place == 0 or colon or cell[:start].rstrip()[-1:] in {"|", "·", ";", "(", "-"}
+                return Spot(start, end, tuple(meanings), opens, colon), length
         return None
 
 
@@ -95,10 +98,10 @@ def pairs(rows: Sequence[Row], labels: Labels) -> Iterator[Pair]:
         for column, cell in enumerate(row.cells):
             for number, spot in enumerate(spots[column]):
                 stop = next((later.start for later in spots[column][number + 1 :] if later.opens), len(cell))
-                behind = cell[spot.end : stop].strip(" :=\u2022")
+                behind = cell[spot.end : stop].strip(" :=\u2022°º")
                 for text, far in _texts(rows, index, column, behind, spots, labels, last=stop == len(cell)):
                     for meaning in spot.meanings:
-                        yield Pair(meaning, text, far, index, spot.opens)
+                        yield Pair(meaning, text, far, index, spot.opens, spot.colon)
 
 
 def _texts(
@@ -109,7 +112,7 @@ def _texts(
     if not last or (behind and not _is_filler(behind)):
         return
     row = rows[index]
-    beside = next((place for place in range(column + 1, len(row.cells)) if row.cells[place]), None)
+    beside = next((place for place in range(column + 1, len(row.cells)) if row.cells[place].strip(" :")), None)
     if beside is not None and not (spots[beside] and spots[beside][0].start == 0):
         yield row.cells[beside], 1
     below = rows[index + 1] if index + 1 < len(rows) else None

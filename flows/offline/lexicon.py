@@ -28,7 +28,7 @@ CONCEPTS: dict[str, Concept] = {
             "invoice number|invoice no|invoice nr|invoice num|invoice id|inv no|rechnungsnummer|rechnungs nummer|rechnungs nr|rechnungsnr|rechnung nr|"
             "rechnung nummer|rechnung no|beleg nr|belegnummer|credit note no|credit note number|gutschriftsnummer|gutschrift nr|bill number|bill no|"
             "facture n|facture no|facture numero|numero de facture|n de facture|no de facture|n facture|avoir n|factuurnummer|bill id|document number|tax invoice no",
-            "invoice|rechnung|facture|avoir|credit note|gutschrift|nr",
+            "invoice|rechnung|facture|avoir|credit note|gutschrift",
         ),
         r"(invoice|bill|facture|rechnungs?)_?(number|no|nr|id|nummer|num)|document_number",
     ),
@@ -37,7 +37,7 @@ CONCEPTS: dict[str, Concept] = {
         (
             "invoice date|date of invoice|date of issue|issue date|issued on|issued at|rechnungsdatum|belegdatum|ausstellungsdatum|rechnung vom|"
             "date de facture|date facture|date de facturation|date d emission|date de la facture|bill date|billing date|datum der rechnung|factuurdatum|credit note date|tax point",
-            "datum|date|vom|dated",
+            "datum|date|dated",
         ),
         r"(issue|invoice|bill|document)_?date|date_of_issue|issued(_on)?|rechnungsdatum",
     ),
@@ -45,7 +45,7 @@ CONCEPTS: dict[str, Concept] = {
         "date",
         (
             "due date|payment due|due on|due by|payable by|pay by|payment due date|date due|falligkeitsdatum|fallig am|faellig am|fallig|zahlbar bis|zahlbar bis zum|"
-            "zahlungsziel|zahlung bis|date d echeance|echeance|date echeance|remit until|netto bis|zahlungsfrist|vervaldatum|payable until|falligkeit",
+            "zahlungsziel|zahlung bis|date d echeance|echeance|date echeance|remit until|uberweisen sie bis zum|uberweisen bis|bezahlen bis|payable on or before|netto bis|zahlungsfrist|vervaldatum|payable until|falligkeit",
         ),
         r"(due|payment)_?date|due(_on|_by)?|payable_by",
     ),
@@ -80,7 +80,7 @@ CONCEPTS: dict[str, Concept] = {
         (
             "vat reg no|vat registration number|vat registration no|vat reg|vat number|vat no|vat id|vat identification number|vat id no|vat identification no|ust idnr|ust id nr|ust id|"
             "ust identnr|ust ident nr|ust identifikationsnummer|umsatzsteuer identifikationsnummer|umsatzsteuer id|ustid|n tva|no tva|numero de tva|tva intracommunautaire|n tva intracommunautaire|"
-            "tax id|ein|gst no|mwst nr|uid|btw nummer|btw|abn|n de tva|ustidnr",
+            "tax id|ein|gst no|mwst nr|uid|btw nummer|btw|abn|n de tva|n tva intra|tva intra|ustidnr",
             "tva|vat",
         ),
         r"(seller|supplier|vendor|issuer)_?(vat|tax|ust)_?(id|number|no|nr)?|vat_?(id|number)|tax_?id(entifier)?",
@@ -88,7 +88,7 @@ CONCEPTS: dict[str, Concept] = {
     "buyer_tax_id": Concept(
         "vat",
         (
-            "customer vat number|customer vat no|customer vat id|your vat number|your vat id|your vat no|buyer vat id|ihre ust idnr|ihre ust id nr|ihre ust id|kunden ust idnr|"
+            "customer vat number|customer vat no|customer vat id|your vat number|your vat id|your vat no|buyer vat id|ihre ust idnr|ihre ust id nr|ihre ust id|ihre ust identnr|ihre ust ident nr|kunden ust idnr|"
             "ust idnr des kunden|ust id kunde|ihre uid|n tva client|tva client|votre n tva|client vat number|ihre umsatzsteuer identifikationsnummer",
         ),
         r"(buyer|customer|client)_?(vat|tax|ust)_?(id|number|no|nr)?",
@@ -124,7 +124,7 @@ CONCEPTS: dict[str, Concept] = {
     "tax_total": Concept(
         "money",
         (
-            "vat total|total vat|total tax|tax total|vat amount|tax amount|sales tax|steuerbetrag|umsatzsteuerbetrag|mwst betrag|ust betrag|mwst gesamt|summe mwst|summe ust|total tva|montant tva|"
+            "vat total|total vat|total tax|tax total|vat amount|tax amount|sales tax|steuerbetrag|umsatzsteuerbetrag|mwst betrag|ust betrag|mwst gesamt|ust gesamt|summe mwst|summe ust|total tva|montant tva|"
             "total taxes|gesamtbetrag umsatzsteuer|gesamtbetrag steuer|summe umsatzsteuer|umsatzsteuer gesamt|total de la tva|btw bedrag|steuergesamtbetrag",
             "vat|mwst|ust|umsatzsteuer|mehrwertsteuer|tva|tax|taxes|gst|steuer|btw",
         ),
@@ -153,7 +153,7 @@ CONCEPTS: dict[str, Concept] = {
     ),
     "prepaid": Concept(
         "money",
-        ("prepaid|prepaid amount|paid amount|amount paid|deposit paid|bereits gezahlt|anzahlung|vorauszahlung|gezahlter betrag|acompte|acomptes|deja paye|anzahlungen|montant deja paye|already paid",),
+        ("prepaid|prepaid amount|paid amount|amount paid|deposit paid|bereits gezahlt|anzahlung|vorauszahlung|gezahlter betrag|acompte|acomptes|deja paye|anzahlungen|montant deja paye|already paid|bereits bezahlt|bereits bezahlter betrag|erhaltene anzahlungen|erhaltene anzahlung|payments received|less payments|deja regle",),
         r"prepaid(_amount)?|(amount_)?paid|deposit",
     ),
     "allowances": Concept(

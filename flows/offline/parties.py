@@ -97,8 +97,8 @@ def _column(rows: Sequence[Row], start: int, column: int) -> Iterator[str]:
         elif column < len(row.cells):
             if row.cells[column]:
                 yield row.cells[column]
-        elif len(row.cells) == 1 and not row.table:
-            yield row.cells[0]
+        elif column == 0 or len(row.cells) < column:
+            return  # the other column goes on alone
 
 
 def _party(lines: Sequence[str], *, placed: bool) -> Party | None:
@@ -107,7 +107,7 @@ def _party(lines: Sequence[str], *, placed: bool) -> Party | None:
         return None
     last = next((number for number, line in enumerate(lines[:_DEPTH]) if _is_postal(line)), None)
     name = lines[0]
-    if name[0].isdigit():
+    if not name[0].isalpha() or sum(map(str.isdigit, name)) > 4:
         return None
     if last is None or last == 0:
         return None if placed or len(name) > 80 or last == 0 else Party(name)
@@ -136,7 +136,7 @@ def _return_line(rows: Sequence[Row]) -> tuple[Party | None, int | None]:
     for index, row in enumerate(rows):
         if row.page != rows[0].page or row.page != 1:
             break
-        for cell in row.cells[:2]:
+        for cell in (*row.cells[:2], " ".join(row.cells)):
             if not 15 < len(cell) < 140 or ":" in cell:
                 continue
             splits = ([part for part in mark.split(cell) if part] for mark in _SEPARATORS)
@@ -154,7 +154,7 @@ def _letterhead(rows: Sequence[Row], labels: Labels, buyer: Party | None) -> Par
         if row.page != 1:
             break
         for column, cell in enumerate(row.cells):
-            if len(cell) > 60 or not LEGAL_FORM.search(cell) or _CONTACT.search(cell) or cell.endswith("."):
+            if len(cell) > 60 or _SEPARATORS[0].search(cell) or not LEGAL_FORM.search(cell) or _CONTACT.search(cell) or cell.endswith("."):
                 if not (cell.endswith(("Inc.", "Ltd.", "B.V.", "N.V.", "S.A.", "Co.")) and len(cell) <= 60):
                     continue
             if buyer is not None and buyer.name == cell:

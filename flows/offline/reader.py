@@ -1,13 +1,15 @@
 """A wanted schema filled from page rows: labelled values, parties, sums, tables, headings. What is not found is null."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from flows.offline import typed
+from flows.offline.headline import headline
 from flows.offline.labels import Labels, Pair, pairs
 from flows.offline.layout import Page, Row, rows
+from flows.offline.outline import points, sections, title
 from flows.offline.parties import parties
 from flows.offline.tables import items
 from flows.offline.totals import Amount, settle
@@ -39,9 +41,9 @@ def _filled(
             item = below.get("items")
             item = item if isinstance(item, Mapping) else {}
             if json_type(item) != "object":
-                answer[key] = []
+                answer[key] = points(key, found) if json_type(item) == "string" and "enum" not in item else []
             elif "heading" in properties(item):
-                answer[key] = _sections(item, found)
+                answer[key] = sections(item, found)
             else:
                 answer[key] = items(found, item, how)
         else:
@@ -53,6 +55,8 @@ def _scalars(wanted: Sequence[Leaf], found: Sequence[Row], labels: Labels, how: 
     by_concept: dict[str, list[Pair]] = defaultdict(list)
     for pair in pairs(found, labels):
         by_concept[pair.meaning.concept].append(pair)
+    for pair in reversed(headline(found, how)):
+        by_concept[pair.meaning.concept].insert(0, pair)
     sums = settle({concept: _amounts(by_concept[concept], how) for concept in _MONEY})
     sides = parties(found, labels)
     values: dict[tuple[str, ...], Any] = {}
@@ -63,7 +67,7 @@ def _scalars(wanted: Sequence[Leaf], found: Sequence[Row], labels: Labels, how: 
         elif leaf.concept in _MONEY:
             values[leaf.path] = sums.get(leaf.concept)
         elif leaf.path[-1] == "title" and leaf.kind == "text":
-            values[leaf.path] = _title(found)
+            values[leaf.path] = title(found)
         else:
             values[leaf.path] = _first(leaf, by_concept[leaf.concept], how)
         if leaf.concept == "currency" and values[leaf.path] is None:
@@ -81,7 +85,7 @@ def _amounts(candidates: Iterable[Pair], how: Habits) -> list[Amount]:
     beside = -1
     for order, pair in enumerate(candidates):
         value = typed.money(pair.text, how)
-        if value is None or (pair.far == 2 and beside == pair.row):
+        if value is None or (pair.far == 2 and (beside == pair.row or pair.meaning.tier)):
             continue
         if pair.far < 2:
             beside = pair.row
@@ -93,7 +97,7 @@ def _amounts(candidates: Iterable[Pair], how: Habits) -> list[Amount]:
 def _first(leaf: Leaf, candidates: Iterable[Pair], how: Habits) -> Any:
     best: tuple[tuple[int, int, int], Any] | None = None
     for order, pair in enumerate(candidates):
-        if not pair.opens and leaf.kind not in _MIDDLE:
+        if (not pair.opens and leaf.kind not in _MIDDLE) or (leaf.kind == "text" and pair.far == 0 and not pair.colon):
             continue
         value = _value(leaf, pair.text, how)
         rank = (pair.meaning.tier, 0 if pair.opens else 1, order)
@@ -125,28 +129,6 @@ def _value(leaf: Leaf, text: str, how: Habits) -> Any:
         case "text":
             return text if len(text) <= 200 else None
     return None
-
-
-def _title(found: Sequence[Row]) -> str | None:
-    """The largest heading of the first page, over as many lines as it takes."""
-    heads = [index for index, row in enumerate(found) if row.level and row.page == 1]
-    if not heads:
-        return None
-    first = min(heads, key=lambda index: (found[index].level, index))
-    same = [found[first].cells[0]]
-    for row in found[first + 1 :]:
-        if row.level != found[first].level or row.page != 1:
-            break
-        same.append(row.cells[0])
-    return " ".join(same)
-
-
-def _sections(item: Mapping[str, Any], found: Sequence[Row]) -> list[dict[str, Any]]:
-    """The headings of the topmost level that has several; a title alone on its level is no section."""
-    counts = Counter(row.level for row in found if row.level)
-    level = next((level for level in sorted(counts) if counts[level] >= 3), None)
-    texts = [" ".join(row.cells) for row in found if row.level == level] if level else []
-    return [{key: text if key == "heading" else None for key in properties(item)} for text in texts]
 
 
 def _plain(value: Any, node: Mapping[str, Any]) -> Any:

@@ -19,12 +19,12 @@ _MOST = 12  # candidates looked at for one sum: real invoices have fewer, and th
 
 def settle(found: Found) -> dict[str, Decimal]:
     """One amount for each concept that has any. Nothing is calculated: each is printed beside its label."""
-    chosen = {concept: _surest(amounts).value for concept, amounts in found.items() if amounts}
+    chosen = {concept: best.value for concept, amounts in found.items() if (best := _surest(amounts)) is not None}
     agreed = _agreeing(found)
     if agreed is not None:
         net, tax, gross = agreed
         chosen |= {"net_total": net, "tax_total": tax, "gross_total": gross}
-    for concept in ("allowances", "charges"):
+    for concept in ("allowances", "charges", "prepaid"):
         if concept in chosen:
             chosen[concept] = abs(chosen[concept])
     if agreed is not None:
@@ -33,9 +33,15 @@ def settle(found: Found) -> dict[str, Decimal]:
     return chosen
 
 
-def _surest(amounts: Sequence[Amount]) -> Amount:
+def _surest(amounts: Sequence[Amount]) -> Amount | None:
+    """The last amount with the surest label; nothing where only vague labels name different ones."""
+    if not amounts:
+        return None
     best = min(amount.tier for amount in amounts)
-    return max((amount for amount in amounts if amount.tier == best), key=lambda amount: amount.order)
+    first = [amount for amount in amounts if amount.tier == best]
+    if best and len({amount.value for amount in first}) > 1:
+        return None
+    return first[-1]
 
 
 def _agreeing(found: Found) -> tuple[Decimal, Decimal, Decimal] | None:

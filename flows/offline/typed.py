@@ -20,7 +20,11 @@ _BIC = re.compile(r"[A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?(?![A-Za-z0-9])")
 _VAT = re.compile(
     r"(?:(?:AT|BE|BG|CY|CZ|DE|DK|EE|EL|ES|FI|FR|GB|GR|HR|HU|IE|IT|LT|LU|LV|MT|NL|NO|PL|PT|RO|SE|SI|SK|XI|ATU)[ -]?\w?\d(?:[ .]?\w){5,13}|CHE[ -]?\d{3}[. ]?\d{3}[. ]?\d{3}(?: ?MWST| ?TVA)?|\d{2,3}[-/ ]\d{3,7}(?:[/ -]\d{3,5})?|\d{8,14})(?![\w])"
 )
-_BEFORE_DATE = re.compile(r"^[^\d]{0,14}(?=\d)|^[^\W\d]{3,10}\.?\s+\d{1,2},?\s+\d{4}")
+_BEFORE_DATE = re.compile(
+    r"^\W{0,4}(?:(?:le|am|den|on|the|du|vom|von|zum|by|until|bis|at)\s+){0,2}(?:[^\W\d]{2,10}[.,]\s?)?\d|^[^\W\d]{3,10}\.?\s+\d{1,2},?\s+\d{4}",
+    re.IGNORECASE,
+)
+_RATE_BEFORE = re.compile(r"^\s*\(?\d{1,2}(?:[.,]\d{1,2})?\s?%\)?[\s:]*(?=\S)")
 _TOO_LARGE = Decimal(10) ** 15
 _YEARLY = re.compile(r"(?<!\d)(\d{1,2})[/](\d{1,2})[/](?:\d{4}|\d{2})(?!\d)")
 
@@ -64,8 +68,8 @@ def number(text: str, how: Habits) -> Decimal | None:
 
 
 def money(text: str, how: Habits) -> Decimal | None:
-    """An amount that ends `text`, apart from a currency: nothing else may follow it."""
-    match = _MONEY.match(text.strip(" :=*"))
+    """An amount that ends `text`, apart from a currency: nothing but a rate may precede it, nothing may follow it."""
+    match = _MONEY.match(_RATE_BEFORE.sub("", text).strip(" :=*"))
     rest = _AFTER_MONEY.match(match["after"]) if match else None
     if match is None or rest is None or rest["rest"].strip(" *.)"):
         return None

@@ -1,0 +1,58 @@
+"""What headings tell: a report's title, its sections, and lists of points under a heading of the list's own name."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flows.offline.layout import Row
+from flows.offline.lexicon import words
+from flows.offline.wanted import properties
+
+_BULLET = re.compile(r"^[•▪●◦‣*–-]\s+(?=\S)")
+_FEW = 3  # headings of one level before they count as sections
+
+
+def title(rows: Sequence[Row]) -> str | None:
+    """The largest heading of the first page, over as many lines as it takes."""
+    lines = _title_rows(rows)
+    return " ".join(" ".join(row.cells) for row in lines) or None
+
+
+def sections(item: Mapping[str, Any], rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The headings of the topmost level that has several, the title left out."""
+    own = _title_rows(rows)
+    heads = [row for row in rows if row.level and row not in own]
+    counts = Counter(row.level for row in heads)
+    level = next((level for level in sorted(counts) if counts[level] >= _FEW), None)
+    texts = [" ".join(row.cells) for row in heads if row.level == level]
+    return [{key: text if key == "heading" else None for key in properties(item)} for text in texts]
+
+
+def points(key: str, rows: Sequence[Row]) -> list[str]:
+    """The bullets under a heading that is called like the property `key`."""
+    name = words(key.replace("_", " "))
+    found: list[str] = []
+    inside = False
+    block = -1
+    for row in rows:
+        text = " ".join(cell for cell in row.cells if cell)
+        if row.level:
+            inside = tuple(word for word in words(text) if not word.isdigit()) == name
+        elif inside and (match := _BULLET.match(text)):
+            found.append(text[match.end() :])
+            block = row.block
+        elif inside and found and row.block == block:
+            found[-1] = f"{found[-1]} {text}"
+    return found
+
+
+def _title_rows(rows: Sequence[Row]) -> list[Row]:
+    heads = [index for index, row in enumerate(rows) if row.level and row.page == 1]
+    if not heads:
+        return []
+    first = min(heads, key=lambda index: (rows[index].level, index))
+    last = first + 1
+    while last < len(rows) and rows[last].level == rows[first].level and rows[last].page == 1:
+        last += 1
+    return list(rows[first:last])

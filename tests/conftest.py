@@ -1,0 +1,137 @@
+"""Fixtures that tests share: the command as a process, a model server as a process, one engine per test process."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+SAMPLES = ROOT / "sample_docs"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of the tests' own, kept over the session so that Prefect migrates its database once per process."""
+    path = tmp_path_factory.mktemp("cache")
+    os.environ["PAGEMILL_CACHE_DIR"] = str(path)
+    for name in [name for name in os.environ if name.startswith(("OPENROUTER_", "OPENAI_", "PREFECT_"))]:
+        del os.environ[name]
+    return path
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict:
+        return json.loads(self.out)
+
+
+def start(*arguments: object, cwd: Path = ROOT, **environment: str) -> subprocess.Popen[str]:
+    """The command as a process."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "flows.cli", *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+@pytest.fixture
+def pagemill() -> Callable[..., Finished]:
+    """Run the command as a user does, in a process of its own."""
+
+    def call(*arguments: object, cwd: Path = ROOT, **environment: str) -> Finished:
+        process = start(*arguments, cwd=cwd, **environment)
+        out, err = process.communicate(timeout=240)
+        assert "Traceback" not in err, err
+        return Finished(process.returncode, out, err)
+
+    return call
+
+
+@dataclass(frozen=True)
+class ModelServer:
+    """A model server that runs, and what it was asked."""
+
+    url: str
+    log: Path
+
+    def entries(self, event: str) -> list[dict]:
+        lines = self.log.read_text(encoding="utf-8").splitlines() if self.log.exists() else []
+        return [entry for entry in map(json.loads, lines) if entry["event"] == event]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"PAGEMILL_BASE_URL": self.url, "PAGEMILL_API_KEY": "canary-key"}
+
+
+@pytest.fixture
+def model_server(tmp_path: Path) -> Callable[..., object]:
+    """Start a model server with options; it ends with the block, and with this process."""
+
+    @contextmanager
+    def serve(*options: str) -> Iterator[ModelServer]:
+        log = tmp_path / "model-server.jsonl"
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.model_server", "--log", str(log), *options],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        try:
+            yield ModelServer(f"http://127.0.0.1:{int(process.stdout.readline())}/v1", log)
+        finally:
+            process.kill()
+            process.communicate()
+
+    return serve
+
+
+@pytest.fixture(scope="session")
+def offline_engine() -> Iterator[object]:
+    """One engine with the embedded model for the tests of a process."""
+    from flows.run import engine
+    from flows.settings import load_settings
+
+    with engine(load_settings(model="offline")) as shared:
+        yield shared
+
+
+@pytest.fixture(scope="session")
+def samples_out(tmp_path_factory: pytest.TempPathFactory, offline_engine: object) -> dict[str, Path]:
+    """The sample documents, extracted once with the embedded model: a dataset per folder."""
+    from flows.run import RunRequest, run
+    from flows.types import load_type
+
+    root = tmp_path_factory.mktemp("samples")
+    types = {"invoices": "invoice", "reports": "report", "prices": str(SAMPLES / "prices" / "price_list.schema.json")}
+    for name, kind in types.items():
+        outcome = run(offline_engine, RunRequest([str(SAMPLES / name)], load_type(kind), root / name, quiet=True))
+        assert outcome.exit_code == 0, outcome
+    return {name: root / name for name in types}
+
+
+def need_shared(name: str) -> Path:
+    """A folder of ../shared, or a skip that says what is missing."""
+    path = SHARED / name
+    if not path.exists():
+        pytest.skip(f"../shared/{name} is not beside this checkout")
+    return path

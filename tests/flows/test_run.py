@@ -1,0 +1,301 @@
+"""A run as its user sees it: the accounting, the tables, bad input, two runs at once."""
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pymupdf
+import pytest
+
+from flows.run import RunRequest, run
+from flows.types import load_type
+from schemas.tables import LOG_TABLES, SHARD_TABLES
+from tests.conftest import SAMPLES, Finished, start
+
+INVOICE = SAMPLES / "invoices" / "harrow_finch.pdf"
+
+
+def rows(out: Path, table: str, columns: str = "*") -> list[tuple]:
+    return duckdb.sql(f"select {columns} from '{out}/{table}/*.parquet'").fetchall()
+
+
+def copies(folder: Path, count: int, source: Path = INVOICE) -> Path:
+    """Documents that differ in bytes, and say the same."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        (folder / f"copy{number:03d}.pdf").write_bytes(source.read_bytes() + b"\n%% copy %d\n" % number)
+    return folder
+
+
+def invoices(folder: Path, count: int) -> Path:
+    """Documents that say different things."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        with pymupdf.open() as document:
+            page = document.new_page()
+            page.insert_text((72, 72), f"Invoice number: INV-{number:04d}\nInvoice date: 2026-03-{number % 27 + 1:02d}")
+            page.insert_text((72, 130), f"Total: {100 + number}.50 EUR")
+            document.save(folder / f"invoice{number:03d}.pdf")
+    return folder
+
+
+def check_sum(summary: dict) -> None:
+    parts = ("already_done", "skipped", "ok", "partial", "failed", "deferred")
+    assert summary["discovered"] == sum(summary[part] for part in parts)
+
+
+def test_a_second_run_sends_nothing_and_adds_one_runs_file(tmp_path: Path, offline_engine: object) -> None:
+    out = tmp_path / "out"
+    request = RunRequest([str(SAMPLES / "invoices")], load_type("invoice"), out, quiet=True)
+    first = run(offline_engine, request)
+    before = {path: path.read_bytes() for path in out.glob("*/*.parquet")}
+    second = run(offline_engine, request)
+    after = {path: path.read_bytes() for path in out.glob("*/*.parquet")}
+    assert first.summary["ok"] == 4
+    assert first.summary["partial"] == 1  # the scanned letter
+    assert second.summary["already_done"] == 5
+    assert second.summary["requests"] == 0
+    assert [path.parent.name for path in after.keys() - before.keys()] == ["runs"]
+    assert all(after[path] == content for path, content in before.items())
+    check_sum(first.summary)
+    check_sum(second.summary)
+
+
+def test_every_table_is_there_with_the_columns_of_the_contract(samples_out: dict[str, Path]) -> None:
+    out = samples_out["invoices"]
+    for name, schema in {**SHARD_TABLES, **LOG_TABLES}.items():
+        described = duckdb.sql(f"describe from '{out}/{name}/*.parquet'").fetchall()
+        assert [column[0] for column in described] == schema.names
+    names = {path.name for path in out.iterdir()}
+    assert names == {*SHARD_TABLES, *LOG_TABLES, "invoice", "invoice_line_items", "_work"}
+    assert all(path.suffix == ".parquet" for name in names - {"_work"} for path in (out / name).iterdir())
+
+
+def test_a_document_is_found_in_every_table_and_sums_agree(samples_out: dict[str, Path]) -> None:
+    out = samples_out["prices"]
+    (document,) = rows(out, "documents", "document_id, pages, requests, prompt_tokens, completion_tokens")
+    assert rows(out, "pages", "count(*), count(distinct page)") == [(document[1], document[1])]
+    assert rows(out, "calls", "count(*), sum(prompt_tokens), sum(completion_tokens)") == [document[2:]]
+    assert rows(out, "changes", "change_id, kind, document_id") == [(1, "added", document[0])]
+    assert rows(out, "recipes", "count(*)") == [(1,)]
+
+
+def test_bad_documents_fail_alone_and_are_held_back_the_next_time(tmp_path: Path, pagemill: Callable[..., Finished]) -> None:
+    source = copies(tmp_path / "in", 1)
+    (source / "letter.pdf").write_bytes(b"Dear Sir, this is no PDF")
+    (source / "empty.pdf").write_bytes(b"")
+    with pymupdf.open(INVOICE) as document:
+        document.save(source / "locked.pdf", encryption=pymupdf.PDF_ENCRYPT_AES_256, user_pw="secret", owner_pw="owner")
+    (source / "folder.pdf").mkdir()
+    arguments = ("run", source, source / "folder.pdf", source / "gone.pdf", "--type", "invoice", "--out", tmp_path / "out", "--model", "offline", "--json")
+    refused = pagemill(*arguments)
+    assert refused.code == 2  # one of the sources matches nothing
+    (tmp_path / "list.txt").write_text(f"{source / 'gone.pdf'}\n")
+    arguments = ("run", source, f"@{tmp_path / 'list.txt'}", "--type", "invoice", "--out", tmp_path / "out", "--model", "offline", "--json")
+    first = pagemill(*arguments)
+    assert first.code == 1
+    assert (first.json["ok"], first.json["failed"]) == (1, 4)
+    check_sum(first.json)
+    failures = {Path(uri).name: (error, stage) for uri, error, stage in rows(tmp_path / "out", "failures", "source_uri, error, stage")}
+    assert failures == {
+        "letter.pdf": ("UnsupportedDocumentError", "split"),
+        "empty.pdf": ("UnreadableDocumentError", "split"),
+        "locked.pdf": ("EncryptedDocumentError", "split"),
+        "gone.pdf": ("UnreadableDocumentError", "split"),
+    }
+    second = pagemill(*arguments)
+    assert second.code == 0
+    assert (second.json["already_done"], second.json["skipped"]) == (1, 4)
+    check_sum(second.json)
+
+
+def test_one_poisonous_answer_costs_only_its_own_values(tmp_path: Path, pagemill: Callable, model_server: Callable) -> None:
+    source = invoices(tmp_path / "in", 20)
+    with model_server("--poison", "INV-0007") as server:
+        done = pagemill("run", source, "--type", "invoice", "--out", tmp_path / "out", "--json", **server.environment)
+    assert done.code == 0
+    assert (done.json["ok"], done.json["partial"]) == (19, 1)
+    ((number, total, problems),) = rows(tmp_path / "out", "invoice", "number, gross_total, record_problems") and duckdb.sql(
+        f"select number, gross_total, record_problems from '{tmp_path}/out/invoice/*.parquet' where record_status = 'partial'"
+    ).fetchall()
+    assert number == "P\ufffd-\ufffd-7"
+    assert total is None
+    assert any("/gross_total" in problem for problem in problems)
+    ((match,),) = duckdb.sql(f"select match from '{tmp_path}/out/evidence/*.parquet' where field = '/gross_total' and value is null").fetchall()
+    assert match == "rejected"
+
+
+def test_requests_go_to_another_process_with_text_images_and_schema(
+    tmp_path: Path, pagemill: Callable, model_server: Callable
+) -> None:
+    source = tmp_path / "in"
+    shutil.copytree(SAMPLES / "invoices", source)
+    with model_server() as server:
+        estimated = pagemill("estimate", source, "--type", "invoice", "--json", **server.environment)
+        assert server.entries("asked") == []
+        done = pagemill("run", source, "--type", "invoice", "--out", tmp_path / "out", "--json", **server.environment)
+        asked, answered = server.entries("asked"), server.entries("answered")
+    assert done.code == 0, done.err
+    assert estimated.json["requests"] == len(asked) == done.json["requests"] == 6
+    assert estimated.json["prompt_tokens"] == done.json["prompt_tokens"] == sum(each["usage"]["prompt_tokens"] for each in answered)
+    assert rows(tmp_path / "out", "calls", "sum(prompt_tokens)") == [(estimated.json["prompt_tokens"],)]
+    assert rows(tmp_path / "out", "documents", "sum(prompt_tokens)") == [(estimated.json["prompt_tokens"],)]
+    assert done.json["cost_usd"] == pytest.approx(
+        (done.json["prompt_tokens"] * 0.35 + done.json["completion_tokens"] * 0.55) / 1e6
+    )
+    assert all(each["body"]["response_format"]["json_schema"]["strict"] for each in asked)
+    assert all(each["authorization"] == "Bearer canary-key" for each in asked)
+    contents = [each["body"]["messages"][-1]["content"] for each in asked]
+    assert any("RE-2026-00318" in content for content in contents if isinstance(content, str))
+    pictures = [part for content in contents if isinstance(content, list) for part in content if part["type"] == "image_url"]
+    assert pictures
+    assert all(part["image_url"]["url"].startswith("data:image/") for part in pictures)
+    everything = "".join(path.read_bytes().decode("latin-1") for path in (tmp_path / "out").rglob("*") if path.is_file())
+    assert "canary-key" not in everything + done.out + done.err
+
+
+def test_an_endpoint_without_json_schema_is_asked_with_the_schema_in_the_prompt(
+    tmp_path: Path, pagemill: Callable, model_server: Callable
+) -> None:
+    source = invoices(tmp_path / "in", 3)
+    with model_server("--no-schema") as server:
+        done = pagemill(
+            "run", source, "--type", "invoice", "--out", tmp_path / "out", "--json", PAGEMILL_CONCURRENCY="1", **server.environment
+        )
+        asked = server.entries("asked")
+    assert (done.code, done.json["ok"]) == (0, 3)
+    assert [each["body"]["response_format"]["type"] for each in asked] == ["json_schema", *["json_object"] * 3]
+
+
+def test_a_refused_key_stops_the_run_after_one_call_and_defers_the_rest(
+    tmp_path: Path, pagemill: Callable, model_server: Callable
+) -> None:
+    source = invoices(tmp_path / "in", 5)
+    with model_server("--status", "401") as server:
+        done = pagemill(
+            "run", source, "--type", "invoice", "--out", tmp_path / "out", "--json", PAGEMILL_CONCURRENCY="1", **server.environment
+        )
+        assert len(server.entries("asked")) == 1
+    assert done.code == 2
+    assert done.json["deferred"] == 5
+    assert "PAGEMILL_API_KEY" in done.err
+
+
+def test_a_budget_stops_the_run_before_it_is_passed(tmp_path: Path, pagemill: Callable, model_server: Callable) -> None:
+    source = invoices(tmp_path / "in", 6)
+    prices = {"PAGEMILL_PRICE_IN": "10", "PAGEMILL_PRICE_OUT": "10", "PAGEMILL_CONCURRENCY": "1"}
+    with model_server() as server:
+        done = pagemill(
+            "run", source, "--type", "invoice", "--out", tmp_path / "out", "--budget", "0.12", "--json", **prices, **server.environment
+        )
+        billed = sum(each["usage"]["total_tokens"] for each in server.entries("answered")) * 10 / 1e6
+    assert done.code == 3
+    assert billed == pytest.approx(done.json["cost_usd"])
+    assert 0 < billed <= 0.12
+    assert 0 < done.json["ok"] < 6
+    assert done.json["deferred"] == 6 - done.json["ok"]
+
+
+def test_equal_requests_are_asked_once_and_bytes_are_done_once(tmp_path: Path, pagemill: Callable, model_server: Callable) -> None:
+    source = copies(tmp_path / "in", 4)
+    shutil.copy(source / "copy000.pdf", source / "same-bytes.pdf")
+    with model_server("--delay", "0.2") as server:
+        done = pagemill("run", source, "--type", "invoice", "--out", tmp_path / "out", "--json", **server.environment)
+        assert len(server.entries("asked")) == 1
+    assert (done.json["ok"], done.json["already_done"], done.json["requests"]) == (4, 1, 1)
+    assert sorted(rows(tmp_path / "out", "calls", "attempts, prompt_tokens = 0")) == [(0, True)] * 3 + [(1, False)]
+    check_sum(done.json)
+
+
+def test_two_runs_at_once_do_each_document_once_and_ask_for_it_once(tmp_path: Path, model_server: Callable) -> None:
+    source = invoices(tmp_path / "in", 24)
+    with model_server("--delay", "0.3") as server:
+        options = {"PAGEMILL_CONCURRENCY": "4", "PAGEMILL_SHARD_SIZE": "6", **server.environment}
+        arguments = ("run", source, "--type", "invoice", "--out", tmp_path / "out", "--json")
+        both = [start(*arguments, **options) for _ in range(2)]
+        ends = [(each.communicate(timeout=240), each.returncode) for each in both]
+        asked = [each["body"]["messages"][-1]["content"] for each in server.entries("asked")]
+    assert [code for _, code in ends] == [0, 0], ends
+    summaries = [Finished(code, out, err).json for (out, err), code in ends]
+    assert sum(summary["ok"] for summary in summaries) == 24
+    assert len(asked) == len(set(asked)) == 24
+    assert rows(tmp_path / "out", "documents", "count(*), count(distinct document_id)") == [(24, 24)]
+    for summary in summaries:
+        check_sum(summary)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["{in}", "--type", "invoice"], "OPENROUTER_API_KEY"),
+        (["nowhere", "--type", "invoice", "--model", "offline"], "matches nothing"),
+        (["{in}", "--type", "invoise", "--model", "offline"], "unknown type"),
+        (["{in}", "--type", "broken.json", "--model", "offline"], "not JSON"),
+        (["{in}", "--type", "wrong.json", "--model", "offline"], "not a valid JSON Schema"),
+        (["{in}", "--type", "collides.json", "--model", "offline"], "share the column"),
+        (["{in}", "--type", "invoice", "--model", "offline", "--concurrency", "0"], "--concurrency"),
+        (["{in}", "--type", "invoice", "--model", "unlisted", "--budget", "1"], "PAGEMILL_PRICE_IN"),
+    ],
+    ids=["no key", "no source", "no type", "no json", "no schema", "collision", "bad flag", "no price"],
+)
+def test_wrong_usage_is_one_line_and_exit_2(tmp_path: Path, pagemill: Callable, arguments: list[str], says: str) -> None:
+    copies(tmp_path / "in", 1)
+    (tmp_path / "broken.json").write_text("{")
+    (tmp_path / "wrong.json").write_text('{"type": "objekt"}')
+    (tmp_path / "collides.json").write_text(
+        '{"type":"object","properties":{"a_b":{"type":"string"},"a":{"type":"object","properties":{"b":{"type":"string"}}}}}'
+    )
+    filled = [argument.replace("{in}", str(tmp_path / "in")) for argument in arguments]
+    environment = {"PAGEMILL_BASE_URL": "http://127.0.0.1:9/v1"} if "unlisted" in arguments else {}
+    done = pagemill("run", *filled, "--out", tmp_path / "out", cwd=tmp_path, **environment)
+    assert done.code == 2
+    assert says in done.err
+    assert len(done.err.strip().splitlines()) == 1
+    assert not (tmp_path / "out" / "documents").exists()
+
+
+def test_an_output_of_another_type_or_no_dataset_is_refused(tmp_path: Path, pagemill: Callable, samples_out: dict) -> None:
+    source = copies(tmp_path / "in", 1)
+    other = pagemill("run", source, "--type", "report", "--out", samples_out["invoices"], "--model", "offline")
+    assert (other.code, "'invoice'" in other.err) == (2, True)
+    foreign = pagemill("run", source, "--type", "invoice", "--out", tmp_path / "in", "--model", "offline")
+    assert (foreign.code, "no Pagemill dataset" in foreign.err) == (2, True)
+    (tmp_path / "file").write_text("x")
+    blocked = pagemill("run", source, "--type", "invoice", "--out", tmp_path / "file" / "out", "--model", "offline")
+    assert (blocked.code, "cannot be written" in blocked.err) == (2, True)
+
+
+def test_limit_defers_and_the_next_run_goes_on(tmp_path: Path, offline_engine: object) -> None:
+    source = invoices(tmp_path / "in", 5)
+    request = RunRequest([str(source)], load_type("invoice"), tmp_path / "out", limit=2, quiet=True)
+    first, second = run(offline_engine, request), run(offline_engine, request)
+    assert (first.summary["ok"], first.summary["deferred"]) == (2, 3)
+    assert (second.summary["already_done"], second.summary["ok"], second.summary["deferred"]) == (2, 2, 1)
+    assert (first.exit_code, second.exit_code) == (0, 0)
+
+
+def test_help_is_there_for_every_command(pagemill: Callable) -> None:
+    for command in ("run", "try", "estimate", "show", "status", "types", "tour"):
+        assert pagemill(command, "--help").code == 0
+
+
+def test_a_process_that_is_killed_leaves_none_of_ours_behind(tmp_path: Path, model_server: Callable) -> None:
+    import time
+
+    import psutil
+
+    source = invoices(tmp_path / "in", 8)
+    with model_server("--delay", "30") as server:
+        process = start("run", source, "--type", "invoice", "--out", tmp_path / "out", **server.environment)
+        deadline = time.monotonic() + 120
+        while not server.entries("asked") and time.monotonic() < deadline:
+            time.sleep(0.1)
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert len(children) >= 2  # the Prefect server and a split process
+        process.kill()
+        process.communicate()
+        _, alive = psutil.wait_procs(children, timeout=5)
+    assert alive == []
+    assert isinstance(process, subprocess.Popen)

@@ -26,8 +26,7 @@ def merge(located: Sequence[Located], document_type: DocumentType, problems: Ite
         if problem.field or problem.kind != "rejected":
             found.append(problem)
     if any(problem.kind == "rejected" for problem in found):  # nulling may have emptied what is required
-        known = {problem.field for problem in found}
-        found += [each for each in document_type.validate(value) if each.kind == "required" and each.field not in known]
+        found += [each for each in document_type.validate(value) if each.kind == "required" and each not in found]
     found += [Problem(each.field, "absent", f"{each.value!r} is nowhere on its pages") for each in _absent(evidence)]
     rejected = {each.field for each in evidence if each.match == "rejected"}
     evidence += [

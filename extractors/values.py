@@ -101,7 +101,7 @@ def _is_negative(text: str, body: str) -> bool:
     before, after = before.strip(), after.strip()
     if "(" in before and ")" in after:
         return True
-    return bool(re.search(r"-\s*\D{0,4}$", before)) and not re.search(r"\w\s*-$", before) or after.startswith("-")
+    return bool(re.search(r"-\s*\D{0,4}$", before)) and not re.search(r"\w-$", before) or after.startswith("-")
 
 
 def _plain_readings(digits: str) -> tuple[Decimal, ...]:

@@ -11,9 +11,11 @@ from typing import Any
 
 import jsonschema
 from pydantic import BaseModel, ValidationError
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
 
 from schemas.errors import ConfigurationError
-from schemas.fields import Field, escape, field_tree
+from schemas.fields import MONEY_SCALE, Field, escape, field_tree
 from schemas.pipeline import Problem
 
 
@@ -34,7 +36,7 @@ class DocumentType:
     @classmethod
     def from_model(cls, model: type[BaseModel], name: str | None = None) -> "DocumentType":
         """The type of a pydantic class; its table is named by the class in snake_case."""
-        schema = model.model_json_schema()
+        schema = model.model_json_schema(schema_generator=_Generator)
         description = re.sub(r"\s+", " ", model.__doc__ or "").strip()
         return cls(_table_name(name or model.__name__), description, schema, field_tree(schema), model)
 
@@ -77,6 +79,14 @@ class DocumentType:
                         rejected.setdefault(_pointer(detail["loc"]), detail["msg"][:200])
         problems = [Problem(field, "rejected", message) for field, message in rejected.items()]
         return (*problems, *_required(self.root, value, ""))
+
+
+class _Generator(GenerateJsonSchema):
+    """Pydantic's own schemas, but a Decimal is money rather than a number or a string."""
+
+    def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
+        del schema
+        return {"type": "number", "format": "decimal", "x-pagemill-scale": MONEY_SCALE}
 
 
 def _required(field: Field, value: Any, pointer: str) -> Iterator[Problem]:

@@ -146,15 +146,13 @@ def _resolved(
 
 
 def _chosen(options: list[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """One schema for several: the only one, a decimal (pydantic writes number or patterned string), or any JSON."""
+    """One schema for several: the only one, the wider of two scalars, or any JSON."""
     if len(options) == 1:
         return options[0]
     kinds = {option.get("type") for option in options}
-    if kinds == {"number", "string"} and any("pattern" in option for option in options):
-        return {"type": "number", "format": "decimal", "x-pagemill-scale": MONEY_SCALE}
     if kinds and kinds <= {"integer", "number"}:
         return {"type": "number"}
-    if kinds == {"string"}:
+    if kinds and kinds <= {"integer", "number", "string"}:
         return {"type": "string"}
     return {}
 

@@ -14,7 +14,9 @@ from schemas.errors import ConfigurationError
 from schemas.fields import Field
 
 DECIMAL_DIGITS = 18
-_TEXT, _TEXTS, _INT, _FLOAT, _BOOL = pa.string(), pa.list_(pa.string()), pa.int64(), pa.float64(), pa.bool_()
+_TEXT, _INT, _FLOAT, _BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+_ITEM = "element"  # what Parquet calls the values of a list: the schema of a file read back is then the one stated
+_TEXTS = pa.list_(pa.field(_ITEM, _TEXT))
 _TIME = pa.timestamp("us", tz="UTC")
 _BOX = [("x0", _FLOAT), ("y0", _FLOAT), ("x1", _FLOAT), ("y1", _FLOAT)]
 
@@ -144,7 +146,7 @@ def all_tables(document_type: DocumentType) -> dict[str, pa.Schema]:
 def arrow_type(field: Field) -> pa.DataType:
     """The column type of a leaf or of a list of leaves."""
     if field.kind == "list" and field.item is not None:
-        return pa.list_(arrow_type(field.item))
+        return pa.list_(pa.field(_ITEM, arrow_type(field.item)))
     if field.kind == "decimal":
         return pa.decimal128(DECIMAL_DIGITS, field.scale)
     return _LEAF_TYPES[field.kind]

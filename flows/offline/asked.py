@@ -20,7 +20,7 @@ def pages(body: Mapping[str, Any]) -> list[Page]:
 
 
 def schema(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The wanted schema: from `response_format`, else from a line `JSON Schema: {...}` outside the pages, else empty."""
+    """The wanted schema: `response_format`'s, else that of a line `JSON Schema: {...}` outside the pages, else {}."""
     wanted = body.get("response_format")
     if isinstance(wanted, Mapping):
         described = wanted.get("json_schema")

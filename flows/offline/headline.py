@@ -10,7 +10,7 @@ from flows.offline.typed import Habits
 
 _KIND = re.compile(r"(?:rechnung|invoice|facture|avoir|gutschrift|credit note|korrektur)\w{0,20}", re.IGNORECASE)
 _NUMBER = re.compile(
-    r"[\s:\-–]*(?:\(\d{1,4}\))?\s*(?:\d{1,2}\.\d{1,2}\.\d{4}\s)?[\s\-–]*(?:(?:Nr|No|N|Nummer|Number)\b)?[.°º:#\s]*(?P<code>[^\W_][\w/.\-]{2,39})(?P<rest>.{0,60})",
+    r"[\s:\-\u2013]*(?:\(\d{1,4}\))?\s*(?:\d{1,2}\.\d{1,2}\.\d{4}\s)?[\s\-\u2013]*(?:(?:Nr|No|N|Nummer|Number)\b)?[.°º:#\s]*(?P<code>[^\W_][\w/.\-]{2,39})(?P<rest>.{0,60})",
     re.IGNORECASE,
 )
 _DATED = re.compile(r"\s*(?:vom|von|du|dated|of|from|issued (?:at|on))\s*(.*)", re.IGNORECASE)
@@ -26,7 +26,9 @@ def headline(rows: Sequence[Row], how: Habits) -> list[Pair]:
         if kind is None or len(text) > _LONGEST or " " in text[: kind.start()].strip():
             continue
         later = rows[index + 1] if index + 1 < len(rows) else None
-        if later is not None and (later.level == row.level > 0 or later.block == row.block or later.cells[0].startswith(("Nr", "No"))):
+        if later is not None and (
+            later.level == row.level > 0 or later.block == row.block or later.cells[0].startswith(("Nr", "No"))
+        ):
             text = f"{text} {' '.join(later.cells)}"[: 2 * _LONGEST]
         match = _NUMBER.match(text, kind.end())
         code = typed.code(match["code"]) if match else None

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from flows.offline.layout import Row
-from flows.offline.lexicon import BUYER_LABELS, CONCEPTS, OTHER_LABELS, SELLER_LABELS, WORD, fold_word, words
+from flows.offline.lexicon import BLOCKS, CONCEPTS, WORD, Phrase, fold_word, words
 
-Phrase = tuple[str, ...]
+CROWDED = 3  # beside the label, but not the only number there
+ASKEW = 4  # alone in the row below, under which of its cells is not known
 _MAX_WORDS = 7
 
 
@@ -28,7 +29,10 @@ class Spot(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """A label's meaning with one text that may be its value. `far` is 0 behind the label, 1 beside, 2 below."""
+    """A label's meaning with one text that may be its value.
+
+    `far` is 0 behind the label, 1 beside, 2 below; CROWDED and ASKEW are less sure.
+    """
 
     meaning: Meaning
     text: str
@@ -45,12 +49,12 @@ class Labels:
         self._phrases: dict[Phrase, list[Meaning]] = {}
         for concept, (_, tiers, _) in CONCEPTS.items():
             for tier, labels in enumerate(tiers):
-                self._add(concept, tier, labels.split("|"))
-        self._add("seller", 0, SELLER_LABELS.split("|"))
-        self._add("buyer", 0, BUYER_LABELS.split("|"))
-        self._add("other", 0, OTHER_LABELS.split("|"))
+                self._add(concept, tier, labels)
+        for block, names in BLOCKS.items():
+            if block != "carry_over":
+                self._add(block, 0, names)
         for concept, phrases in extra.items():
-            self._add(concept, 0, phrases)
+            self._add(concept, 0, map(words, phrases))
         self._starts = {phrase[0] for phrase in self._phrases}
 
     def spots(self, cell: str) -> list[Spot]:
@@ -71,9 +75,9 @@ class Labels:
         """True when `cell` is nothing but a label, with or without a colon."""
         return tuple(words(cell)) in self._phrases or (cell.endswith(":") and len(cell) < 40)
 
-    def _add(self, concept: str, tier: int, phrases: Iterable[str]) -> None:
+    def _add(self, concept: str, tier: int, phrases: Iterable[Phrase]) -> None:
         for phrase in phrases:
-            key = words(phrase)[:_MAX_WORDS]
+            key = phrase[:_MAX_WORDS]
             if key:
                 meanings = self._phrases.setdefault(key, [])
                 if all(known.concept != concept for known in meanings):
@@ -99,29 +103,54 @@ def pairs(rows: Sequence[Row], labels: Labels) -> Iterator[Pair]:
             for number, spot in enumerate(spots[column]):
                 stop = next((later.start for later in spots[column][number + 1 :] if later.opens), len(cell))
                 behind = cell[spot.end : stop].strip(" :=\u2022°º")
-                for text, far in _texts(rows, index, column, behind, spots, labels, last=stop == len(cell)):
+                for text, far in _texts(rows, (index, column), behind, spots, last=stop == len(cell)):
                     for meaning in spot.meanings:
                         yield Pair(meaning, text, far, index, spot.opens, spot.colon)
 
 
 def _texts(
-    rows: Sequence[Row], index: int, column: int, behind: str, spots: Sequence[list[Spot]], labels: Labels, *, last: bool
+    rows: Sequence[Row], place: tuple[int, int], behind: str, spots: Sequence[list[Spot]], *, last: bool
 ) -> Iterator[tuple[str, int]]:
+    """What may belong to a label in the cell at `place`: behind it, beside, below; with how far that is."""
+    index, column = place
     if behind:
         yield behind, 0
     if not last or (behind and not _is_filler(behind)):
         return
     row = rows[index]
-    beside = next((place for place in range(column + 1, len(row.cells)) if row.cells[place].strip(" :")), None)
-    if beside is not None and not (spots[beside] and spots[beside][0].start == 0):
-        yield row.cells[beside], 1
+    beside = _beside(row, column, spots)
+    if beside:
+        lead = row.cells[column + 1]
+        if lead not in {"", beside[0]}:
+            yield lead, 1
+        yield beside[0], CROWDED if sum(any(map(str.isdigit, text)) for text in beside) > 1 else 1
     below = rows[index + 1] if index + 1 < len(rows) else None
-    if below is None or below.page != row.page:
+    if below is None or below.page != row.page or _ends_block(rows, index):
         return
     if len(below.cells) == len(row.cells) and (below.table == row.table) and below.cells[column]:
         yield below.cells[column], 2
     elif len(row.cells) == 1 or (column == 0 and not row.table):
         yield below.cells[0], 2
+    elif len(below.cells) == 1:
+        yield below.cells[0], ASKEW
+
+
+def _ends_block(rows: Sequence[Row], index: int) -> bool:
+    """True for the last line of a block of several: what belongs to it stands above, not behind the gap."""
+    row, above, below = rows[index], rows[index - 1] if index else None, rows[index + 1]
+    return not row.table and above is not None and above.block == row.block and below.block != row.block
+
+
+def _beside(row: Row, column: int, spots: Sequence[list[Spot]]) -> list[str]:
+    """The cells after `column` up to the next label, rates and currencies left out where they lead."""
+    found: list[str] = []
+    for place in range(column + 1, len(row.cells)):
+        text = row.cells[place]
+        if spots[place] and spots[place][0].start == 0:
+            break
+        if text.strip(" :") and (found or not _is_filler(text) or place == len(row.cells) - 1):
+            found.append(text)
+    return found
 
 
 def _is_filler(text: str) -> bool:
@@ -129,4 +158,9 @@ def _is_filler(text: str) -> bool:
     if len(text) >= 24:
         return False
     bare = text.strip(" ().:*#°º")
-    return not bare or bare.endswith("%") or bare.upper() in {"EUR", "USD", "GBP", "CHF", "€", "$", "£"} or (text.startswith("(") and text.endswith((")", "):")))
+    return (
+        not bare
+        or bare.endswith("%")
+        or bare.upper() in {"EUR", "USD", "GBP", "CHF", "€", "$", "£"}
+        or (text.startswith("(") and text.endswith((")", "):")))
+    )

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 _GAP = re.compile(r"\s{3,}|\t+|\s\|\s")
-_RULE_CELL = re.compile(r":?-{2,}:?")
+_RULE_CELL = re.compile(r":?-+:?")
 _BREAK = re.compile(r"\s*<br\s*/?>\s*", re.IGNORECASE)
 _SPACES = re.compile(r"\s+")
 

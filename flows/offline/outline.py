@@ -9,7 +9,7 @@ from flows.offline.layout import Row
 from flows.offline.lexicon import words
 from flows.offline.wanted import properties
 
-_BULLET = re.compile(r"^[•▪●◦‣*–-]\s+(?=\S)")
+_BULLET = re.compile(r"^[•▪●◦‣*\u2013-]\s+(?=\S)")
 _FEW = 3  # headings of one level before they count as sections
 
 

@@ -13,17 +13,20 @@ from babel import Locale
 
 from flows.offline.labels import Labels
 from flows.offline.layout import Row
-from flows.offline.lexicon import BUYER_LABELS, LEGAL_FORM, SELLER_LABELS, words
+from flows.offline.lexicon import BLOCKS, LEGAL_FORM, Phrase, words
 
 _DEPTH = 7  # lines of a block that are looked at: name, department, person, street, place, country, spare
-_SEPARATORS = tuple(map(re.compile, (r"\s*[·•●|│]\s*", r"\s+[-–—]\s+", r"\s*,\s+")))
+_LONGEST_NAME = 60
+_FORMS_WITH_STOP = ("Inc.", "Ltd.", "B.V.", "N.V.", "S.A.", "Co.", "Corp.", "e.K.")
+_SEPARATORS = tuple(map(re.compile, (r"\s*[·•●|│]\s*", r"\s+[-\u2013\u2014]\s+", r"\s*,\s+")))
 _POSTAL = re.compile(
-    r"^(?:[A-Z]{1,2}[- ])?(?P<code>\d{4,5}(?: ?[A-Z]{2})?)\s+(?P<city>[^\W\d][^,\d]{1,40})"  # 80333 München, 3511 PB Utrecht
+    r"^(?:[A-Z]{1,2}[- ])?(?P<code>\d{4,5}(?: ?[A-Z]{2})?)\s+(?P<city>[^\W\d][^,\d]{1,40})"  # 80333 München
     r"|^(?P<uk>[^\W\d][^,\d]{1,30}?),?\s+[A-Z]{1,2}\d[A-Z\d]?\s?\d[A-Z]{2}$"  # Leeds LS10 1QT
     r"|^(?P<us>[^\W\d][^,\d]{1,30}),\s+[A-Z]{2}\s+\d{5}(?:-\d{4})?$"  # Astoria, OR 97103
 )
 _STREET_WORD = re.compile(
-    r"stra(?:ß|ss)e|weg\b|gasse|allee|\b(?:street|road|lane|avenue|row|yard|square|rue|chemin|boulevard|via|laan)\b", re.IGNORECASE
+    r"stra(?:ß|ss)e|weg\b|gasse|allee|\b(?:street|road|lane|avenue|row|yard|square|rue|chemin|boulevard|via|laan)\b",
+    re.IGNORECASE,
 )
 _STREET = re.compile(rf"^\d{{1,5}}\b|\b\d{{1,3}}\s?[a-z]?$|platz\b|{_STREET_WORD.pattern}", re.IGNORECASE)
 _CONTACT = re.compile(r"[@:]|^\+\d|www\.|\b(?:tel|phone|fax|siret|vat)\b|^[^\w]*$", re.IGNORECASE)
@@ -41,18 +44,20 @@ class Party(NamedTuple):
 
 def parties(rows: Sequence[Row], labels: Labels) -> dict[str, Party]:
     """The seller and the buyer as far as the pages name them."""
-    buyer = _labelled(rows, labels, BUYER_LABELS)
-    seller = _labelled(rows, labels, SELLER_LABELS)
+    buyer = _labelled(rows, labels, BLOCKS["buyer"])
+    seller = _labelled(rows, labels, BLOCKS["seller"])
     sender, below = _return_line(rows)
     if buyer is None and below is not None:
         buyer = _party(_block(rows, below, 0, labels), placed=True)
     if seller is None:
-        seller = sender or _letterhead(rows, labels, buyer)
+        seller = sender
+        head = _letterhead(rows, labels, buyer)
+        if seller is None or (head is not None and (head.address or "").startswith(seller.address or "-")):
+            seller = head  # a letterhead may add the country to the address on one line
     return {"seller": seller or Party(), "buyer": buyer or Party()}
 
 
-def _labelled(rows: Sequence[Row], labels: Labels, wanted: str) -> Party | None:
-    phrases = {words(phrase) for phrase in wanted.split("|")}
+def _labelled(rows: Sequence[Row], labels: Labels, phrases: frozenset[Phrase]) -> Party | None:
     for index, row in enumerate(rows):
         for column, cell in enumerate(row.cells):
             if len(cell) > 120 or not cell:
@@ -61,7 +66,13 @@ def _labelled(rows: Sequence[Row], labels: Labels, wanted: str) -> Party | None:
             if words(head) not in phrases:
                 continue
             own = [tail.strip()] if colon and tail.strip() else []
-            if not own and not row.table and column + 1 < len(row.cells) and len(row.cells) == 2 and not labels.is_label(row.cells[1]):
+            if (
+                not own
+                and not row.table
+                and column + 1 < len(row.cells)
+                and len(row.cells) == 2
+                and not labels.is_label(row.cells[1])
+            ):
                 own = [row.cells[1]] if colon or LEGAL_FORM.search(row.cells[1]) else []
             party = _party([*own, *_block(rows, index + 1, column, labels)], placed=False)
             if party is not None:
@@ -142,9 +153,16 @@ def _return_line(rows: Sequence[Row]) -> tuple[Party | None, int | None]:
             splits = ([part for part in mark.split(cell) if part] for mark in _SEPARATORS)
             parts = next((parts for parts in splits if len(parts) > 2), [])
             place = next((number for number, part in enumerate(parts) if number and _is_postal(part)), None)
-            if place is None or not 1 <= place <= 3 or not _STREET.search(parts[place - 1]) or any(sign.isdigit() for sign in parts[0]):
+            if (
+                place is None
+                or not 1 <= place <= 3
+                or not _STREET.search(parts[place - 1])
+                or any(sign.isdigit() for sign in parts[0])
+            ):
                 continue
-            ends = parts[: place + 2] if place + 1 < len(parts) and _is_country(parts[place + 1]) else parts[: place + 1]
+            ends = (
+                parts[: place + 2] if place + 1 < len(parts) and _is_country(parts[place + 1]) else parts[: place + 1]
+            )
             return Party(parts[0], ", ".join(ends[1:]), _city(parts[place])), index + 1
     return None, None
 
@@ -154,13 +172,19 @@ def _letterhead(rows: Sequence[Row], labels: Labels, buyer: Party | None) -> Par
         if row.page != 1:
             break
         for column, cell in enumerate(row.cells):
-            if len(cell) > 60 or _SEPARATORS[0].search(cell) or not LEGAL_FORM.search(cell) or _CONTACT.search(cell) or cell.endswith("."):
-                if not (cell.endswith(("Inc.", "Ltd.", "B.V.", "N.V.", "S.A.", "Co.")) and len(cell) <= 60):
-                    continue
+            if not _is_company(cell):
+                continue
             if buyer is not None and buyer.name == cell:
                 continue
             return _party([cell, *_block(rows, index + 1, column, labels)], placed=True) or Party(cell)
     return None
+
+
+def _is_company(cell: str) -> bool:
+    """True for a line that is a company's name and nothing else: no sentence, no address, no contact."""
+    if len(cell) > _LONGEST_NAME or _SEPARATORS[0].search(cell) or _CONTACT.search(cell):
+        return False
+    return LEGAL_FORM.search(cell) is not None and (not cell.endswith(".") or cell.endswith(_FORMS_WITH_STOP))
 
 
 def _is_country(text: str) -> bool:

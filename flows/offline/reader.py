@@ -1,13 +1,12 @@
-"""A wanted schema filled from page rows: labelled values, parties, sums, tables, headings. What is not found is null."""
+"""A wanted schema filled from page rows: labelled values, parties, sums, tables, headings. The rest is null."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 from flows.offline import typed
 from flows.offline.headline import headline
-from flows.offline.labels import Labels, Pair, pairs
+from flows.offline.labels import ASKEW, Labels, Pair, pairs
 from flows.offline.layout import Page, Row, rows
 from flows.offline.outline import points, sections, title
 from flows.offline.parties import parties
@@ -30,7 +29,11 @@ def read(schema: Mapping[str, Any], pages: Iterable[Page]) -> dict[str, Any]:
 
 
 def _filled(
-    node: Mapping[str, Any], path: tuple[str, ...], scalars: Mapping[tuple[str, ...], Any], found: Sequence[Row], how: Habits
+    node: Mapping[str, Any],
+    path: tuple[str, ...],
+    scalars: Mapping[tuple[str, ...], Any],
+    found: Sequence[Row],
+    how: Habits,
 ) -> dict[str, Any]:
     answer: dict[str, Any] = {}
     for key, below in properties(node).items():
@@ -47,7 +50,7 @@ def _filled(
             else:
                 answer[key] = items(found, item, how)
         else:
-            answer[key] = _plain(scalars.get((*path, key)), below)
+            answer[key] = typed.plain(scalars.get((*path, key)), below)
     return answer
 
 
@@ -85,9 +88,10 @@ def _amounts(candidates: Iterable[Pair], how: Habits) -> list[Amount]:
     beside = -1
     for order, pair in enumerate(candidates):
         value = typed.money(pair.text, how)
-        if value is None or (pair.far == 2 and (beside == pair.row or pair.meaning.tier)):
+        below = pair.far > 1
+        if value is None or pair.far > 2 or (below and (beside == pair.row or pair.meaning.tier)):
             continue
-        if pair.far < 2:
+        if not below:
             beside = pair.row
         if pair.opens or pair.meaning.concept not in _PLAIN_WORDS:
             amounts.append(Amount(pair.meaning.tier + (0 if pair.opens else 1), order, value))
@@ -97,7 +101,9 @@ def _amounts(candidates: Iterable[Pair], how: Habits) -> list[Amount]:
 def _first(leaf: Leaf, candidates: Iterable[Pair], how: Habits) -> Any:
     best: tuple[tuple[int, int, int], Any] | None = None
     for order, pair in enumerate(candidates):
-        if (not pair.opens and leaf.kind not in _MIDDLE) or (leaf.kind == "text" and pair.far == 0 and not pair.colon):
+        if (not pair.opens and leaf.kind not in _MIDDLE) or (pair.far == ASKEW and leaf.kind != "date"):
+            continue
+        if leaf.kind == "text" and pair.far == 0 and not pair.colon:
             continue
         value = _value(leaf, pair.text, how)
         rank = (pair.meaning.tier, 0 if pair.opens else 1, order)
@@ -124,17 +130,10 @@ def _value(leaf: Leaf, text: str, how: Habits) -> Any:
         case "currency":
             return typed.currency(text)
         case "enum":
-            choices = {str(choice).casefold(): choice for choice in leaf.node.get("enum", ()) if isinstance(choice, str)}
+            choices = {
+                str(choice).casefold(): choice for choice in leaf.node.get("enum", ()) if isinstance(choice, str)
+            }
             return choices.get(text.casefold())
         case "text":
             return text if len(text) <= 200 else None
     return None
-
-
-def _plain(value: Any, node: Mapping[str, Any]) -> Any:
-    """As JSON holds it: integers and floats for decimals, and nothing that the schema does not allow."""
-    if isinstance(value, Decimal):
-        value = typed.json_number(value)
-    if "enum" in node and value not in node["enum"]:
-        return None
-    return value

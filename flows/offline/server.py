@@ -11,7 +11,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from extractors.tokens import count_messages, count_text
 from flows.offline import asked
@@ -39,6 +39,7 @@ class OfflineModel:
         self._server: _Server | None = None
 
     def __enter__(self) -> Endpoint:
+        count_text("warm")  # loads the vocabulary once, and not in each of the first requests at the same time
         self._server = _Server(("127.0.0.1", 0), _Handler)
         thread = Thread(target=self._server.serve_forever, args=(0.05,), name="offline-model", daemon=True)
         thread.start()
@@ -80,7 +81,12 @@ def complete(body: Mapping[str, Any]) -> dict[str, Any]:
         "created": int(time.time()),
         "model": MODEL,
         "choices": [
-            {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish_reason, "logprobs": None}
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": text},
+                "finish_reason": finish_reason,
+                "logprobs": None,
+            }
         ],
         "usage": {
             "prompt_tokens": prompt_tokens,
@@ -111,7 +117,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address, handler)
         self.token = secrets.token_urlsafe(32)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the signature is http.server's
         """A client that hangs up is no news."""
         _log.debug("connection of %s ended", client_address, exc_info=True)
 
@@ -123,10 +129,10 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = _IDLE
     server: _Server
 
-    def do_GET(self) -> None:  # noqa: N802 - the name is http.server's
+    def do_GET(self) -> None:
         self._answer({"/v1/models": _models})
 
-    def do_POST(self) -> None:  # noqa: N802 - the name is http.server's
+    def do_POST(self) -> None:
         self._answer({"/v1/chat/completions": complete})
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is http.server's
@@ -135,24 +141,30 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, routes: Mapping[str, Any]) -> None:
         try:
             body = self._body()  # read first: an unread body would be taken for the next request
-            if not hmac.compare_digest(self.headers.get("Authorization", "").encode(), f"Bearer {self.server.token}".encode()):
-                raise RequestError(HTTPStatus.UNAUTHORIZED, "wrong or missing bearer token")
+            if not hmac.compare_digest(
+                self.headers.get("Authorization", "").encode(), f"Bearer {self.server.token}".encode()
+            ):
+                raise RequestError(HTTPStatus.UNAUTHORIZED, "wrong or missing bearer token")  # noqa: TRY301 - answered below
             route = routes.get(self.path.partition("?")[0])
             if route is None:
-                raise RequestError(HTTPStatus.NOT_FOUND, f"no {self.command} {self.path} here")
+                raise RequestError(HTTPStatus.NOT_FOUND, f"no {self.command} {self.path} here")  # noqa: TRY301
             self._send(HTTPStatus.OK, route(body))
         except RequestError as error:
             self._send(error.status, _error(str(error), error.status))
         except (ConnectionError, TimeoutError):
             self.close_connection = True
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
             _log.exception("the embedded model failed")
             status = HTTPStatus.INTERNAL_SERVER_ERROR
             self._send(status, _error(f"{type(error).__name__}: {error}", status))
 
     def _body(self) -> Mapping[str, Any]:
         length = self.headers.get("Content-Length", "0")
-        if not length.isdigit() or int(length) > _LARGEST_BODY or "chunked" in self.headers.get("Transfer-Encoding", ""):
+        if (
+            not length.isdigit()
+            or int(length) > _LARGEST_BODY
+            or "chunked" in self.headers.get("Transfer-Encoding", "")
+        ):
             self.close_connection = True
             raise RequestError(HTTPStatus.BAD_REQUEST, "a body needs a Content-Length of at most 512 MB")
         data = self.rfile.read(int(length))

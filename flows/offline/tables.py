@@ -2,36 +2,47 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
+from dataclasses import dataclass
 from typing import Any
 
 from flows.offline import typed
-from flows.offline.align import NUMERIC, Column, align
+from flows.offline.align import Column, Header, align
+from flows.offline.headers import PERIOD, header_at, is_asked, known_phrases
 from flows.offline.layout import Row
-from flows.offline.lexicon import CARRY_OVER, CONCEPTS, ITEM_CONCEPTS, WORD, fold_word, words
+from flows.offline.lexicon import BLOCKS, CONCEPTS, words
 from flows.offline.typed import Habits
-from flows.offline.wanted import Leaf, columns, json_type, properties
+from flows.offline.wanted import Leaf, columns, empty, json_type, properties
 
-_PERIOD = re.compile(r"(?:FY ?|H[12] ?|Q[1-4] ?)?(?:19|20)\d{2}(?:[/–-]\d{2,4})?")
 _ATTRIBUTE = re.compile(r"\w\s?:\s")  # `GTIN: 4012345001235` tells of the item, but is not its description
 _GTIN = re.compile(r"\b(?:GTIN|EAN)\W{0,3}(\d{8,14})\b|\b(\d{8,14})\s*\((?:GTIN|EAN)\)")
-_BRACKETS = re.compile(r"\([^()]*\)")
-_FILLER = frozenset("in eur usd gbp chf netto ht excl exkl ohne per pro je of the de des du and und et btw euro per cent".split())
-_CARRY = frozenset(words(phrase) for phrase in CARRY_OVER.split("|"))
-_SUMS = frozenset(
-    words(phrase)
-    for concept in ("line_total", "net_total", "tax_total", "gross_total", "due_amount", "allowances", "charges", "prepaid")
-    for tier in CONCEPTS[concept].tiers
-    for phrase in tier.split("|")
-) | {("steuerbasisbetrag",), ("steuerbasisbetrag", "ust"), ("taxable", "amount"), ("base", "tva")}
-_UNASKED = "\0"  # no property of a schema starts so
-Header = tuple[tuple[Column, ...], ...]  # for each header cell the columns it names; an unknown one has one without a leaf
+_UNIT_BEHIND = re.compile(r"[\d.,' ]*\d\s+([^\W\d][\w.²³()]{0,14})")
+_TOTALS = ("line_total", "net_total", "tax_total", "gross_total", "due_amount", "allowances", "charges", "prepaid")
+_SUMS = frozenset(phrase for concept in _TOTALS for tier in CONCEPTS[concept].tiers for phrase in tier) | BLOCKS["base"]
+_FEWEST = 2  # properties that make a row an item
+_CARRY = BLOCKS["carry_over"]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The item that is looked for, and how these pages print."""
+
+    item: Mapping[str, Any]
+    leaves: Sequence[Leaf]
+    how: Habits
+
+    def leaf(self, concept: str) -> Leaf | None:
+        """The property that asks for `concept`."""
+        return next((leaf for leaf in self.leaves if leaf.concept == concept), None)
+
+    def whole(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Every property of the item, in the schema's order."""
+        return {key: _plain(values.get(key), below) for key, below in properties(self.item).items()}
 
 
 def items(rows: Sequence[Row], item: Mapping[str, Any], how: Habits) -> list[dict[str, Any]]:
     """Every row of every table whose header names at least two properties of `item`."""
-    leaves = columns(item)
-    known = _known(leaves)
+    wanted = Wanted(item, columns(item), how)
+    known = known_phrases(wanted.leaves)
     found: list[dict[str, Any]] = []
     header: Header | None = None
     heads: Row | None = None
@@ -40,7 +51,7 @@ def items(rows: Sequence[Row], item: Mapping[str, Any], how: Habits) -> list[dic
         if skip:
             skip -= 1
             continue
-        seen = _header(rows, index, known)
+        seen = header_at(rows, index, known)
         if seen is not None:
             header, skip = seen
             heads = rows[index + skip]
@@ -51,102 +62,14 @@ def items(rows: Sequence[Row], item: Mapping[str, Any], how: Habits) -> list[dic
         if _is_sum(row, how) or (row.level and row.page == page):  # a heading at the top of a page is a running one
             header = None
             continue
-        made = list(_made(row, heads, header, item, leaves, how))
+        made = list(_made(row, heads, header, wanted))
         if made:
             found.extend(made)
             page = row.page
         elif found and row.table:
-            _gtin(found[-1], row, leaves)
-            _continue(found[-1], row, header, leaves)
+            _add_gtin(found[-1], row, wanted)
+            _continue(found[-1], row, header, wanted)
     return found
-
-
-def _known(leaves: Sequence[Leaf]) -> dict[tuple[str, ...], Leaf]:
-    """Header phrases and the property each names. A property's own name counts too."""
-    known: dict[tuple[str, ...], Leaf] = {}
-    for leaf in leaves:
-        own = (" ".join(leaf.path).replace("_", " "), *leaf.phrases)
-        for phrase in own:
-            known.setdefault(words(phrase), leaf)
-    for leaf in leaves:
-        if leaf.concept in ITEM_CONCEPTS:
-            for phrase in ITEM_CONCEPTS[leaf.concept].tiers[0].split("|"):
-                known.setdefault(words(phrase), leaf)
-    for concept, (kind, tiers, _) in ITEM_CONCEPTS.items():  # columns nobody asked for take their cells with them
-        for phrase in tiers[0].split("|"):
-            known.setdefault(words(phrase), Leaf((f"{_UNASKED}{concept}",), concept, kind, {}, ()))
-    return known
-
-
-def _header(rows: Sequence[Row], index: int, known: Mapping[tuple[str, ...], Leaf]) -> tuple[Header, int] | None:
-    """The header that starts at `index`, and how many further rows it takes; null where there is none."""
-    row = rows[index]
-    own = _named(row.cells, known)
-    if own is None:
-        return None
-    needs_text = any(leaf.kind == "text" for leaf in known.values() if not leaf.path[0].startswith(_UNASKED))
-    later = rows[index + 1] if index + 1 < len(rows) else None
-    if later is None or not row.table or later.block != row.block or len(later.cells) != len(row.cells):
-        return (own, 0) if _counts(own, needs_text=needs_text) else None
-    joined = _named(tuple(f"{above} {below}".strip() for above, below in zip(row.cells, later.cells, strict=True)), known)
-    below = _named(later.cells, known)
-    if joined is not None and below is not None and _count(joined) > max(1, _count(own), _count(below)) and _counts(joined, needs_text=needs_text):
-        return joined, 1
-    return (own, 0) if _counts(own, needs_text=needs_text) else None
-
-
-def _named(cells: Sequence[str], known: Mapping[tuple[str, ...], Leaf]) -> Header | None:
-    if len(cells) < 2:
-        return None
-    header: list[tuple[Column, ...]] = []
-    quantity = known.get(("quantity",))
-    texts = {leaf.path[0] for leaf in known.values() if leaf.kind == "text"}
-    used: set[str] = set()
-    for cell in cells:
-        if _PERIOD.fullmatch(cell):
-            header.append((Column(None, "number", cell),))
-            continue
-        if NUMERIC.fullmatch(cell) or len(cell) > 60:
-            return None
-        named = [leaf for leaf in _leaves_in(cell, known) if leaf.path[0] not in used]
-        if not used & texts and quantity is not None and words(cell) == ("amount",) and quantity.path[0] not in used:
-            named = [quantity]  # an `Amount` before the description counts, it is no sum
-        used.update(leaf.path[0] for leaf in named)
-        header.append(tuple(Column(leaf, leaf.kind, cell) for leaf in named) or (Column(None, "any", cell),))
-    return tuple(header)
-
-
-def _leaves_in(cell: str, known: Mapping[tuple[str, ...], Leaf]) -> list[Leaf]:
-    """The properties that a header cell names; nothing when most of its words are other words."""
-    tokens = [fold_word(match[0]) for match in WORD.finditer(_BRACKETS.sub(" ", cell))]
-    found: list[Leaf] = []
-    place = matched = 0
-    while place < len(tokens):
-        for length in range(min(4, len(tokens) - place), 0, -1):
-            leaf = known.get(tuple(tokens[place : place + length]))
-            if leaf is not None:
-                found.append(leaf)
-                matched += length
-                place += length
-                break
-        else:
-            matched += tokens[place] in _FILLER
-            place += 1
-    return found if tokens and matched * 2 > len(tokens) else []
-
-
-def _counts(header: Header, *, needs_text: bool) -> bool:
-    """True for a header of two properties, one of them in words or codes where the item has any: a list names its items."""
-    named = any(column.kind in {"text", "code"} for cell in header for column in cell if _is_asked(column))
-    return _count(header) >= 2 and (named or not needs_text)
-
-
-def _count(header: Header) -> int:
-    return sum(_is_asked(column) for cell in header for column in cell)
-
-
-def _is_asked(column: Column) -> bool:
-    return column.leaf is not None and not column.leaf.path[0].startswith(_UNASKED)
 
 
 def _is_sum(row: Row, how: Habits) -> bool:
@@ -164,61 +87,57 @@ def _is_sum(row: Row, how: Habits) -> bool:
 
 
 def _is_carry(cells: Sequence[str]) -> bool:
-    return any(words(cell)[: len(phrase)] == phrase for cell in cells if cell for phrase in _CARRY if words(cell))
+    starts = (words(cell[:40]) for cell in cells if cell)
+    return any(start[:length] in _CARRY for start in starts for length in range(1, len(start) + 1))
 
 
-def _made(
-    row: Row, heads: Row, header: Header, item: Mapping[str, Any], leaves: Sequence[Leaf], how: Habits
-) -> Iterator[dict[str, Any]]:
+def _made(row: Row, heads: Row, header: Header, wanted: Wanted) -> Iterator[dict[str, Any]]:
+    """The objects that a row holds: one, none, or one for each year when years head the columns."""
     if row.level or _is_carry(row.cells):
         return
-    flat, sure = align(row, heads, header)
-    values = {column.leaf.path[0]: value for column, text in flat if column.leaf and _is_asked(column) and (value := _value(column.leaf, text, how)) is not None}
-    _unit_of_quantity(values, flat, leaves)
-    _gtin(values, row, leaves)
-    wanted = [column.leaf for cell in header for column in cell if column.leaf is not None and _is_asked(column)]
-    periods = [(column, text) for column, text in flat if column.leaf is None and column.kind == "number"]
-    if any(_PERIOD.fullmatch(column.title) for cell in header for column in cell) and not any(leaf.kind == "number" for leaf in wanted):
+    placed, sure = align(row, heads, header)
+    values = dict(_values(placed, wanted.how))
+    _add_unit(values, placed, wanted)
+    _add_gtin(values, row, wanted)
+    named = [column.leaf for cell in header for column in cell if column.leaf is not None and is_asked(column)]
+    numbers = [leaf for leaf in named if leaf.kind in {"number", "money"}]
+    if not numbers and any(PERIOD.fullmatch(column.title) for cell in header for column in cell):
         if len(row.cells) == len(header):
-            yield from _by_period(values, periods, item, leaves, how)
+            yield from _by_period(values, placed, wanted)
         return
-    texts = [leaf for leaf in wanted if leaf.kind == "text"]
-    numbers = [leaf for leaf in wanted if leaf.kind in {"number", "money"}]
-    if texts and not any(isinstance(values.get(leaf.path[0]), str) and any(map(str.isalpha, values[leaf.path[0]])) for leaf in texts):
+    texts = [values.get(leaf.path[0]) for leaf in named if leaf.kind == "text"]
+    if texts and not any(isinstance(text, str) and any(map(str.isalpha, text)) for text in texts):
         return
     got = sum(leaf.path[0] in values for leaf in numbers)
-    if len(values) >= 2 and (not numbers or got >= max(1, len(numbers) - sure)):
-        yield _whole(values, item)
+    if len(values) >= _FEWEST and (not numbers or got >= max(1, len(numbers) - sure)):
+        yield wanted.whole(values)
+
+
+def _values(placed: Sequence[tuple[Column, str]], how: Habits) -> Iterator[tuple[str, Any]]:
+    for column, text in placed:
+        if column.leaf is not None and is_asked(column):
+            value = _value(column.leaf, text, how)
+            if value is not None:
+                yield column.leaf.path[0], value
 
 
 def _by_period(
-    values: Mapping[str, Any], periods: Sequence[tuple[Column, str]], item: Mapping[str, Any], leaves: Sequence[Leaf], how: Habits
+    values: Mapping[str, Any], placed: Sequence[tuple[Column, str]], wanted: Wanted
 ) -> Iterator[dict[str, Any]]:
     """One object for each column that is headed by a year, when the item has a place for value and period."""
-    value = next((leaf for leaf in leaves if leaf.concept == "value"), None)
-    period = next((leaf for leaf in leaves if leaf.concept == "period"), None)
+    value, period = wanted.leaf("value"), wanted.leaf("period")
     if value is None or period is None or not any(isinstance(text, str) for text in values.values()):
         return
-    for column, text in periods:
-        amount = typed.number(text, how)
+    for column, text in placed:
+        amount = typed.number(text, wanted.how) if PERIOD.fullmatch(column.title) else None
         if amount is not None:
-            yield _whole({**values, value.path[0]: amount, period.path[0]: column.title}, item)
-
-
-def _whole(values: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, Any]:
-    """Every property of the item, in the schema's order."""
-    return {key: _plain(values.get(key), below) for key, below in properties(item).items()}
+            yield wanted.whole({**values, value.path[0]: amount, period.path[0]: column.title})
 
 
 def _plain(value: Any, node: Mapping[str, Any]) -> Any:
-    kind = json_type(node)
-    if kind == "array":
-        return []
-    if kind == "object":
-        return {key: _plain(None, below) for key, below in properties(node).items()}
-    if isinstance(value, Decimal):
-        value = typed.json_number(value)
-    return None if "enum" in node and value not in node["enum"] else value
+    if json_type(node) in {"array", "object"}:
+        return empty(node)
+    return typed.plain(value, node)
 
 
 def _value(leaf: Leaf, text: str, how: Habits) -> Any:
@@ -231,7 +150,7 @@ def _value(leaf: Leaf, text: str, how: Habits) -> Any:
             number = typed.number(text, how)
             return number if number is not None and number % 1 == 0 else None
         case "rate":
-            return typed.rate(text, how)
+            return typed.rate(text)
         case "position":
             return text if text.rstrip(".").isdigit() else None
         case "date":
@@ -240,41 +159,42 @@ def _value(leaf: Leaf, text: str, how: Habits) -> Any:
             return text if len(text) <= 24 and not text[0].isdigit() else None
         case "code":
             first = text.split(" ", 1)[0]
-            return first if 3 <= len(first) <= 40 and any(map(str.isdigit, first)) and not _GTIN.match(text) else None
+            plausible = len(first) > 1 and first[-1].isalnum() and any(map(str.isdigit, first))
+            return first if plausible and not _GTIN.match(text) else None
+        case "boolean" | "datetime":
+            return None
     return text
 
 
-def _unit_of_quantity(values: dict[str, Any], flat: Sequence[tuple[Column, str]], leaves: Sequence[Leaf]) -> None:
+def _add_unit(values: dict[str, Any], placed: Sequence[tuple[Column, str]], wanted: Wanted) -> None:
     """`20 Stk` in a column of quantities tells the unit too."""
-    unit = next((leaf for leaf in leaves if leaf.kind == "unit"), None)
+    unit = wanted.leaf("unit")
     if unit is None or unit.path[0] in values:
         return
-    for column, text in flat:
-        if column.leaf is not None and column.leaf.concept == "quantity":
-            tail = re.fullmatch(r"[\d.,' ]*\d\s+([^\W\d][\w.²³()]{0,14})", text)
-            if tail:
-                values[unit.path[0]] = tail[1]
+    for column, text in placed:
+        tail = _UNIT_BEHIND.fullmatch(text)
+        if tail is not None and column.leaf is not None and column.leaf.concept == "quantity":
+            values[unit.path[0]] = tail[1]
 
 
-def _gtin(values: dict[str, Any], row: Row, leaves: Sequence[Leaf]) -> None:
+def _add_gtin(values: dict[str, Any], row: Row, wanted: Wanted) -> None:
     """A GTIN says what it is, in whatever cell it stands."""
-    leaf = next((leaf for leaf in leaves if leaf.concept == "gtin"), None)
+    leaf = wanted.leaf("gtin")
     if leaf is not None and values.get(leaf.path[0]) is None:
         match = next((match for cell in row.cells if (match := _GTIN.search(cell))), None)
         if match is not None:
             values[leaf.path[0]] = match[1] or match[2]
 
 
-def _continue(last: dict[str, Any], row: Row, header: Header, leaves: Sequence[Leaf]) -> None:
+def _continue(last: dict[str, Any], row: Row, header: Header, wanted: Wanted) -> None:
     """A table row with nothing but words under the description carries the description on."""
-    if len(row.cells) != len(header) or _is_carry(row.cells):
+    text = next((leaf.path[0] for leaf in wanted.leaves if leaf.kind == "text"), None)
+    if text is None or len(row.cells) != len(header) or not isinstance(last.get(text), str):
         return
-    if any(_ATTRIBUTE.search(cell) for cell in row.cells):
+    if _is_carry(row.cells) or any(_ATTRIBUTE.search(cell) for cell in row.cells):
         return
-    filled = [(place, cell) for place, cell in enumerate(row.cells) if cell and header[place][0].leaf is not None]
-    text = next((leaf.path[0] for leaf in leaves if leaf.kind == "text"), None)
-    if text is None or len(filled) != 1:
-        return
-    place, cell = filled[0]
-    if any(column.leaf is not None and column.leaf.path[0] == text for column in header[place]) and isinstance(last.get(text), str):
-        last[text] = f"{last[text]} {cell}"
+    filled = [place for place, cell in enumerate(row.cells) if cell and header[place][0].leaf is not None]
+    if len(filled) == 1 and any(
+        column.leaf is not None and column.leaf.path[0] == text for column in header[filled[0]]
+    ):
+        last[text] = f"{last[text]} {row.cells[filled[0]]}"

@@ -45,7 +45,9 @@ def _surest(amounts: Sequence[Amount]) -> Amount | None:
 
 
 def _agreeing(found: Found) -> tuple[Decimal, Decimal, Decimal] | None:
-    nets, taxes, grosses = (sorted(set(found.get(concept, ())))[:_MOST] for concept in ("net_total", "tax_total", "gross_total"))
+    nets, taxes, grosses = (
+        sorted(set(found.get(concept, ())))[:_MOST] for concept in ("net_total", "tax_total", "gross_total")
+    )
     fits = [
         (net.tier + tax.tier + gross.tier, -gross.order, net.value, tax.value, gross.value)
         for net in nets
@@ -66,6 +68,8 @@ def _sum_of_lines(found: Found, chosen: dict[str, Decimal]) -> None:
 
 
 def _due(found: Found, chosen: dict[str, Decimal]) -> None:
+    if "prepaid" not in chosen and any(amount.tier == 0 for amount in found.get("due_amount", ())):
+        return  # a sum that says it is due knows more than the gross total
     values = {amount.value for amount in found.get("due_amount", ())}
     expected = chosen["gross_total"] - chosen.get("prepaid", Decimal(0))
     if expected in values:

@@ -2,30 +2,36 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from extractors.values import date_readings, parse_number
 from flows.offline.lexicon import CURRENCIES, SIGNS
+from flows.offline.wanted import json_type
 
-NUMBER = re.compile(r"[-+\u2212(]?\s?\d(?:[\d.,'\u2019]|[ \u00a0\u202f](?=\d{3}(?!\d)))*")
+_DIGITS = r"\d(?:[\d.,'\u2019]|[ \u00a0\u202f](?=\d{3}(?!\d)))*"  # a space groups only before three digits
 _MONEY = re.compile(
-    r"^(?:[A-Z]{3}|US\$|[€£$¥₹])?\s?(?P<number>[-+\u2212(]?\s?[€£$]?\s?\d(?:[\d.,'\u2019]|[ \u00a0\u202f](?=\d{3}(?!\d)))*-?\)?)\s?(?P<after>.*)$"
+    rf"^(?:[A-Z]{{3}}|US\$|[€£$¥₹])?\s?(?P<number>[-+\u2212(]?\s?[€£$]?\s?{_DIGITS}-?\)?)\s?(?P<after>.*)$"
 )
 _AFTER_MONEY = re.compile(r"^(?:[A-Z]{3}\b|Euros?\b|[€£$¥₹])?\s*(?P<rest>.*)$", re.IGNORECASE)
-_CODE = re.compile(r"[^\W_][\w./\-–+*:]*")
+_CODE = re.compile(r"[^\W_][\w./\-\u2013+*:]*")
 _IBAN = re.compile(r"[A-Z]{2}\d{2}(?:\s?[A-Z0-9]){11,30}")
 _BIC = re.compile(r"[A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?(?![A-Za-z0-9])")
-_VAT = re.compile(
-    r"(?:(?:AT|BE|BG|CY|CZ|DE|DK|EE|EL|ES|FI|FR|GB|GR|HR|HU|IE|IT|LT|LU|LV|MT|NL|NO|PL|PT|RO|SE|SI|SK|XI|ATU)[ -]?\w?\d(?:[ .]?\w){5,13}|CHE[ -]?\d{3}[. ]?\d{3}[. ]?\d{3}(?: ?MWST| ?TVA)?|\d{2,3}[-/ ]\d{3,7}(?:[/ -]\d{3,5})?|\d{8,14})(?![\w])"
+_EU_VAT = (
+    r"(?:ATU|AT|BE|BG|CY|CZ|DE|DK|EE|EL|ES|FI|FR|GB|GR|HR|HU|IE|IT|LT|LU|LV|MT|NL|NO|PL|PT|RO|SE|SI|SK|XI)"
+    r"[ -]?\w?\d(?:[ .]?\w){5,13}"
 )
+_SWISS_VAT = r"CHE[ -]?\d{3}[. ]?\d{3}[. ]?\d{3}(?: ?MWST| ?TVA)?"
+_PLAIN_VAT = r"\d{2,3}[-/ ]\d{3,7}(?:[/ -]\d{3,5})?|\d{8,14}"  # US and Australian numbers, German tax numbers
+_VAT = re.compile(rf"(?:{_EU_VAT}|{_SWISS_VAT}|{_PLAIN_VAT})(?!\w)")
 _BEFORE_DATE = re.compile(
     r"^\W{0,4}(?:(?:le|am|den|on|the|du|vom|von|zum|by|until|bis|at)\s+){0,2}(?:[^\W\d]{2,10}[.,]\s?)?\d|^[^\W\d]{3,10}\.?\s+\d{1,2},?\s+\d{4}",
     re.IGNORECASE,
 )
+_PYTHON: dict[str, tuple[type, ...]] = {"number": (int, float), "integer": (int,), "boolean": (bool,)}
 _RATE_BEFORE = re.compile(r"^\s*\(?\d{1,2}(?:[.,]\d{1,2})?\s?%\)?[\s:]*(?=\S)")
-_TOO_LARGE = Decimal(10) ** 15
+_TOO_LARGE = Decimal(10) ** 15  # what no double holds to the cent is not a number of any document
 _YEARLY = re.compile(r"(?<!\d)(\d{1,2})[/](\d{1,2})[/](?:\d{4}|\d{2})(?!\d)")
 
 
@@ -38,7 +44,7 @@ class Habits(NamedTuple):
 
 
 def habits(texts: Iterable[str]) -> Habits:
-    """What the pages do where it is plain: `12,50` against `12.50`, `02/27/2026`, and the sign or code beside amounts."""
+    """What the pages do where it is plain: `12,50` or `12.50`, `02/27/2026`, the sign or code beside amounts."""
     commas = points = months = days = 0
     money: Counter[str] = Counter()
     for text in texts:
@@ -86,14 +92,19 @@ def date(text: str, how: Habits) -> str | None:
 
 def code(text: str) -> str | None:
     """The identifier at the start of `text`: one word with a digit, or a short whole text like `W 561`."""
-    bare = text.lstrip(" :#.°º-–")
+    bare = text.lstrip(" :#.°º-\u2013")
     match = _CODE.match(bare)
     if match is None:
         return None
     whole = bare.strip()
-    if len(whole) <= 24 and len(whole.split()) <= 3 and whole[-1:].isdigit() and re.fullmatch(r"[A-Z0-9][A-Z0-9 ./\-]*", whole):
+    if (
+        len(whole) <= 24
+        and len(whole.split()) <= 3
+        and whole[-1:].isdigit()
+        and re.fullmatch(r"[A-Z0-9][A-Z0-9 ./\-]*", whole)
+    ):
         return whole
-    word = match[0].rstrip(".:-–*,")
+    word = match[0].rstrip(".:-\u2013*,")
     return word if any(sign.isdigit() for sign in word) and len(word) <= 40 else None
 
 
@@ -136,7 +147,7 @@ def currency(text: str) -> str | None:
     return None
 
 
-def rate(text: str, how: Habits) -> Decimal | None:
+def rate(text: str) -> Decimal | None:
     """A rate in per cent, whatever category follows it."""
     match = re.match(r"(\d{1,2}(?:[.,]\d{1,3})?)\s?(%?)", text.strip())
     if match is None or not (match[2] or match.end() == len(text.strip())):
@@ -144,8 +155,14 @@ def rate(text: str, how: Habits) -> Decimal | None:
     return parse_number(match[1], decimal_comma="," in match[1])
 
 
-def json_number(value: Decimal) -> int | float | None:
-    """A decimal as JSON holds it; what no double holds is not a number of any document."""
-    if abs(value) >= _TOO_LARGE:
-        return None
-    return int(value) if value == value.to_integral_value() else float(value)
+def plain(value: Any, node: Mapping[str, Any]) -> Any:
+    """As JSON holds it: integers and floats for decimals, and nothing that the schema does not allow."""
+    kind = json_type(node)
+    if kind == "integer" and isinstance(value, str) and value.rstrip(".").isdecimal():
+        value = Decimal(value.rstrip("."))
+    if isinstance(value, Decimal):
+        if abs(value) >= _TOO_LARGE:
+            return None
+        value = int(value) if value == value.to_integral_value() else float(value)
+    allowed = "enum" not in node or value in node["enum"]
+    return value if allowed and isinstance(value, _PYTHON.get(kind, str)) else None

@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 from flows.offline.lexicon import CONCEPTS, ITEM_CONCEPTS, Concept, words
 
 _NOTE = re.compile(r"\s*\((?:YYYY|JSON|whole|number|true)[^)]*\)")
-_PARTY = re.compile(r"(?:^|_)(seller|supplier|vendor|issuer|sender|biller|buyer|customer|client|recipient|bill_to)_(name|company|address|city|town)$")
+_PARTY = re.compile(
+    r"(?:^|_)(seller|supplier|vendor|issuer|sender|biller|buyer|customer|client|recipient|bill_to)_(name|company|address|city|town)$"
+)
 _SELLERS = frozenset({"seller", "supplier", "vendor", "issuer", "sender", "biller"})
 _JSON_KINDS = {"integer": "integer", "number": "money", "boolean": "boolean"}
 
@@ -89,3 +91,11 @@ def _kind(node: Mapping[str, Any]) -> str:
     if kind == "string" and ("YYYY-MM-DD" in str(node.get("description")) or node.get("format") == "date"):
         return "date"
     return _JSON_KINDS.get(kind, "enum" if "enum" in node else "text")
+
+
+def empty(node: Mapping[str, Any]) -> Any:
+    """A property of which nothing was found: null, an empty list, an object of nulls."""
+    kind = json_type(node)
+    if kind == "object":
+        return {key: empty(below) for key, below in properties(node).items()}
+    return [] if kind == "array" else None

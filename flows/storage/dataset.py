@@ -105,7 +105,8 @@ class Dataset:
 
     def note_run(self, run_id: str, facts: Mapping[str, Any]) -> None:
         """Keep what a `runs` row needs, so that recovery can write it if this run is killed."""
-        write_durably(self.work / "runs" / f"{run_id}.json", json.dumps(facts).encode())
+        with self.locked():  # so that recovery may take what is half written for a dead run's
+            write_durably(self.work / "runs" / f"{run_id}.json", json.dumps(facts).encode())
 
 
 def open_dataset(root: Path, spec: DatasetSpec) -> Dataset:

@@ -59,6 +59,8 @@ def recover(dataset: Dataset) -> None:
         if not dataset.is_run_live(run_of(segment.name)):
             calls = pa.RecordBatch.from_pylist(list(read_segment(segment)), schema=SHARD_TABLES["calls"])
             _stage_and_move(dataset, segment.name, {"calls": [calls]})
+    for torn in (dataset.work / "runs").glob("*.aside"):
+        torn.unlink()
     for note in sorted((dataset.work / "runs").glob("*.json")):
         if dataset.is_run_live(note.stem):
             continue

@@ -1,0 +1,81 @@
+"""Packing pages into chunks: every page once, in order, within the room on both sides."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from extractors.chunk import JOIN_TOKENS, Room, answer_estimator, chunk, halves, scalar_answer_tokens
+from extractors.tokens import count_text
+from schemas.document_types import DOCUMENT_TYPES
+from schemas.errors import OversizedPageError
+from schemas.pipeline import Chunk, Figure, Image, Page
+
+INVOICE = DOCUMENT_TYPES["invoice"].root
+
+
+def page(number: int, text: str = "text", images: int = 0) -> Page:
+    picture = Image(b"", "image/png", 28, 28)
+    figures = tuple(Figure(place + 1, (0, 0, 1, 1), "raster", None, picture) for place in range(images))
+    return Page(number, 595, 842, text, (), "text", "text is enough", figures=figures)
+
+
+def cost(each: Page) -> int:
+    return count_text(each.text) + 50 * len(each.images)
+
+
+@given(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 5)), max_size=60), st.integers(300, 2_000), st.integers(1, 6))
+def test_every_page_is_in_exactly_one_chunk_in_order_and_within_limits(shapes: list[tuple[int, int]], room: int, images: int) -> None:
+    pages = [page(number, "word " * words, pictures) for number, (words, pictures) in enumerate(shapes, start=1)]
+    made = list(chunk(pages, Room(room, 10**6, images), cost, lambda _: 0))
+    whole = [each for each in made if each.part == 0]
+    numbers = [each.number for one in whole for each in one.pages]
+    assert numbers == list(range(1, len(pages) + 1))
+    assert [one.index for one in whole] == list(range(len(whole)))
+    for one in made:
+        assert sum(map(cost, one.pages)) + JOIN_TOKENS * len(one.pages) <= room
+        assert sum(len(each.images) for each in one.pages) <= images
+        assert one.page_tokens == tuple(cost(each) + JOIN_TOKENS for each in one.pages)
+    text = "".join("".join(each.text.split()) for one in made for each in one.pages)
+    assert text == "".join("".join(each.text.split()) for each in pages)
+
+
+def test_the_expected_answer_closes_a_chunk_too() -> None:
+    rows = "\n".join(f"| {number} | Screw | 2 | 3.50 | 7.00 |" for number in range(40))
+    estimate = answer_estimator(INVOICE)
+    pages = [page(number, rows) for number in range(1, 7)]
+    made = list(chunk(pages, Room(100_000, estimate(pages[0]) * 2, 8), cost, estimate))
+    assert [len(one.pages) for one in made] == [2, 2, 2]
+
+
+def test_a_schema_without_lists_expects_no_rows() -> None:
+    from schemas.fields import field_tree
+
+    flat = field_tree({"type": "object", "properties": {"a": {"type": "string"}}})
+    assert answer_estimator(flat)(page(1, "| 1 | 2 |\n| 3 | 4 |")) == 0
+    assert scalar_answer_tokens(flat) > 0
+
+
+def test_a_page_too_long_is_cut_at_lines_and_one_line_too_long_within_it() -> None:
+    text = "\n".join(f"line {number}" for number in range(2_000)) + "\n" + "x" * 9_000
+    made = list(chunk([page(1), page(2, text), page(3)], Room(1_000, 10**6, 8), cost, lambda _: 0))
+    assert [one.part for one in made if one.pages[0].number == 2] == list(range(len(made) - 2))
+    assert made[-1].pages[0].number == 3
+
+
+def test_pictures_that_alone_do_not_fit_are_an_error_with_a_remedy() -> None:
+    with pytest.raises(OversizedPageError, match="--images never"):
+        list(chunk([page(1, "text", 5)], Room(100, 10**6, 8), cost, lambda _: 0))
+
+
+@given(st.integers(1, 9), st.integers(1, 9))
+def test_halves_hold_together_what_the_whole_held(count: int, lines: int) -> None:
+    pages = tuple(page(number, "\n".join(f"{number}.{line}" for line in range(lines))) for number in range(count))
+    whole = Chunk(0, 0, pages, tuple(map(cost, pages)))
+    parts = halves(whole)
+    if parts is None:
+        assert (count, lines) == (1, 1)
+        return
+    assert [text for half in parts for each in half.pages for text in each.text.splitlines()] == [
+        text for each in pages for text in each.text.splitlines()
+    ]
+    assert len({whole.part, parts[0].part, parts[1].part}) == 3

@@ -1,0 +1,106 @@
+"""Where values stand: the right page and box, the right one of several, and the truth when there is none."""
+
+import datetime
+import time
+from decimal import Decimal
+
+import pytest
+
+from extractors.ground import ground, printed
+from extractors.parse import parse
+from schemas.document_types import DOCUMENT_TYPES
+from schemas.fields import field_tree
+from schemas.pipeline import Answer, Image, Page, Word
+
+INVOICE = DOCUMENT_TYPES["invoice"].root
+ONE = field_tree(
+    {
+        "type": "object",
+        "properties": {
+            "s": {"type": "string"}, "m": {"type": "number", "format": "decimal"}, "d": {"type": "string", "format": "date"},
+            "b": {"type": "boolean"}, "x": {"type": "string", "x-evidence": "none"},
+        },
+    }
+)  # fmt: skip
+
+
+def page(number: int, *lines: str, sent_as: str = "text", image: Image | None = None) -> Page:
+    """A page whose words are ten points apart: word w of line n stands at x = 50 w, y = 20 n."""
+    words = tuple(
+        Word(word, 50.0 * at, 20.0 * row, 50.0 * at + 40, 20.0 * row + 10) for row, line in enumerate(lines) for at, word in enumerate(line.split())
+    )
+    return Page(number, 595, 842, "\n".join(lines), words, sent_as, "", image=image)
+
+
+def locate(value: dict, *pages: Page):
+    return ground(Answer({field.name: value.get(field.name) for field in ONE.fields}), ONE, 0, pages).evidence
+
+
+@pytest.mark.parametrize(
+    ("value", "line", "match"),
+    [
+        ({"s": "Harbour Crane"}, "The Harbour Crane stands", "exact"),
+        ({"s": "harbour crane"}, "The Harbour Crane, stands", "normalized"),
+        ({"s": "DE 123-456"}, "VAT DE123456 here", "normalized"),
+        ({"s": "office"}, "of the o\ufb03ce itself", "normalized"),
+        ({"s": "EUR"}, "Total € 5,00", "normalized"),
+        ({"m": Decimal("1234.5")}, "Total 1.234,50 EUR", "normalized"),
+        ({"m": Decimal("1234.5")}, "Total 1234.5", "exact"),
+        ({"m": Decimal("1234567.89")}, "Total 1 234 567,89", "normalized"),
+        ({"m": Decimal("-12")}, "Credit (12.00)", "normalized"),
+        ({"d": datetime.date(2026, 3, 14)}, "am 14. März 2026 fällig", "normalized"),
+        ({"d": datetime.date(2026, 3, 14)}, "due 2026-03-14 now", "exact"),
+        ({"d": datetime.date(2026, 3, 14)}, "due March 14, 2026 now", "normalized"),
+        ({"s": "東京都"}, "本社 東京都 港区", "exact"),
+    ],
+)  # fmt: skip
+def test_a_value_is_found_as_it_is_printed(value: dict, line: str, match: str) -> None:
+    ((field, found),) = locate(value, page(1, "nothing here"), page(2, "first", line)).items()
+    assert (found.match, found.page) == (match, 2)
+    assert found.box is not None
+    assert (found.box[1], found.box[3]) == (20, 30)
+    assert found.value == printed(next(iter(value.values())))
+    assert field == f"/{next(iter(value))}"
+
+
+@pytest.mark.parametrize("value", [{"s": "Nowhere Ltd"}, {"m": Decimal("99.5")}, {"d": datetime.date(2020, 1, 1)}, {"s": "12"}])
+def test_what_is_nowhere_is_absent_and_what_only_a_picture_shows_is_image(value: dict) -> None:
+    (found,) = locate(value, page(1, "Somewhere 9912 else")).values()
+    assert (found.match, found.page, found.box) == ("absent", None, None)
+    scan = page(2, sent_as="image", image=Image(b"", "image/jpeg", 9, 9))
+    (found,) = locate(value, page(1, "Somewhere else"), scan).values()
+    assert (found.match, found.page) == ("image", 2)
+
+
+def test_booleans_and_fields_without_evidence_are_not_looked_for() -> None:
+    assert locate({"b": True, "x": "a summary"}, page(1, "text")) == {}
+
+
+def test_a_short_value_inside_a_longer_word_is_chance() -> None:
+    (found,) = locate({"s": "art"}, page(1, "party article art")).values()
+    assert found.box == (100.0, 0.0, 140.0, 10.0)
+
+
+def test_list_items_are_located_on_their_own_rows() -> None:
+    lines = ["Pos Text Qty Amount", "1 Bolt 2 5.00", "2 Nut 2 5.00", "3 Bolt 2 5.00", "Total 15.00"]
+    items = '{"line_items": [{"description": "Bolt", "quantity": 2, "amount": 5}, {"description": "Nut", "quantity": 2, "amount": 5}, {"description": "Bolt", "quantity": 2, "amount": 5}]}'
+    found = ground(parse(items, INVOICE), INVOICE, 0, [page(1, *lines)]).evidence
+    for index in range(3):
+        heights = {found[f"/line_items/{index}/{key}"].box[1] for key in ("description", "quantity", "amount")}
+        assert heights == {20.0 * (index + 1)}
+
+
+def test_a_long_list_costs_no_quadratic_scan() -> None:
+    def seconds(count: int) -> float:
+        lines = [f"{number} Article-{number} {number % 7} {number}.50" for number in range(count)]
+        items = [{"description": f"Article-{number}", "quantity": number % 7, "amount": number + 0.5} for number in range(count)]
+        pages = [page(at + 1, *lines[at * 50 : at * 50 + 50]) for at in range(count // 50)]
+        answer = parse(str({"line_items": items}).replace("'", '"'), INVOICE)
+        best = 9e9
+        for _ in range(3):
+            began = time.process_time()
+            assert all(each.match != "absent" for each in ground(answer, INVOICE, 0, pages).evidence.values())
+            best = min(best, time.process_time() - began)
+        return best
+
+    assert seconds(800) / seconds(200) < 12  # four times the rows; sixteen would be quadratic

@@ -1,0 +1,87 @@
+"""Answers of several chunks to one record: first stated counts, conflicts kept, lists joined, nothing de-duplicated."""
+
+from decimal import Decimal
+
+from extractors.merge import merge
+from extractors.parse import parse
+from schemas.document_type import DocumentType
+from schemas.document_types import DOCUMENT_TYPES
+from schemas.pipeline import Evidence, Located, Problem
+
+INVOICE = DOCUMENT_TYPES["invoice"]
+WHOLE = '"number": "7", "issue_date": "2026-01-02", "gross_total": 3'
+
+
+def located(chunk: int, text: str, page: int = 1) -> Located:
+    answer = parse(text, INVOICE.root)
+    evidence = {}
+    for key in ("number", "gross_total", "net_total"):
+        if answer.value[key] is not None:
+            evidence[f"/{key}"] = Evidence(f"/{key}", str(answer.value[key]), page, (0, 0, 1, 1), "q", "exact")
+    for index, item in enumerate(answer.value["line_items"]):
+        if item["description"]:
+            pointer = f"/line_items/{index}/description"
+            evidence[pointer] = Evidence(pointer, item["description"], page, (0, 0, 1, 1), "q", "exact")
+    return Located(chunk, (page,), answer, evidence)
+
+
+def test_the_first_stated_scalar_counts_and_a_conflict_is_kept() -> None:
+    record = merge([located(0, "{%s}" % WHOLE), located(1, '{"number": "8", "net_total": 2}', page=2)], INVOICE)
+    assert record.value["number"] == "7"
+    assert record.value["net_total"] == Decimal(2)
+    assert record.status == "ok"
+    assert record.needs_review
+    assert [(each.field, each.match, each.page) for each in record.evidence if each.match == "conflict"] == [("/number", "conflict", 2)]
+    assert [problem.kind for problem in record.problems] == ["conflict"]
+    assert (record.first_page, record.last_page) == (1, 2)
+
+
+def test_lists_are_joined_in_order_equal_rows_stay_and_pointers_move_along() -> None:
+    first = '{%s, "line_items": [{"description": "Bolt"}, {"description": "Nut"}]}' % WHOLE
+    second = '{"line_items": [{"description": "Bolt", "amount": 1.23456}, {"description": "Nut"}]}'
+    record = merge([located(0, first, 1), located(1, second, 2)], INVOICE)
+    assert [item["description"] for item in record.value["line_items"]] == ["Bolt", "Nut", "Bolt", "Nut"]
+    assert [record.item_pages[f"/line_items/{index}"] for index in range(4)] == [1, 1, 2, 2]
+    assert [problem.field for problem in record.problems] == ["/line_items/2/amount"]
+    assert record.status == "partial"
+    assert [each.match for each in record.evidence if each.field == "/line_items/2/amount"] == ["rejected"]
+
+
+def test_required_nulls_unread_pages_and_unanswered_chunks_make_it_partial() -> None:
+    assert merge([located(0, "{%s}" % WHOLE)], INVOICE).status == "ok"
+    assert merge([located(0, '{"number": "7"}')], INVOICE).status == "partial"
+    for kind in ("page", "unanswered"):
+        assert merge([located(0, "{%s}" % WHOLE)], INVOICE, [Problem("", kind, "why")]).status == "partial"
+    hidden = merge([located(0, "{%s}" % WHOLE)], INVOICE, [Problem("", "hidden", "12 characters")])
+    assert (hidden.status, hidden.needs_review) == ("ok", True)
+
+
+def test_an_absent_value_is_a_problem_of_an_ok_record() -> None:
+    each = located(0, "{%s}" % WHOLE)
+    missing = {**each.evidence, "/number": Evidence("/number", "7", None, None, None, "absent")}
+    record = merge([Located(0, (1,), each.answer, missing)], INVOICE)
+    assert (record.status, record.needs_review, [problem.kind for problem in record.problems]) == ("ok", True, ["absent"])
+
+
+def test_money_read_only_from_a_picture_asks_for_review() -> None:
+    each = located(0, "{%s}" % WHOLE)
+    seen = {**each.evidence, "/gross_total": Evidence("/gross_total", "3", 1, None, None, "image")}
+    record = merge([Located(0, (1,), each.answer, seen)], INVOICE)
+    assert (record.status, record.needs_review, record.problems) == ("ok", True, ())
+
+
+def test_a_value_that_breaks_the_schema_is_dropped_and_named() -> None:
+    schema = {"type": "object", "title": "t", "required": ["a"], "properties": {"a": {"type": "string", "pattern": "^X"}, "b": {"type": "string"}}}
+    document_type = DocumentType.from_schema(schema, "t")
+    answer = parse('{"a": "Y1", "b": "kept"}', document_type.root)
+    record = merge([Located(0, (1,), answer, {"/a": Evidence("/a", "Y1", 1, None, None, "exact")})], document_type)
+    assert record.value == {"a": None, "b": "kept"}
+    assert [(each.field, each.match, each.value) for each in record.evidence] == [("/a", "rejected", "Y1")]
+    assert {problem.kind for problem in record.problems} == {"rejected", "required"}
+
+
+def test_a_document_without_any_answer_is_a_record_of_nulls() -> None:
+    record = merge([], INVOICE)
+    assert record.status == "partial"
+    assert record.value["line_items"] == []
+    assert record.first_page is None

@@ -1,0 +1,113 @@
+"""From what a model wrote to typed values: recovered, converted, or nulled with a reason; never an exception for a value."""
+
+import datetime
+import json
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from extractors.parse import parse
+from schemas.document_types import DOCUMENT_TYPES
+from schemas.errors import InvalidCompletionError
+from schemas.fields import field_tree
+from schemas.tables import arrow_type, record_tables
+
+INVOICE = DOCUMENT_TYPES["invoice"].root
+KINDS = field_tree(
+    {
+        "type": "object",
+        "properties": {
+            "s": {"type": "string"}, "i": {"type": "integer"}, "n": {"type": "number"}, "b": {"type": "boolean"},
+            "d": {"type": "string", "format": "date"}, "t": {"type": "string", "format": "date-time"},
+            "m": {"type": "number", "format": "decimal"}, "e": {"enum": ["Net", "Gross"]}, "j": {},
+            "l": {"type": "array", "items": {"type": "integer"}},
+        },
+    }
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"number": "7"}',
+        '```json\n{"number": "7"}\n```',
+        'Here is the data you asked for:\n{"number": "7"}\nAnything else?',
+        '[{"number": "7"}]',
+        '{"number": "7",}',
+        "{'number': '7'}",
+        '{"number": "7", "line_items": [{"quantity": 1',
+        '{"number": 7}',
+    ],
+    ids=["plain", "fenced", "prefixed", "in a list", "comma", "quotes", "cut", "number for text"],
+)
+def test_json_is_recovered(text: str) -> None:
+    assert parse(text, INVOICE).value["number"] == "7"
+
+
+@pytest.mark.parametrize("text", ["", "I cannot help with that.", "null", "[1, 2]", "[" * 100_000, "3"])
+def test_what_holds_no_object_is_an_invalid_completion(text: str) -> None:
+    with pytest.raises(InvalidCompletionError):
+        parse(text, INVOICE)
+
+
+@pytest.mark.parametrize(
+    ("field", "written", "value"),
+    [
+        ("m", "12.5", Decimal("12.5")), ("m", '"1.234,50 EUR"', Decimal("1234.5")), ("m", "0.1", Decimal("0.1")),
+        ("i", "3.0", 3), ("i", '"3"', 3), ("n", "1e3", 1000.0), ("b", '"yes"', True), ("b", "0", False),
+        ("d", '"14. März 2026"', datetime.date(2026, 3, 14)), ("t", '"2026-01-02T03:04:05Z"', datetime.datetime(2026, 1, 2, 3, 4, 5)),
+        ("e", '"net"', "Net"), ("s", '"  a\\u0000b "', "a\ufffdb"), ("s", '"\\ud800"', "\ufffd"), ("s", '""', None), ("j", '{"a": 1}', '{"a": 1}'),
+        ("l", "[1, null, 2]", [1, 2]), ("l", "7", [7]), ("l", '""', []),
+    ],
+)  # fmt: skip
+def test_a_value_is_brought_to_its_type(field: str, written: str, value: object) -> None:
+    answer = parse(f'{{"{field}": {written}}}', KINDS)
+    assert answer.value[field] == value
+    assert answer.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("field", "written"),
+    [
+        ("m", "1" + "0" * 30), ("m", "0.12345678"), ("m", "1e999999"), ("m", '"many"'), ("m", "true"), ("i", "1.5"), ("i", "1" + "0" * 30), ("i", "9" * 5000),
+        ("n", "1e999999"), ("d", '"soon"'), ("d", "7"), ("b", '"maybe"'), ("e", '"Tare"'), ("s", "[1]"), ("t", '"later"'), ("m", "NaN1"),
+    ],
+)  # fmt: skip
+def test_a_value_that_does_not_fit_is_null_and_named(field: str, written: str) -> None:
+    answer = parse(f'{{"{field}": {written}, "s": "kept"}}' if field != "s" else f'{{"s": {written}, "e": "Net"}}', KINDS)
+    assert answer.value[field] is None or written == "NaN1"
+    if written != "NaN1":
+        assert [problem.field for problem in answer.problems] == [f"/{field}"]
+
+
+@settings(max_examples=150)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from([f.name for f in KINDS.fields]), inner, max_size=6),
+        max_leaves=20,
+    )
+)
+def test_whatever_a_model_writes_its_values_fit_the_columns(written: object) -> None:
+    import pyarrow as pa
+
+    try:
+        answer = parse(json.dumps(written), KINDS)
+    except InvalidCompletionError:
+        return
+    for field in KINDS.fields:
+        pa.array([answer.value[field.name]], type=arrow_type(field))
+
+
+def test_every_field_of_a_type_is_in_its_answer() -> None:
+    for each in DOCUMENT_TYPES.values():
+        value = parse("{}", each.root).value
+        for table in record_tables(each):
+            if not table.is_items:
+                for column in table.columns:
+                    place = value
+                    for key in column.keys:
+                        place = place[key]
+                    assert place in (None, [])

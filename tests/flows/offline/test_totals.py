@@ -1,0 +1,32 @@
+from decimal import Decimal
+
+from flows.offline.totals import Amount, settle
+
+
+def amounts(*values: tuple[int, str]) -> list[Amount]:
+    return [Amount(tier, order, Decimal(value)) for order, (tier, value) in enumerate(values)]
+
+
+def test_sums_that_agree_win() -> None:
+    found = {
+        "net_total": amounts((0, "80"), (1, "90")),
+        "tax_total": amounts((1, "9")),
+        "gross_total": amounts((0, "500"), (2, "99")),
+    }
+    assert settle(found) == {"net_total": 90, "tax_total": 9, "gross_total": 99}
+
+
+def test_vague_labels_that_differ_name_nothing() -> None:
+    assert settle({"gross_total": amounts((2, "5"), (2, "6"))}) == {}
+    assert settle({"gross_total": amounts((2, "5"), (2, "5"))}) == {"gross_total": 5}
+
+
+def test_discounts_are_positive() -> None:
+    assert settle({"allowances": amounts((0, "-5"))}) == {"allowances": 5}
+
+
+def test_nothing_is_calculated() -> None:
+    assert settle({"net_total": amounts((0, "90")), "tax_total": amounts((0, "9"))}) == {
+        "net_total": 90,
+        "tax_total": 9,
+    }

@@ -1,0 +1,90 @@
+"""The whole command killed again and again: nothing lost, nothing doubled, nothing journaled asked for twice."""
+
+import collections
+import random
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import polars as pl
+import psutil
+
+from tests.conftest import SAMPLES, start
+
+
+def forty_copies(folder: Path) -> Path:
+    """Forty documents made of the samples, no two of which ask for the same: the invoice number differs."""
+    import pymupdf
+
+    folder.mkdir()
+    samples = sorted((SAMPLES / "invoices").glob("*.pdf"))
+    for number in range(40):
+        with pymupdf.open(samples[number % len(samples)]) as document:
+            for page in document:
+                page.insert_text((300, 20), f"Copy {number:02d}", fontsize=8)
+            document.save(folder / f"copy{number:02d}.pdf")
+    return folder
+
+
+def journaled(out: Path) -> set[tuple[str, str]]:
+    """What is paid for and kept: answers in the journal, in READY staging, and in `calls`."""
+    from flows.storage.journal import read_segment
+
+    kept = {(row["document_id"], row["request_id"]) for path in (out / "_work" / "journal").glob("*") for row in read_segment(path)}
+    files = [*(out / "calls").glob("*.parquet"), *(path.parent / "calls.parquet" for path in (out / "_work" / "staged").glob("*/READY"))]
+    for path in files:
+        if path.exists():
+            kept |= set(pd.read_parquet(path, columns=["document_id", "request_id"]).itertuples(index=False, name=None))
+    return kept
+
+
+def read_all(out: Path) -> None:
+    for folder in out.iterdir():
+        if folder.name != "_work" and any(folder.iterdir()):
+            pd.read_parquet(folder)
+            pl.read_parquet(folder / "*.parquet")
+            duckdb.sql(f"select count(*) from '{folder}/*.parquet'").fetchall()
+
+
+def test_ten_kills_of_the_command_lose_and_double_nothing(tmp_path: Path, model_server: Callable) -> None:
+    source, out = forty_copies(tmp_path / "in"), tmp_path / "out"
+    chance = random.Random(1)
+    kills = 0
+    with model_server("--delay", "0.25") as server:
+        options = {**server.environment, "PAGEMILL_CONCURRENCY": "2", "PAGEMILL_SHARD_SIZE": "5"}
+        arguments = ("run", source, "--type", "invoice", "--out", out, "--json")
+        kept: set[tuple[str, str]] = set()
+        for _ in range(10):
+            asked_before = len(server.entries("asked"))
+            process = start(*arguments, **options)
+            deadline = time.monotonic() + 120
+            while process.poll() is None and len(server.entries("asked")) == asked_before and time.monotonic() < deadline:
+                time.sleep(0.05)
+            time.sleep(chance.uniform(0.0, 1.2))
+            children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+            kills += process.poll() is None
+            process.kill()
+            process.communicate()
+            _, alive = psutil.wait_procs(children, timeout=5)
+            assert alive == []
+            assert kept <= journaled(out)
+            kept = journaled(out)
+            read_all(out)
+        last = start(*arguments, **options)
+        stdout, stderr = last.communicate(timeout=240)
+        assert last.returncode == 0, stderr
+        answered = collections.Counter(entry["body"]["messages"][-1]["content"].__repr__() for entry in server.entries("answered"))
+    assert kills >= 8
+    assert duckdb.sql(f"select count(*), count(distinct document_id) from '{out}/documents/*.parquet'").fetchall() == [(40, 40)]
+    assert duckdb.sql(f"select count(*) from (select document_id, request_id from '{out}/calls/*.parquet' group by 1, 2 having count(*) > 1)").fetchall() == [(0,)]
+    # Twice is only what was in flight at a kill: answered, but not yet on disk.
+    assert sum(count - 1 for count in answered.values()) <= kills * 2
+    calls = duckdb.sql(f"select count(*) from '{out}/calls/*.parquet'").fetchall()[0][0]
+    assert calls == len(answered)
+    runs = duckdb.sql(f"select discovered, already_done + skipped + ok + partial + failed + deferred from '{out}/runs/*.parquet'").fetchall()
+    assert len(runs) >= kills
+    assert all(discovered == parts for discovered, parts in runs)
+    shutil.rmtree(out)

@@ -20,7 +20,8 @@ from extractors.values import date_readings, fold_text, is_month, number_reading
 from schemas.fields import Field, escape
 from schemas.pipeline import Answer, Box, Evidence, Located, Match, Page, Word
 
-_AROUND_A_MONTH = ((1, 1), (0, 2), (2, 1), (2, 2), (3, 1))  # words before and after it: "14. März 2026", "March 3, 2026"
+# words before and after a month: "14. März 2026", "March 3, 2026", "3rd of March, 2026"
+_AROUND_A_MONTH = ((1, 1), (0, 2), (2, 1), (2, 2), (3, 1))
 _NUMBER_WINDOW = 4  # words of a number grouped by spaces: "1 234 567,89"
 _QUOTE_CONTEXT = 4  # words on each side of a value that its quote shows
 _DIGIT = re.compile(r"\d")
@@ -74,8 +75,7 @@ def _locate(
             else:
                 _locate(item, field.item, f"{pointer}/{index}", search, row, out)
     elif field.evidence and field.kind not in {"json", "boolean"}:
-        hits = search.hits(value, field)
-        out[pointer] = search.evidence(pointer, value, field, search.nearest(hits, row))
+        out[pointer] = search.evidence(pointer, value, search.nearest(search.hits(value), row))
 
 
 class _Search:
@@ -84,15 +84,15 @@ class _Search:
     def __init__(self, pages: Sequence[_Indexed]) -> None:
         self.pages = pages
 
-    def hits(self, value: Any, field: Field) -> list[_Hit]:
+    def hits(self, value: Any) -> list[_Hit]:
         if isinstance(value, datetime.date):
             day = value.date() if isinstance(value, datetime.datetime) else value
-            return [self._hit(at, place, value, field) for at, place in self._readings("dates", day)]
+            return [self._hit(at, place, value) for at, place in self._readings("dates", day)]
         if isinstance(value, int | float | Decimal):
             number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
             found = self._readings("numbers", number) or self._readings("numbers", -number)
-            return [self._hit(at, place, value, field) for at, place in found]
-        return self._text_hits(str(value), field)
+            return [self._hit(at, place, value) for at, place in found]
+        return self._text_hits(str(value))
 
     def anchor(self, item: Mapping[str, Any], field: Field, after: _Hit | None) -> _Hit | None:
         """The place of an item's row: its longest text (or any value) at or after the row before it."""
@@ -101,7 +101,7 @@ class _Search:
         for value, child in leaves:
             if not child.evidence:
                 continue
-            hits = self.hits(value, child)
+            hits = self.hits(value)
             following = [hit for hit in hits if after is None or (hit.page, hit.first) > (after.page, after.last)]
             if following or hits:
                 return following[0] if following else hits[0]
@@ -118,7 +118,7 @@ class _Search:
 
         return min(hits, key=distance)
 
-    def evidence(self, pointer: str, value: Any, field: Field, hit: _Hit | None) -> Evidence:
+    def evidence(self, pointer: str, value: Any, hit: _Hit | None) -> Evidence:
         text = printed(value)
         if hit is not None:
             page = self.pages[hit.page].page
@@ -131,18 +131,20 @@ class _Search:
             return Evidence(pointer, text, None, None, None, "absent")
         return Evidence(pointer, text, unread[0].number if len(unread) == 1 else None, None, None, "image")
 
-    def _readings(self, which: str, key: Any) -> Iterator[tuple[int, tuple[int, int]]] | list[Any]:
+    def _readings(self, which: str, key: Any) -> list[tuple[int, tuple[int, int]]]:
         return [
-            (at, place) for at, each in enumerate(self.pages) for place in getattr(each, which).get(key, ())[:_MOST_HITS]
+            (at, place)
+            for at, each in enumerate(self.pages)
+            for place in getattr(each, which).get(key, ())[:_MOST_HITS]
         ]
 
-    def _hit(self, at: int, place: tuple[int, int], value: Any, field: Field) -> _Hit:
+    def _hit(self, at: int, place: tuple[int, int], value: Any) -> _Hit:
         first, last = place
         shown = " ".join(word.text for word in self.pages[at].page.words[first : last + 1])
         same = shown in {printed(value), str(value)}
         return _Hit(at, first, last, "exact" if same else "normalized")
 
-    def _text_hits(self, value: str, field: Field) -> list[_Hit]:
+    def _text_hits(self, value: str) -> list[_Hit]:
         needles = [squeeze(value)]
         if len(value) == 3 and value.isupper():  # a currency may be printed as its sign
             needles.append(squeeze(get_currency_symbol(value, locale="en")))

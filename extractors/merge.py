@@ -19,7 +19,7 @@ def merge(located: Sequence[Located], document_type: DocumentType, problems: Ite
     """One record from the answers in page order. `problems` are those known before: unread pages, unanswered chunks."""
     found: list[Problem] = [*problems]
     evidence: list[Evidence] = []
-    value = _merged(document_type.root, located, "", "", evidence, found)
+    value = _merged(document_type.root, located, "", evidence, found)
     for problem in document_type.validate(value):
         if problem.kind == "rejected":
             _reject(value, problem, evidence)
@@ -51,26 +51,21 @@ def _merged(
     field: Field,
     located: Sequence[Located],
     pointer: str,
-    old: str,
     evidence: list[Evidence],
     problems: list[Problem],
 ) -> Any:
-    """The merged value of `field`: `pointer` is its place in the record, `old` the same place in each answer."""
+    """The merged value of `field`, which stands at `pointer` in the record as in each answer."""
     if field.kind == "object":
         return {
-            child.name: _merged(
-                child, located, f"{pointer}/{escape(child.name)}", f"{old}/{escape(child.name)}", evidence, problems
-            )
+            child.name: _merged(child, located, f"{pointer}/{escape(child.name)}", evidence, problems)
             for child in field.fields
         }
     if field.item is not None:
-        return _joined(field.item, located, pointer, evidence, problems)
+        return _joined(located, pointer, evidence, problems)
     return _first_stated(located, pointer, evidence, problems)
 
 
-def _joined(
-    item: Field, located: Sequence[Located], pointer: str, evidence: list[Evidence], problems: list[Problem]
-) -> list[Any]:
+def _joined(located: Sequence[Located], pointer: str, evidence: list[Evidence], problems: list[Problem]) -> list[Any]:
     joined: list[Any] = []
     for each in located:
         items = _at(each.answer.value, pointer)
@@ -95,9 +90,7 @@ def _joined(
     return joined
 
 
-def _first_stated(
-    located: Sequence[Located], pointer: str, evidence: list[Evidence], problems: list[Problem]
-) -> Any:
+def _first_stated(located: Sequence[Located], pointer: str, evidence: list[Evidence], problems: list[Problem]) -> Any:
     stated: Any = None
     for each in located:
         problems += [problem for problem in each.answer.problems if problem.field == pointer]
@@ -149,8 +142,10 @@ def _is_money_by_image(evidence: Evidence, root: Field) -> bool:
     for step in evidence.field.split("/")[1:]:
         if field is None:
             return False
-        field = field.item if field.item is not None else next(
-            (child for child in field.fields if child.name == unescape(step)), None
+        field = (
+            field.item
+            if field.item is not None
+            else next((child for child in field.fields if child.name == unescape(step)), None)
         )
     return field is not None and field.kind == "decimal"
 
@@ -166,4 +161,3 @@ def _item_pages(evidence: Iterable[Evidence]) -> dict[str, int | None]:
                 known = pages.get(item)
                 pages[item] = each.page if known is None else min(known, each.page)
     return pages
-

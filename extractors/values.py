@@ -101,7 +101,8 @@ def _is_negative(text: str, body: str) -> bool:
     before, after = before.strip(), after.strip()
     if "(" in before and ")" in after:
         return True
-    return bool(re.search(r"-\s*\D{0,4}$", before)) and not re.search(r"\w-$", before) or after.startswith("-")
+    dash_before = re.search(r"-\s*\D{0,4}$", before) and not re.search(r"\w-$", before)
+    return bool(dash_before) or after.startswith("-")
 
 
 def _plain_readings(digits: str) -> tuple[Decimal, ...]:

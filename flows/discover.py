@@ -58,7 +58,9 @@ def _expand(source: str, out: Path, extensions: frozenset[str]) -> Iterator[tupl
         return
     source = source.removeprefix("file://")
     if "://" in source:
-        raise ConfigurationError(f"{source}: only paths on this machine can be read by this version; copy the files here")
+        raise ConfigurationError(
+            f"{source}: only paths on this machine can be read by this version; copy the files here"
+        )
     path = Path(source)
     if path.is_dir():
         yield from ((uri, None) for uri in _walked(path, out, extensions))

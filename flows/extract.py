@@ -131,9 +131,7 @@ def _chunks(recipe: Recipe, frames: Path, reading: _Reading, document_id: str) -
         if each.part == 0:
             for table, batches in page_batches(document_id, each).items():
                 reading.batches.setdefault(table, []).extend(batches)
-            reading.problems += [
-                Problem("", "page", page.problem) for page in each.pages if page.problem is not None
-            ]
+            reading.problems += [Problem("", "page", page.problem) for page in each.pages if page.problem is not None]
             reading.problems += [
                 Problem("", "hidden", f"page {page.number}: {page.hidden_text} hidden characters were left out")
                 for page in each.pages

@@ -241,4 +241,3 @@ async def _tried(
         "problems": [f"{problem.field or 'record'}: {problem.message}" for problem in record.problems],
         "cost_usd": usd(extracted.extraction.cost_nusd),
     }
-

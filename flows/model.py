@@ -146,10 +146,7 @@ class Endpoint:
             started = time.monotonic()
             try:
                 raw = await self._client.chat.completions.with_raw_response.create(**self._body(request, step))
-                answer = json.loads(raw.content)
-                if not answer.get("choices"):
-                    raise _BodyError(answer.get("error"))
-                return self._completion(request, answer, attempts, time.monotonic() - started)
+                return self._completion(request, json.loads(raw.content), attempts, time.monotonic() - started)
             except openai.BadRequestError as error:
                 await self._fall_back(request, step, error)
                 continue
@@ -163,7 +160,7 @@ class Endpoint:
                 wait, what = _retry_after(error), f"{error.status_code} {_reason(error)}"
             except (openai.APIConnectionError, json.JSONDecodeError, _BodyError) as error:
                 wait, what = None, str(error) or type(error).__name__
-            backoff = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(attempts - 1, 10)) * random.uniform(0.5, 1)  # noqa: S311 - spreads retries, no secret
+            backoff = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(attempts - 1, 10)) * random.uniform(0.5, 1)  # noqa: S311 - spreads retries
             pause = wait if wait is not None else backoff
             if time.monotonic() - began + pause > self._settings.patience:
                 raise ModelUnavailableError(
@@ -212,6 +209,8 @@ class Endpoint:
         return body
 
     def _completion(self, request: Request, answer: dict[str, Any], attempts: int, seconds: float) -> Completion:
+        if not answer.get("choices"):
+            raise _BodyError(answer.get("error"))
         choice = answer["choices"][0]
         if choice.get("finish_reason") == "error":
             raise _BodyError(choice.get("error") or answer.get("error"))

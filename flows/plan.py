@@ -88,9 +88,7 @@ def modified_at(address: Address) -> datetime.datetime | None:
 
 def _is_unchanged(address: Address, row: Mapping[str, Any]) -> bool:
     time = modified_at(address)
-    return (
-        time is not None and row["modified_at"] == time and row["bytes"] == address.size and not row["gone"]
-    )
+    return time is not None and row["modified_at"] == time and row["bytes"] == address.size and not row["gone"]
 
 
 def _is_new(address: Address, row: Mapping[str, Any] | None) -> bool:

@@ -36,9 +36,8 @@ def status_lines(figures: Mapping[str, Any], out: Path) -> list[str]:
     """`status` for people."""
     return [
         f"{out}: {figures['documents']:,} documents of type {figures['document_type']} from {figures['runs']:,} runs",
-        f"ok {figures['ok']:,}, partial {figures['partial']:,}; failing {figures['failed']:,}; "
-        f"last run: discovered {figures['discovered']:,}, skipped {figures['skipped']:,}, deferred "
-        f"{figures['deferred']:,}",
+        f"ok {figures['ok']:,}, partial {figures['partial']:,}, failing {figures['failed']:,}",
+        f"last run: discovered {figures['discovered']:,}, skipped {figures['skipped']:,}, deferred {figures['deferred']:,}",
         f"spent ${figures['cost_usd']:.4f}",
     ]
 
@@ -48,8 +47,8 @@ def run_lines(summary: Mapping[str, Any], out: Path) -> list[str]:
     cost = "unknown" if summary["cost_usd"] is None else f"${summary['cost_usd']:.4f}"
     return [
         f"{out}: {sum_line(summary)}",
-        f"{summary['requests']:,} requests, {summary['prompt_tokens']:,} tokens in, "
-        f"{summary['completion_tokens']:,} out, cost {cost}, {summary['seconds']:.1f} s, run {summary['run_id']}",
+        f"{summary['requests']:,} requests, {summary['prompt_tokens']:,} tokens in, {summary['completion_tokens']:,} out",
+        f"cost {cost}, {summary['seconds']:.1f} s, run {summary['run_id']}",
     ]
 
 

@@ -15,13 +15,14 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 from pebble import ProcessExpired, ProcessPool
 
 from extractors.split.split import SplitOptions, split
-from schemas.errors import DocumentError, SandboxLimitError, UnreadableDocumentError
+from schemas.errors import DocumentError, SandboxLimitError
 from schemas.pipeline import DocumentInfo, Page
 
 RENEW_AFTER = 200  # documents that one worker splits before a fresh one takes over: PyMuPDF's caches never shrink
@@ -49,7 +50,7 @@ class Sandbox:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pool.stop()
+        self._pool.stop()  # type: ignore[no-untyped-call] # pebble does not annotate it
         self._pool.join()
 
     async def split(self, source: Path, file_name: str, frames: Path, options: SplitOptions) -> DocumentInfo:
@@ -109,25 +110,16 @@ def _split_to_frames(source: str, file_name: str, frames: str, options: SplitOpt
     return info
 
 
-def unreadable(file_name: str, error: OSError) -> UnreadableDocumentError:
-    """The failure of a file that the operating system does not give."""
-    return UnreadableDocumentError(f"{file_name}: cannot be read ({error.strerror}); check that it is there and its rights")
-
-
 def _confine(memory: int, parent: int) -> None:
     """Limits of a worker: memory, no signals of the terminal, and death with its parent."""
-    try:
+    with suppress(ImportError, ValueError, OSError):  # where there is no such limit, the time limit still holds
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    except (ImportError, ValueError, OSError):
-        pass  # no such limit on this system: the time limit still holds
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    try:
+    with suppress(OSError, AttributeError, TypeError):  # elsewhere than on Linux the watch below must do
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    except (OSError, AttributeError, TypeError):
-        pass  # not Linux: the watch below is enough unless PyMuPDF hangs
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
 
 

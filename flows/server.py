@@ -42,7 +42,7 @@ class ChildServer:
         self._port = _free_port()
         environment = {**os.environ, **QUIET, "PREFECT_HOME": str(home)}
         environment.pop("PREFECT_API_URL", None)
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [sys.executable, "-m", "flows.server", str(self._port)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -61,7 +61,7 @@ class ChildServer:
                     why = self._process.stderr.read().decode(errors="replace").strip().splitlines()[-1:]
                     raise ConfigurationError(f"Prefect's server did not start: {''.join(why) or 'no reason given'}")
                 try:
-                    with urllib.request.urlopen(f"{base}/health", timeout=2):
+                    with urllib.request.urlopen(f"{base}/health", timeout=2):  # noqa: S310 - loopback
                         return base
                 except (urllib.error.URLError, OSError):
                     time.sleep(0.1)
@@ -116,9 +116,7 @@ def _serve(port: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
     import uvicorn
 
-    uvicorn.run(
-        "prefect.server.api.server:create_app", factory=True, host="127.0.0.1", port=port, log_level="critical"
-    )
+    uvicorn.run("prefect.server.api.server:create_app", factory=True, host="127.0.0.1", port=port, log_level="critical")
 
 
 if __name__ == "__main__":

@@ -43,8 +43,8 @@ def tour(samples: Path, out: Path) -> int:
     for line in _costs(samples, plans, settings):
         console.print(f"   {line}")
     console.print("\n[bold]3. What the tables hold (pandas, DuckDB and Polars read them as they are)[/]")
-    for name, document_type, _ in outcomes:
-        _show_rows(console, out / name, document_type.name)
+    for name, _, _ in outcomes:
+        _show_rows(console, out / name)
     console.print("\n[bold]4. Every value can be checked[/]")
     console.print(f"   {_one_value(out / 'invoices')}")
     console.print("\n[bold]5. Next: your own folder[/]")
@@ -63,7 +63,7 @@ def _costs(samples: Path, plans: list[tuple[str, DocumentType]], settings: Setti
         )
 
 
-def _show_rows(console: Console, out: Path, name: str) -> None:
+def _show_rows(console: Console, out: Path) -> None:
     dataset = read_dataset(out)
     for table in dataset.record_tables:
         columns = [

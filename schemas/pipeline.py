@@ -1,4 +1,7 @@
-"""What passes between the steps, frozen. Lengths are PDF points from the top-left corner, tokens are the model's, money is nano-USD."""
+"""What passes between the steps, frozen.
+
+Lengths are PDF points from the top-left corner, tokens are the model's, money is nano-USD.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

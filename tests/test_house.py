@@ -14,8 +14,20 @@ TRACKED = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, tex
 
 
 def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache", "--config", str(folder / "pyproject.toml")]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env={"PYTHONPATH": str(folder), "PATH": "/usr/bin:/bin"}, check=False)
+    command = [
+        str(Path(sys.executable).parent / "lint-imports"),
+        "--no-cache",
+        "--config",
+        str(folder / "pyproject.toml"),
+    ]
+    return subprocess.run(
+        command,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": str(folder), "PATH": "/usr/bin:/bin"},
+        check=False,
+    )
 
 
 def test_the_import_contracts_hold() -> None:
@@ -57,7 +69,7 @@ def test_pins_are_names_and_versions_only() -> None:
 
 
 def test_no_file_names_an_index_or_a_machine() -> None:
-    forbidden = re.compile("index-" "url|/sim" "ple/|extra-" "index|/work" "/main|/ro" "ot/")
+    forbidden = re.compile("index-url|/simple/|extra-index|/work/main|/root/")
     for name in TRACKED:
         path = ROOT / name
         if path.suffix in {".py", ".md", ".toml", ".txt", ".json", ".yaml", ""} and path.is_file():
@@ -67,5 +79,9 @@ def test_no_file_names_an_index_or_a_machine() -> None:
 
 def test_settings_are_read_in_one_place() -> None:
     """Prefect's own variables (flows/server.py) and a child's environment aside, only settings reads the environment."""
-    readers = [name for name in TRACKED if name.startswith("flows/") and name.endswith(".py") and "os.environ" in (ROOT / name).read_text()]
+    readers = [
+        name
+        for name in TRACKED
+        if name.startswith("flows/") and name.endswith(".py") and "os.environ" in (ROOT / name).read_text()
+    ]
     assert readers == ["flows/server.py"]

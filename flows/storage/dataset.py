@@ -132,7 +132,9 @@ def open_dataset(root: Path, spec: DatasetSpec) -> Dataset:
             dataset = Dataset(root, stated)
             _complete_birth(dataset)
     except OSError as error:
-        raise ConfigurationError(f"{root} cannot be written: {error.strerror or error}; choose another --out") from error
+        raise ConfigurationError(
+            f"{root} cannot be written: {error.strerror or error}; choose another --out"
+        ) from error
     return dataset
 
 
@@ -140,7 +142,9 @@ def read_dataset(root: Path) -> Dataset:
     """The dataset at `root` to read from. Raises DatasetError when there is none."""
     stated = _stated(root / "_work")
     if stated is None:
-        raise DatasetError(f"{root} is no Pagemill dataset: it has no _work/dataset.json; name the folder given as --out")
+        raise DatasetError(
+            f"{root} is no Pagemill dataset: it has no _work/dataset.json; name the folder given as --out"
+        )
     return Dataset(root, stated)
 
 
@@ -174,7 +178,10 @@ def _refuse_another(root: Path, stated: Mapping[str, Any], spec: DatasetSpec) ->
             f"{root} holds documents of type {stated['document_type']!r}, not {spec.document_type!r}; "
             "one dataset is one type: name another --out"
         )
-    before, after = _columns(stated["record_tables"], stated["tables"]), _columns(spec.record_tables, _encoded(spec.tables))
+    before, after = (
+        _columns(stated["record_tables"], stated["tables"]),
+        _columns(spec.record_tables, _encoded(spec.tables)),
+    )
     changed = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
     if changed:
         raise ConfigurationError(

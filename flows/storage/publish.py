@@ -130,7 +130,9 @@ def _move(dataset: Dataset, staged: Path) -> None:
         if not source.exists():
             continue  # moved before the process that staged it ended
         if file_hash(source) != file["sha256"]:
-            raise DatasetError(f"{source} is not what was staged: the disk has damaged it; remove {staged} and run again")
+            raise DatasetError(
+                f"{source} is not what was staged: the disk has damaged it; remove {staged} and run again"
+            )
         folder = dataset.root / file["table"]
         source.replace(folder / f"{staged.name}.parquet")
         sync_folder(folder)

@@ -23,8 +23,12 @@ def cost(each: Page) -> int:
     return count_text(each.text) + 50 * len(each.images)
 
 
-@given(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 5)), max_size=60), st.integers(300, 2_000), st.integers(1, 6))
-def test_every_page_is_in_exactly_one_chunk_in_order_and_within_limits(shapes: list[tuple[int, int]], room: int, images: int) -> None:
+@given(
+    st.lists(st.tuples(st.integers(0, 400), st.integers(0, 5)), max_size=60), st.integers(300, 2_000), st.integers(1, 6)
+)
+def test_every_page_is_in_exactly_one_chunk_in_order_and_within_limits(
+    shapes: list[tuple[int, int]], room: int, images: int
+) -> None:
     pages = [page(number, "word " * words, pictures) for number, (words, pictures) in enumerate(shapes, start=1)]
     made = list(chunk(pages, Room(room, 10**6, images), cost, lambda _: 0))
     whole = [each for each in made if each.part == 0]

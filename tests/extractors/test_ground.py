@@ -27,7 +27,9 @@ ONE = field_tree(
 def page(number: int, *lines: str, sent_as: str = "text", image: Image | None = None) -> Page:
     """A page whose words are ten points apart: word w of line n stands at x = 50 w, y = 20 n."""
     words = tuple(
-        Word(word, 50.0 * at, 20.0 * row, 50.0 * at + 40, 20.0 * row + 10) for row, line in enumerate(lines) for at, word in enumerate(line.split())
+        Word(word, 50.0 * at, 20.0 * row, 50.0 * at + 40, 20.0 * row + 10)
+        for row, line in enumerate(lines)
+        for at, word in enumerate(line.split())
     )
     return Page(number, 595, 842, "\n".join(lines), words, sent_as, "", image=image)
 
@@ -63,7 +65,9 @@ def test_a_value_is_found_as_it_is_printed(value: dict, line: str, match: str) -
     assert field == f"/{next(iter(value))}"
 
 
-@pytest.mark.parametrize("value", [{"s": "Nowhere Ltd"}, {"m": Decimal("99.5")}, {"d": datetime.date(2020, 1, 1)}, {"s": "12"}])
+@pytest.mark.parametrize(
+    "value", [{"s": "Nowhere Ltd"}, {"m": Decimal("99.5")}, {"d": datetime.date(2020, 1, 1)}, {"s": "12"}]
+)
 def test_what_is_nowhere_is_absent_and_what_only_a_picture_shows_is_image(value: dict) -> None:
     (found,) = locate(value, page(1, "Somewhere 9912 else")).values()
     assert (found.match, found.page, found.box) == ("absent", None, None)
@@ -93,7 +97,10 @@ def test_list_items_are_located_on_their_own_rows() -> None:
 def test_a_long_list_costs_no_quadratic_scan() -> None:
     def seconds(count: int) -> float:
         lines = [f"{number} Article-{number} {number % 7} {number}.50" for number in range(count)]
-        items = [{"description": f"Article-{number}", "quantity": number % 7, "amount": number + 0.5} for number in range(count)]
+        items = [
+            {"description": f"Article-{number}", "quantity": number % 7, "amount": number + 0.5}
+            for number in range(count)
+        ]
         pages = [page(at + 1, *lines[at * 50 : at * 50 + 50]) for at in range(count // 50)]
         answer = parse(str({"line_items": items}).replace("'", '"'), INVOICE)
         best = 9e9

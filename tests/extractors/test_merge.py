@@ -31,7 +31,9 @@ def test_the_first_stated_scalar_counts_and_a_conflict_is_kept() -> None:
     assert record.value["net_total"] == Decimal(2)
     assert record.status == "ok"
     assert record.needs_review
-    assert [(each.field, each.match, each.page) for each in record.evidence if each.match == "conflict"] == [("/number", "conflict", 2)]
+    assert [(each.field, each.match, each.page) for each in record.evidence if each.match == "conflict"] == [
+        ("/number", "conflict", 2)
+    ]
     assert [problem.kind for problem in record.problems] == ["conflict"]
     assert (record.first_page, record.last_page) == (1, 2)
 
@@ -60,7 +62,11 @@ def test_an_absent_value_is_a_problem_of_an_ok_record() -> None:
     each = located(0, "{%s}" % WHOLE)
     missing = {**each.evidence, "/number": Evidence("/number", "7", None, None, None, "absent")}
     record = merge([Located(0, (1,), each.answer, missing)], INVOICE)
-    assert (record.status, record.needs_review, [problem.kind for problem in record.problems]) == ("ok", True, ["absent"])
+    assert (record.status, record.needs_review, [problem.kind for problem in record.problems]) == (
+        "ok",
+        True,
+        ["absent"],
+    )
 
 
 def test_money_read_only_from_a_picture_asks_for_review() -> None:
@@ -71,7 +77,12 @@ def test_money_read_only_from_a_picture_asks_for_review() -> None:
 
 
 def test_a_value_that_breaks_the_schema_is_dropped_and_named() -> None:
-    schema = {"type": "object", "title": "t", "required": ["a"], "properties": {"a": {"type": "string", "pattern": "^X"}, "b": {"type": "string"}}}
+    schema = {
+        "type": "object",
+        "title": "t",
+        "required": ["a"],
+        "properties": {"a": {"type": "string", "pattern": "^X"}, "b": {"type": "string"}},
+    }
     document_type = DocumentType.from_schema(schema, "t")
     answer = parse('{"a": "Y1", "b": "kept"}', document_type.root)
     record = merge([Located(0, (1,), answer, {"/a": Evidence("/a", "Y1", 1, None, None, "exact")})], document_type)

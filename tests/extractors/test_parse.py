@@ -76,7 +76,9 @@ def test_a_value_is_brought_to_its_type(field: str, written: str, value: object)
     ],
 )  # fmt: skip
 def test_a_value_that_does_not_fit_is_null_and_named(field: str, written: str) -> None:
-    answer = parse(f'{{"{field}": {written}, "s": "kept"}}' if field != "s" else f'{{"s": {written}, "e": "Net"}}', KINDS)
+    answer = parse(
+        f'{{"{field}": {written}, "s": "kept"}}' if field != "s" else f'{{"s": {written}, "e": "Net"}}', KINDS
+    )
     assert answer.value[field] is None or written == "NaN1"
     if written != "NaN1":
         assert [problem.field for problem in answer.problems] == [f"/{field}"]
@@ -86,7 +88,10 @@ def test_a_value_that_does_not_fit_is_null_and_named(field: str, written: str) -
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),
-        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from([f.name for f in KINDS.fields]), inner, max_size=6),
+        lambda inner: (
+            st.lists(inner, max_size=4)
+            | st.dictionaries(st.sampled_from([f.name for f in KINDS.fields]), inner, max_size=6)
+        ),
         max_leaves=20,
     )
 )

@@ -56,7 +56,11 @@ def test_the_wire_schema_is_strict_and_takes_nulls_everywhere() -> None:
         schema = wire_schema(each.root)
         jsonschema.Draft202012Validator.check_schema(schema)
         empty = {name: [] if field.kind == "list" else None for name, field in ((f.name, f) for f in each.root.fields)}
-        nested = {field.name: {child.name: None for child in field.fields} for field in each.root.fields if field.kind == "object"}
+        nested = {
+            field.name: {child.name: None for child in field.fields}
+            for field in each.root.fields
+            if field.kind == "object"
+        }
         jsonschema.validate({**empty, **nested}, schema)
         assert parse("{}", each.root).value.keys() == schema["properties"].keys()
 

@@ -42,10 +42,16 @@ def test_images_cost_what_was_measured(size: tuple[int, int], tokens: int) -> No
 
 
 def test_messages_count_frame_text_and_images() -> None:
-    png = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
+    png = base64.b64decode(
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    )
     assert image_size(png) == (1, 1)
     url = "data:image/png;base64," + base64.b64encode(png).decode()
-    content = [{"type": "text", "text": "Hello"}, {"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": "World"}]
+    content = [
+        {"type": "text", "text": "Hello"},
+        {"type": "image_url", "image_url": {"url": url}},
+        {"type": "text", "text": "World"},
+    ]
     messages = [{"role": "system", "content": "Be brief"}, {"role": "user", "content": content}]
     assert count_messages(messages) == 5 + count_text("Be brief") + count_text("Hello") + 2 + count_text("World")
     assert count_messages([{"role": "user", "content": "Hello"}]) == 3 + count_text("Hello")

@@ -60,7 +60,10 @@ def test_an_ambiguous_date_has_both_readings_in_the_order_asked_for() -> None:
     assert parse_date("31.02.2026") is None
 
 
-@given(st.dates(datetime.date(1971, 1, 1), datetime.date(2068, 12, 31)), st.sampled_from(["%Y-%m-%d", "%d.%m.%Y", "%d %B %Y", "%B %d, %Y", "%d-%b-%y"]))
+@given(
+    st.dates(datetime.date(1971, 1, 1), datetime.date(2068, 12, 31)),
+    st.sampled_from(["%Y-%m-%d", "%d.%m.%Y", "%d %B %Y", "%B %d, %Y", "%d-%b-%y"]),
+)
 def test_any_date_in_a_usual_form_is_read(date: datetime.date, form: str) -> None:
     assert date in date_readings(date.strftime(form))
 

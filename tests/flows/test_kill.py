@@ -33,8 +33,15 @@ def journaled(out: Path) -> set[tuple[str, str]]:
     """What is paid for and kept: answers in the journal, in READY staging, and in `calls`."""
     from flows.storage.journal import read_segment
 
-    kept = {(row["document_id"], row["request_id"]) for path in (out / "_work" / "journal").glob("*") for row in read_segment(path)}
-    files = [*(out / "calls").glob("*.parquet"), *(path.parent / "calls.parquet" for path in (out / "_work" / "staged").glob("*/READY"))]
+    kept = {
+        (row["document_id"], row["request_id"])
+        for path in (out / "_work" / "journal").glob("*")
+        for row in read_segment(path)
+    }
+    files = [
+        *(out / "calls").glob("*.parquet"),
+        *(path.parent / "calls.parquet" for path in (out / "_work" / "staged").glob("*/READY")),
+    ]
     for path in files:
         if path.exists():
             kept |= set(pd.read_parquet(path, columns=["document_id", "request_id"]).itertuples(index=False, name=None))
@@ -61,7 +68,9 @@ def test_ten_kills_of_the_command_lose_and_double_nothing(tmp_path: Path, model_
             asked_before = len(server.entries("asked"))
             process = start(*arguments, **options)
             deadline = time.monotonic() + 120
-            while process.poll() is None and len(server.entries("asked")) == asked_before and time.monotonic() < deadline:
+            while (
+                process.poll() is None and len(server.entries("asked")) == asked_before and time.monotonic() < deadline
+            ):
                 time.sleep(0.05)
             time.sleep(chance.uniform(0.0, 1.2))
             children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
@@ -74,17 +83,25 @@ def test_ten_kills_of_the_command_lose_and_double_nothing(tmp_path: Path, model_
             kept = journaled(out)
             read_all(out)
         last = start(*arguments, **options)
-        stdout, stderr = last.communicate(timeout=240)
+        _, stderr = last.communicate(timeout=240)
         assert last.returncode == 0, stderr
-        answered = collections.Counter(entry["body"]["messages"][-1]["content"].__repr__() for entry in server.entries("answered"))
+        answered = collections.Counter(
+            entry["body"]["messages"][-1]["content"].__repr__() for entry in server.entries("answered")
+        )
     assert kills >= 8
-    assert duckdb.sql(f"select count(*), count(distinct document_id) from '{out}/documents/*.parquet'").fetchall() == [(40, 40)]
-    assert duckdb.sql(f"select count(*) from (select document_id, request_id from '{out}/calls/*.parquet' group by 1, 2 having count(*) > 1)").fetchall() == [(0,)]
+    assert duckdb.sql(f"select count(*), count(distinct document_id) from '{out}/documents/*.parquet'").fetchall() == [
+        (40, 40)
+    ]
+    assert duckdb.sql(
+        f"select count(*) from (select document_id, request_id from '{out}/calls/*.parquet' group by 1, 2 having count(*) > 1)"
+    ).fetchall() == [(0,)]
     # Twice is only what was in flight at a kill: answered, but not yet on disk.
     assert sum(count - 1 for count in answered.values()) <= kills * 2
     calls = duckdb.sql(f"select count(*) from '{out}/calls/*.parquet'").fetchall()[0][0]
     assert calls == len(answered)
-    runs = duckdb.sql(f"select discovered, already_done + skipped + ok + partial + failed + deferred from '{out}/runs/*.parquet'").fetchall()
+    runs = duckdb.sql(
+        f"select discovered, already_done + skipped + ok + partial + failed + deferred from '{out}/runs/*.parquet'"
+    ).fetchall()
     assert len(runs) >= kills
     assert all(discovered == parts for discovered, parts in runs)
     shutil.rmtree(out)

@@ -82,23 +82,51 @@ def test_a_document_is_found_in_every_table_and_sums_agree(samples_out: dict[str
     assert rows(out, "recipes", "count(*)") == [(1,)]
 
 
-def test_bad_documents_fail_alone_and_are_held_back_the_next_time(tmp_path: Path, pagemill: Callable[..., Finished]) -> None:
+def test_bad_documents_fail_alone_and_are_held_back_the_next_time(
+    tmp_path: Path, pagemill: Callable[..., Finished]
+) -> None:
     source = copies(tmp_path / "in", 1)
     (source / "letter.pdf").write_bytes(b"Dear Sir, this is no PDF")
     (source / "empty.pdf").write_bytes(b"")
     with pymupdf.open(INVOICE) as document:
         document.save(source / "locked.pdf", encryption=pymupdf.PDF_ENCRYPT_AES_256, user_pw="secret", owner_pw="owner")
     (source / "folder.pdf").mkdir()
-    arguments = ("run", source, source / "folder.pdf", source / "gone.pdf", "--type", "invoice", "--out", tmp_path / "out", "--model", "offline", "--json")
+    arguments = (
+        "run",
+        source,
+        source / "folder.pdf",
+        source / "gone.pdf",
+        "--type",
+        "invoice",
+        "--out",
+        tmp_path / "out",
+        "--model",
+        "offline",
+        "--json",
+    )
     refused = pagemill(*arguments)
     assert refused.code == 2  # one of the sources matches nothing
     (tmp_path / "list.txt").write_text(f"{source / 'gone.pdf'}\n")
-    arguments = ("run", source, f"@{tmp_path / 'list.txt'}", "--type", "invoice", "--out", tmp_path / "out", "--model", "offline", "--json")
+    arguments = (
+        "run",
+        source,
+        f"@{tmp_path / 'list.txt'}",
+        "--type",
+        "invoice",
+        "--out",
+        tmp_path / "out",
+        "--model",
+        "offline",
+        "--json",
+    )
     first = pagemill(*arguments)
     assert first.code == 1
     assert (first.json["ok"], first.json["failed"]) == (1, 4)
     check_sum(first.json)
-    failures = {Path(uri).name: (error, stage) for uri, error, stage in rows(tmp_path / "out", "failures", "source_uri, error, stage")}
+    failures = {
+        Path(uri).name: (error, stage)
+        for uri, error, stage in rows(tmp_path / "out", "failures", "source_uri, error, stage")
+    }
     assert failures == {
         "letter.pdf": ("UnsupportedDocumentError", "split"),
         "empty.pdf": ("UnreadableDocumentError", "split"),
@@ -111,19 +139,26 @@ def test_bad_documents_fail_alone_and_are_held_back_the_next_time(tmp_path: Path
     check_sum(second.json)
 
 
-def test_one_poisonous_answer_costs_only_its_own_values(tmp_path: Path, pagemill: Callable, model_server: Callable) -> None:
+def test_one_poisonous_answer_costs_only_its_own_values(
+    tmp_path: Path, pagemill: Callable, model_server: Callable
+) -> None:
     source = invoices(tmp_path / "in", 20)
     with model_server("--poison", "INV-0007") as server:
         done = pagemill("run", source, "--type", "invoice", "--out", tmp_path / "out", "--json", **server.environment)
     assert done.code == 0
     assert (done.json["ok"], done.json["partial"]) == (19, 1)
-    ((number, total, problems),) = rows(tmp_path / "out", "invoice", "number, gross_total, record_problems") and duckdb.sql(
-        f"select number, gross_total, record_problems from '{tmp_path}/out/invoice/*.parquet' where record_status = 'partial'"
-    ).fetchall()
+    ((number, total, problems),) = (
+        rows(tmp_path / "out", "invoice", "number, gross_total, record_problems")
+        and duckdb.sql(
+            f"select number, gross_total, record_problems from '{tmp_path}/out/invoice/*.parquet' where record_status = 'partial'"
+        ).fetchall()
+    )
     assert number == "P\ufffd-\ufffd-7"
     assert total is None
     assert any("/gross_total" in problem for problem in problems)
-    ((match,),) = duckdb.sql(f"select match from '{tmp_path}/out/evidence/*.parquet' where field = '/gross_total' and value is null").fetchall()
+    ((match,),) = duckdb.sql(
+        f"select match from '{tmp_path}/out/evidence/*.parquet' where field = '/gross_total' and value is null"
+    ).fetchall()
     assert match == "rejected"
 
 
@@ -139,7 +174,11 @@ def test_requests_go_to_another_process_with_text_images_and_schema(
         asked, answered = server.entries("asked"), server.entries("answered")
     assert done.code == 0, done.err
     assert estimated.json["requests"] == len(asked) == done.json["requests"] == 6
-    assert estimated.json["prompt_tokens"] == done.json["prompt_tokens"] == sum(each["usage"]["prompt_tokens"] for each in answered)
+    assert (
+        estimated.json["prompt_tokens"]
+        == done.json["prompt_tokens"]
+        == sum(each["usage"]["prompt_tokens"] for each in answered)
+    )
     assert rows(tmp_path / "out", "calls", "sum(prompt_tokens)") == [(estimated.json["prompt_tokens"],)]
     assert rows(tmp_path / "out", "documents", "sum(prompt_tokens)") == [(estimated.json["prompt_tokens"],)]
     assert done.json["cost_usd"] == pytest.approx(
@@ -149,10 +188,14 @@ def test_requests_go_to_another_process_with_text_images_and_schema(
     assert all(each["authorization"] == "Bearer canary-key" for each in asked)
     contents = [each["body"]["messages"][-1]["content"] for each in asked]
     assert any("RE-2026-00318" in content for content in contents if isinstance(content, str))
-    pictures = [part for content in contents if isinstance(content, list) for part in content if part["type"] == "image_url"]
+    pictures = [
+        part for content in contents if isinstance(content, list) for part in content if part["type"] == "image_url"
+    ]
     assert pictures
     assert all(part["image_url"]["url"].startswith("data:image/") for part in pictures)
-    everything = "".join(path.read_bytes().decode("latin-1") for path in (tmp_path / "out").rglob("*") if path.is_file())
+    everything = "".join(
+        path.read_bytes().decode("latin-1") for path in (tmp_path / "out").rglob("*") if path.is_file()
+    )
     assert "canary-key" not in everything + done.out + done.err
 
 
@@ -162,7 +205,15 @@ def test_an_endpoint_without_json_schema_is_asked_with_the_schema_in_the_prompt(
     source = invoices(tmp_path / "in", 3)
     with model_server("--no-schema") as server:
         done = pagemill(
-            "run", source, "--type", "invoice", "--out", tmp_path / "out", "--json", PAGEMILL_CONCURRENCY="1", **server.environment
+            "run",
+            source,
+            "--type",
+            "invoice",
+            "--out",
+            tmp_path / "out",
+            "--json",
+            PAGEMILL_CONCURRENCY="1",
+            **server.environment,
         )
         asked = server.entries("asked")
     assert (done.code, done.json["ok"]) == (0, 3)
@@ -175,7 +226,15 @@ def test_a_refused_key_stops_the_run_after_one_call_and_defers_the_rest(
     source = invoices(tmp_path / "in", 5)
     with model_server("--status", "401") as server:
         done = pagemill(
-            "run", source, "--type", "invoice", "--out", tmp_path / "out", "--json", PAGEMILL_CONCURRENCY="1", **server.environment
+            "run",
+            source,
+            "--type",
+            "invoice",
+            "--out",
+            tmp_path / "out",
+            "--json",
+            PAGEMILL_CONCURRENCY="1",
+            **server.environment,
         )
         assert len(server.entries("asked")) == 1
     assert done.code == 2
@@ -188,7 +247,17 @@ def test_a_budget_stops_the_run_before_it_is_passed(tmp_path: Path, pagemill: Ca
     prices = {"PAGEMILL_PRICE_IN": "10", "PAGEMILL_PRICE_OUT": "10", "PAGEMILL_CONCURRENCY": "1"}
     with model_server() as server:
         done = pagemill(
-            "run", source, "--type", "invoice", "--out", tmp_path / "out", "--budget", "0.12", "--json", **prices, **server.environment
+            "run",
+            source,
+            "--type",
+            "invoice",
+            "--out",
+            tmp_path / "out",
+            "--budget",
+            "0.12",
+            "--json",
+            **prices,
+            **server.environment,
         )
         billed = sum(each["usage"]["total_tokens"] for each in server.entries("answered")) * 10 / 1e6
     assert done.code == 3
@@ -198,7 +267,9 @@ def test_a_budget_stops_the_run_before_it_is_passed(tmp_path: Path, pagemill: Ca
     assert done.json["deferred"] == 6 - done.json["ok"]
 
 
-def test_equal_requests_are_asked_once_and_bytes_are_done_once(tmp_path: Path, pagemill: Callable, model_server: Callable) -> None:
+def test_equal_requests_are_asked_once_and_bytes_are_done_once(
+    tmp_path: Path, pagemill: Callable, model_server: Callable
+) -> None:
     source = copies(tmp_path / "in", 4)
     shutil.copy(source / "copy000.pdf", source / "same-bytes.pdf")
     with model_server("--delay", "0.2") as server:
@@ -240,7 +311,9 @@ def test_two_runs_at_once_do_each_document_once_and_ask_for_it_once(tmp_path: Pa
     ],
     ids=["no key", "no source", "no type", "no json", "no schema", "collision", "bad flag", "no price"],
 )
-def test_wrong_usage_is_one_line_and_exit_2(tmp_path: Path, pagemill: Callable, arguments: list[str], says: str) -> None:
+def test_wrong_usage_is_one_line_and_exit_2(
+    tmp_path: Path, pagemill: Callable, arguments: list[str], says: str
+) -> None:
     copies(tmp_path / "in", 1)
     (tmp_path / "broken.json").write_text("{")
     (tmp_path / "wrong.json").write_text('{"type": "objekt"}')
@@ -256,7 +329,9 @@ def test_wrong_usage_is_one_line_and_exit_2(tmp_path: Path, pagemill: Callable, 
     assert not (tmp_path / "out" / "documents").exists()
 
 
-def test_an_output_of_another_type_or_no_dataset_is_refused(tmp_path: Path, pagemill: Callable, samples_out: dict) -> None:
+def test_an_output_of_another_type_or_no_dataset_is_refused(
+    tmp_path: Path, pagemill: Callable, samples_out: dict
+) -> None:
     source = copies(tmp_path / "in", 1)
     other = pagemill("run", source, "--type", "report", "--out", samples_out["invoices"], "--model", "offline")
     assert (other.code, "'invoice'" in other.err) == (2, True)

@@ -28,7 +28,12 @@ def test_required_nulls_are_named_and_optional_ones_are_not() -> None:
 
 
 def test_dates_and_decimals_are_valid_as_they_are() -> None:
-    value = {"number": "7", "issue_date": datetime.date(2026, 1, 2), "gross_total": Decimal("1.50"), "line_items": [{"quantity": Decimal("1.5")}]}
+    value = {
+        "number": "7",
+        "issue_date": datetime.date(2026, 1, 2),
+        "gross_total": Decimal("1.50"),
+        "line_items": [{"quantity": Decimal("1.5")}],
+    }
     assert INVOICE.validate(value) == ()
 
 

@@ -32,10 +32,16 @@ def test_every_kind_of_leaf_is_known() -> None:
 def test_references_are_inlined_and_recursion_is_json() -> None:
     schema = {
         "type": "object",
-        "properties": {"root": {"$ref": "#/$defs/node"}, "other": {"anyOf": [{"$ref": "#/$defs/name"}, {"type": "null"}]}},
+        "properties": {
+            "root": {"$ref": "#/$defs/node"},
+            "other": {"anyOf": [{"$ref": "#/$defs/name"}, {"type": "null"}]},
+        },
         "$defs": {
             "name": {"type": "string", "description": "a name"},
-            "node": {"type": "object", "properties": {"label": {"$ref": "#/$defs/name"}, "child": {"$ref": "#/$defs/node"}}},
+            "node": {
+                "type": "object",
+                "properties": {"label": {"$ref": "#/$defs/name"}, "child": {"$ref": "#/$defs/node"}},
+            },
         },
     }
     assert kinds(schema) == {"/root/label": "string", "/root/child": "json", "/other": "string"}

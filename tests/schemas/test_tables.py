@@ -15,12 +15,28 @@ def tables(properties: dict, title: str = "sheet") -> dict[str, pa.Schema]:
 
 
 def test_nested_objects_are_flattened_and_lists_of_objects_are_tables() -> None:
-    item = {"type": "object", "properties": {"b": {"type": "integer"}, "inner": {"type": "array", "items": {"type": "object", "properties": {"c": {"type": "number"}}}}}}
-    made = tables({"a": {"type": "object", "properties": {"name": {"type": "string"}, "lines": {"type": "array", "items": item}}}})
+    item = {
+        "type": "object",
+        "properties": {
+            "b": {"type": "integer"},
+            "inner": {"type": "array", "items": {"type": "object", "properties": {"c": {"type": "number"}}}},
+        },
+    }
+    made = tables(
+        {"a": {"type": "object", "properties": {"name": {"type": "string"}, "lines": {"type": "array", "items": item}}}}
+    )
     assert list(made) == ["sheet", "sheet_a_lines", "sheet_a_lines_inner"]
     assert "a_name" in made["sheet"].names
     assert made["sheet_a_lines"].names == ["document_id", "record", "item_index", "item_page", "record_status", "b"]
-    assert made["sheet_a_lines_inner"].names == ["document_id", "record", "a_lines_index", "item_index", "item_page", "record_status", "c"]
+    assert made["sheet_a_lines_inner"].names == [
+        "document_id",
+        "record",
+        "a_lines_index",
+        "item_index",
+        "item_page",
+        "record_status",
+        "c",
+    ]
 
 
 def test_a_field_named_like_one_of_ours_gets_a_trailing_underscore() -> None:

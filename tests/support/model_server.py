@@ -16,7 +16,9 @@ from typing import Any
 
 from flows.offline.server import complete
 
-POISON = '{"number": "P\\ud800-\\u0000-7", "issue_date": "2026-01-02", "gross_total": 1%s, "line_items": []}' % ("0" * 30)
+POISON = '{"number": "P\\ud800-\\u0000-7", "issue_date": "2026-01-02", "gross_total": 1%s, "line_items": []}' % (
+    "0" * 30
+)
 
 
 class Server(ThreadingHTTPServer):

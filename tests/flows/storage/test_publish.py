@@ -59,13 +59,31 @@ def document(number: int, shard: str) -> dict[str, list[pa.RecordBatch]]:
     run_id = shard.rpartition("-")[0]
     at = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
     values = {
-        "documents": {"document_id": document_id, "file_name": f"{number}.pdf", "status": "ok", "run_id": run_id, "extracted_at": at, "cost_usd": 0.5},
+        "documents": {
+            "document_id": document_id,
+            "file_name": f"{number}.pdf",
+            "status": "ok",
+            "run_id": run_id,
+            "extracted_at": at,
+            "cost_usd": 0.5,
+        },
         "evidence": {"document_id": document_id, "record": 0, "field": "/number", "match": "exact"},
-        "calls": {"document_id": document_id, "request_id": f"request-{number}", "run_id": run_id, "cost_usd": 0.5, "attempts": 1, "prompt_tokens": 7},
+        "calls": {
+            "document_id": document_id,
+            "request_id": f"request-{number}",
+            "run_id": run_id,
+            "cost_usd": 0.5,
+            "attempts": 1,
+            "prompt_tokens": 7,
+        },
     }
     batches = {name: [pa.RecordBatch.from_pylist([row], schema=SHARD_TABLES[name])] for name, row in values.items()}
     record = record_tables(INVOICE)[0]
-    batches["invoice"] = [pa.RecordBatch.from_pylist([{"document_id": document_id, "record": 0, "number": str(number)}], schema=record.schema)]
+    batches["invoice"] = [
+        pa.RecordBatch.from_pylist(
+            [{"document_id": document_id, "record": 0, "number": str(number)}], schema=record.schema
+        )
+    ]
     return batches
 
 
@@ -92,7 +110,15 @@ def child_steps(root: Path) -> None:
     with dataset.lease(run_id):
         with dataset.locked():
             recover(dataset)
-        note = {"run_id": run_id, "started_at": "2026-01-01T00:00:00+00:00", "discovered": 2, "already_done": 0, "skipped": 0, "recipe_id": "r", "version": "0"}
+        note = {
+            "run_id": run_id,
+            "started_at": "2026-01-01T00:00:00+00:00",
+            "discovered": 2,
+            "already_done": 0,
+            "skipped": 0,
+            "recipe_id": "r",
+            "version": "0",
+        }
         dataset.note_run(run_id, note)
         for place in (1, 2):
             with dataset.locked():
@@ -109,7 +135,11 @@ def child_steps(root: Path) -> None:
 def attempt(root: Path, kill_at: int) -> subprocess.CompletedProcess[str]:
     (root / "_work" / "attempts").mkdir(parents=True, exist_ok=True)
     process = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(CHILD), str(root), str(kill_at)], cwd=ROOT, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", textwrap.dedent(CHILD), str(root), str(kill_at)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     (root / "_work" / "attempts" / str(kill_at)).touch()
     assert process.returncode in {0, -signal.SIGKILL}, process.stderr
@@ -129,11 +159,15 @@ def read_everywhere(root: Path) -> None:
 def check_complete(root: Path) -> None:
     ids = duckdb.sql(f"select document_id, count(*) from '{root}/documents/*.parquet' group by 1 order by 1").fetchall()
     assert ids == [(f"{number:064d}", 1) for number in (1, 2)]
-    calls = duckdb.sql(f"select document_id, request_id, count(*) from '{root}/calls/*.parquet' group by 1, 2 order by 1").fetchall()
+    calls = duckdb.sql(
+        f"select document_id, request_id, count(*) from '{root}/calls/*.parquet' group by 1, 2 order by 1"
+    ).fetchall()
     assert [count for _, _, count in calls] == [1] * len(calls)
     assert {document_id for document_id, _, _ in calls} == {document_id for document_id, _ in ids}
     for table in ("invoice", "evidence"):
-        assert duckdb.sql(f"select count(*), count(distinct document_id) from '{root}/{table}/*.parquet'").fetchall() == [(2, 2)]
+        assert duckdb.sql(
+            f"select count(*), count(distinct document_id) from '{root}/{table}/*.parquet'"
+        ).fetchall() == [(2, 2)]
     assert duckdb.sql(f"select change_id from '{root}/changes/*.parquet' order by 1").fetchall() == [(1,), (2,)]
     for folder in ("staged", "journal", "claims", "runs", "spool"):
         assert list((root / "_work" / folder).iterdir()) == []
@@ -189,13 +223,25 @@ def test_a_live_runs_journal_and_staging_are_left_alone(tmp_path: Path) -> None:
 def test_a_killed_runs_row_is_written_with_what_is_left_as_deferred(tmp_path: Path) -> None:
     dataset = open_dataset(tmp_path, SPEC)
     run_id = "20260101T000000-dead00"
-    note = {"run_id": run_id, "started_at": "2026-01-01T00:00:00+00:00", "discovered": 5, "already_done": 1, "skipped": 1, "recipe_id": "r", "version": "0"}
+    note = {
+        "run_id": run_id,
+        "started_at": "2026-01-01T00:00:00+00:00",
+        "discovered": 5,
+        "already_done": 1,
+        "skipped": 1,
+        "recipe_id": "r",
+        "version": "0",
+    }
     dataset.note_run(run_id, note)
     publish(dataset, f"{run_id}-00000", document(1, f"{run_id}-00000"))
-    (row,) = dataset.rows("runs", ["discovered", "already_done", "skipped", "ok", "deferred", "cost_usd", "finished_at"]).to_pylist()
+    (row,) = dataset.rows(
+        "runs", ["discovered", "already_done", "skipped", "ok", "deferred", "cost_usd", "finished_at"]
+    ).to_pylist()
     with dataset.locked():
         recover(dataset)
-    (row,) = dataset.rows("runs", ["discovered", "already_done", "skipped", "ok", "deferred", "cost_usd"]).to_pylist() or [row]
+    (row,) = dataset.rows(
+        "runs", ["discovered", "already_done", "skipped", "ok", "deferred", "cost_usd"]
+    ).to_pylist() or [row]
     assert row["discovered"] == row["already_done"] + row["skipped"] + row["ok"] + row["deferred"]
 
 
@@ -203,7 +249,11 @@ def test_a_document_published_meanwhile_is_left_out_but_its_calls_are_kept(tmp_p
     dataset = open_dataset(tmp_path, SPEC)
     publish(dataset, "20260101T000000-aaaaaa-00000", document(1, "20260101T000000-aaaaaa-00000"))
     again = document(1, "20260101T000000-bbbbbb-00000")
-    again["calls"] = [pa.RecordBatch.from_pylist([{"document_id": f"{1:064d}", "request_id": "another"}], schema=SHARD_TABLES["calls"])]
+    again["calls"] = [
+        pa.RecordBatch.from_pylist(
+            [{"document_id": f"{1:064d}", "request_id": "another"}], schema=SHARD_TABLES["calls"]
+        )
+    ]
     publish(dataset, "20260101T000000-bbbbbb-00000", again)
     assert dataset.rows("documents", ["document_id"]).num_rows == 1
     assert dataset.rows("invoice", ["document_id"]).num_rows == 1

@@ -1,0 +1,90 @@
+"""What the documents say is run: shell commands of README and docs, and the Python recipes over real tables."""
+
+import re
+import shutil
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tests.conftest import ROOT, SAMPLES
+
+DOCUMENTS = ["README.md", "docs/operations.md", "docs/tables.md", "docs/contributing.md"]
+# What cannot run here, and why.
+NOT_RUN = {
+    "make run": "run by .ci/run, twice",
+    "make test": "this is it",
+    "make lint": "part of make test",
+    "vllm serve": "needs the model's weights",
+    "export": "a setting, checked by name below",
+    "YOUR_FOLDER": "needs a real model",
+}
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    found = []
+    for name in DOCUMENTS:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        found += [(name, block) for block in re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)]
+    return found
+
+
+def commands() -> list[str]:
+    lines = [line for _, block in blocks("sh") for line in block.replace("\\\n", " ").splitlines()]
+    stripped = [line.partition("  #")[0].strip() for line in lines]
+    return sorted({line for line in stripped if line and not line.startswith("#")})
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory, samples_out: dict[str, Path]) -> Path:
+    """A folder that looks like a checkout after `make run`, with the files that the documents speak of."""
+    place = tmp_path_factory.mktemp("docs")
+    (place / "out").mkdir()
+    for name, path in samples_out.items():
+        shutil.copytree(path, place / "out" / name)
+    (place / "sample_docs").symlink_to(SAMPLES)
+    (schema,) = [block for name, block in blocks("json") if name == "README.md"]
+    (place / "delivery_note.schema.json").write_text(schema)
+    shutil.copy(SAMPLES / "invoices" / "harrow_finch.pdf", place / "FILE.pdf")
+    return place
+
+
+@pytest.mark.parametrize("command", commands())
+def test_a_documented_command_works(command: str, workplace: Path, pagemill) -> None:
+    if any(command.startswith(known) or known in command for known in NOT_RUN):
+        return
+    words = command.split()
+    assert words[0] == ".venv/bin/pagemill", f"say why {command!r} is not run"
+    done = pagemill(*words[1:], cwd=workplace, PAGEMILL_MODEL="offline")
+    assert done.code == 0, done.err
+    assert done.out
+
+
+@pytest.mark.parametrize("recipe", [block for _, block in blocks("python")], ids=lambda block: block.split()[1])
+def test_a_documented_recipe_gives_rows(recipe: str, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(workplace)
+    names: dict[str, object] = {}
+    exec(recipe, names)
+    if "with_tax" in names:
+        assert len(names["recent"]) >= 4
+        assert (names["with_tax"].dropna() > 0).all()
+        assert len(names["per_document"]) == 4
+    if "dear" in names:
+        assert names["dear"].height > 10
+    if "duckdb" in names:
+        statement = re.search(r'"""(.*)"""', recipe, re.DOTALL)[1]
+        assert len(duckdb.sql(statement).fetchall()) == 4
+
+
+def test_every_documented_variable_is_a_setting() -> None:
+    from flows.settings import Settings
+
+    text = "".join((ROOT / name).read_text(encoding="utf-8") for name in DOCUMENTS)
+    for variable in set(re.findall(r"PAGEMILL_[A-Z_]*[A-Z]", text)):
+        assert variable.removeprefix("PAGEMILL_").lower() in Settings.model_fields, variable
+
+
+def test_every_local_link_leads_somewhere() -> None:
+    for name in DOCUMENTS:
+        for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / name).read_text(encoding="utf-8")):
+            assert ((ROOT / name).parent / target).exists(), target

@@ -110,6 +110,7 @@ def show_command(
     type_name: Type,
     model: ModelName = None,
     images: Images = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="draw it as one web page that stands alone")] = None,
     as_json: AsJson = False,
 ) -> int:
     """Show what would be sent for one document: page by page, with the reason, tokens and hidden text."""
@@ -117,8 +118,11 @@ def show_command(
     from flows.settings import load_settings
     from flows.types import load_type
 
-    result = show_document(document, load_type(type_name), load_settings(model=model, images=images))
-    _print_json(result) if as_json else _print(show_lines(result))
+    result = show_document(document, load_type(type_name), load_settings(model=model, images=images), html)
+    if as_json:
+        _print_json(result)
+    else:
+        _print([f"drawn in {html}"] if html is not None else show_lines(result))
     return 0
 
 
@@ -158,6 +162,23 @@ def types_check(name: Annotated[str, typer.Argument(metavar="TYPE")]) -> int:
         lines.append(table.name)
         lines += [f"  {field.name}: {field.type}" for field in table.schema]
     _print(lines)
+    return 0
+
+
+@types_app.command("infer")
+def types_infer(examples: Annotated[list[Path], typer.Argument(metavar="EXAMPLE.json...")]) -> int:
+    """Draft a JSON Schema from examples of the answers that you would like; descriptions are left for you to fill in."""
+    from flows.drafts import draft_schema
+
+    loaded = []
+    for path in examples:
+        try:
+            loaded.append(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(f"{path} cannot be read as JSON: {error}") from error
+        if not isinstance(loaded[-1], dict):
+            raise ConfigurationError(f"{path}: an example is one JSON object, the answer for one document")
+    _print([json.dumps(draft_schema(loaded, examples[0]), indent=2, ensure_ascii=False)])
     return 0
 
 

@@ -26,7 +26,7 @@ from flows.storage.journal import Segment, read_segment
 from schemas.document_type import DocumentType
 from schemas.errors import DocumentError
 from schemas.models import model_entry
-from schemas.pipeline import Page, Request
+from schemas.pipeline import Chunk, Page, Request
 
 SAMPLE_ABOVE = 2_000  # documents: above this, an estimate looks at a random sample of this size
 _SECONDS_A_CALL = 12.0  # of a hosted model of this size for a page or two; only for the hours of an estimate
@@ -37,11 +37,22 @@ _GENERAL = {
 }
 
 
-def show_document(path: Path, document_type: DocumentType, settings: Settings) -> dict[str, Any]:
-    """What would be sent for the document: pages with the reason for each, and the very requests."""
+def show_document(
+    path: Path, document_type: DocumentType, settings: Settings, html: Path | None = None
+) -> dict[str, Any]:
+    """What would be sent for the document: pages with the reason for each, and the very requests; `html` draws it."""
+    if html is not None:
+        from flows.show_page import check_target
+
+        check_target(html, path)
     recipe = make_recipe(document_type, model_entry(settings.model), settings)
     with _workplace(settings) as (sandbox, folder):
-        document_id, pages, requests = asyncio.run(_prepared(sandbox, recipe, path, folder))
+        document_id, chunks, requests = asyncio.run(_prepared(sandbox, recipe, path, folder))
+    if html is not None:
+        from flows.show_page import Prepared, write_show_page
+
+        price = Endpoint(settings, "http://localhost", None, Spending()).cost_nusd
+        write_show_page(html, Prepared(path.name, document_id, document_type, chunks, requests, price))
     return {
         "document_id": document_id,
         "pages": [
@@ -50,7 +61,8 @@ def show_document(path: Path, document_type: DocumentType, settings: Settings) -
                 "hidden_text": page.hidden_text, "problem": page.problem,
                 "images": [[image.width, image.height] for image in page.images], "text": page.text,
             }
-            for page, tokens in pages
+            for chunk in chunks
+            for page, tokens in zip(chunk.pages, chunk.page_tokens, strict=True)
         ],
         "requests": [
             {
@@ -152,16 +164,13 @@ def _address(path: Path) -> Address:
 
 async def _prepared(
     sandbox: Sandbox, recipe: Recipe, path: Path, folder: Path
-) -> tuple[str, list[tuple[Page, int]], list[Request]]:
+) -> tuple[str, list[Chunk], list[Request]]:
     taken = spool(_address(path), folder)
     frames = folder / "frames"
     await sandbox.split(taken.path, path.name, frames, recipe.options)
-    pages: list[tuple[Page, int]] = []
-    requests: list[Request] = []
-    for chunk in chunks_of(recipe, read_frames(frames)):
-        pages += zip(chunk.pages, chunk.page_tokens, strict=True)
-        requests.append(prompt(chunk, recipe.document_type, recipe.decoding))
-    return taken.document.document_id, pages, requests
+    chunks = list(chunks_of(recipe, read_frames(frames)))
+    requests = [prompt(chunk, recipe.document_type, recipe.decoding) for chunk in chunks]
+    return taken.document.document_id, chunks, requests
 
 
 async def _counted(

@@ -23,6 +23,7 @@ from schemas.models import Model, model_entry
 from schemas.pipeline import Completion, Request
 
 NANO_PER_MILLION = 1_000  # nano-USD per token of one USD per million tokens
+MOST_REMEMBERED = 20_000  # answers kept for equal requests: some 100 MB
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0  # seconds between tries of one call
 _DIALECTS = ("json_schema", "json_object", "prompt")
 _REFUSED = {401: "the key", 402: "the account's credit", 403: "the request", 404: "the model"}
@@ -239,7 +240,7 @@ class Answers:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        self._asked: dict[str, asyncio.Future[Completion]] = {}
+        self._asked: dict[str, asyncio.Future[Completion]] = {}  # oldest first
 
     async def get(self, request: Request, keep: Callable[[Completion], Awaitable[None]]) -> Completion:
         """The answer to `request`, kept by `keep` before it is returned; reused ones have attempts, tokens and cost 0."""
@@ -247,10 +248,11 @@ class Answers:
         if known is None:
             known = asyncio.get_running_loop().create_future()
             self._asked[request.request_id] = known
+            self._forget_oldest()
             try:
                 completion = await self._endpoint.ask(request, keep)
             except BaseException as error:
-                del self._asked[request.request_id]
+                self._asked.pop(request.request_id, None)
                 if not known.done():
                     known.set_exception(error) if isinstance(error, Exception) else known.cancel()
                     if not known.cancelled():
@@ -262,6 +264,14 @@ class Answers:
         reused = replace(answered, prompt_tokens=0, completion_tokens=0, cost_nusd=0, attempts=0, seconds=0.0)
         await keep(reused)
         return reused
+
+    def _forget_oldest(self) -> None:
+        """Keep memory bounded over an archive: equal requests mostly come close together."""
+        while len(self._asked) > MOST_REMEMBERED:
+            oldest = next(iter(self._asked))
+            if not self._asked[oldest].done():
+                return
+            del self._asked[oldest]
 
 
 class _BodyError(Exception):

@@ -149,7 +149,7 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
             work = Work(
                 dataset, tools, plan, accounts, spool_folder,
                 asyncio.Semaphore(settings.concurrency + 2 * settings.workers),
-                lambda: line.update(accounts.done, accounts.pages, spending.spent_nusd / 1e9),
+                lambda: line.update(work.finished, work.finished_pages, spending.spent_nusd / 1e9),
                 request.limit,
             )  # fmt: skip
             try:

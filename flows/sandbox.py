@@ -14,7 +14,7 @@ import signal
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -30,10 +30,17 @@ _FRAME_HEAD = struct.Struct(">Q")
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-class Sandbox:
-    """A pool of split processes. `seconds` and `memory` (bytes of address space) are limits for one document."""
+SplitWork = Callable[[str, str, str, SplitOptions], DocumentInfo | DocumentError]
 
-    def __init__(self, workers: int, seconds: float, memory: int) -> None:
+
+class Sandbox:
+    """A pool of split processes. `seconds` and `memory` (bytes of address space) are limits for one document.
+
+    `work` is what a worker does with one document: `split_to_frames`, or what a test puts in its place.
+    """
+
+    def __init__(self, workers: int, seconds: float, memory: int, work: "SplitWork | None" = None) -> None:
+        self._work = work or split_to_frames
         self._seconds = seconds
         self._memory = memory
         self._pool = ProcessPool(
@@ -59,7 +66,7 @@ class Sandbox:
         Raises DocumentError: the split step's own, or SandboxLimitError for a crash, a time or a memory limit.
         """
         future = self._pool.schedule(
-            _split_to_frames, args=(str(source), file_name, str(frames), options), timeout=self._seconds
+            self._work, args=(str(source), file_name, str(frames), options), timeout=self._seconds
         )
         try:
             outcome = await asyncio.wrap_future(future)
@@ -91,7 +98,7 @@ def read_frames(frames: Path) -> Iterator[Page]:
             yield page
 
 
-def _split_to_frames(source: str, file_name: str, frames: str, options: SplitOptions) -> DocumentInfo | DocumentError:
+def split_to_frames(source: str, file_name: str, frames: str, options: SplitOptions) -> DocumentInfo | DocumentError:
     """Runs in a worker. Errors are returned, so that no traceback of a worker is printed."""
     info: DocumentInfo | None = None
     try:

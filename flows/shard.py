@@ -38,6 +38,8 @@ class Work:
     repeated: list[str] = field(default_factory=list)
     sources: list[dict[str, Any]] = field(default_factory=list)
     stopped: PagemillError | None = None
+    finished: int = 0  # documents done with, published or not yet: for the progress line
+    finished_pages: int = 0
 
     @property
     def is_full(self) -> bool:
@@ -144,7 +146,9 @@ async def _one(work: Work, each: Spooled, stored: Any, segment: Segment, held: B
     finally:
         with suppress(OSError):
             each.path.unlink(missing_ok=True)
+        work.finished += 1
         work.on_progress()
+    work.finished_pages += extracted.extraction.info.pages
     for table, batches in extracted.batches.items():
         held.setdefault(table, []).extend(batches)
     return extracted.extraction.record.status, extracted.extraction.info.pages

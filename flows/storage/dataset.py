@@ -139,10 +139,10 @@ def open_dataset(root: Path, spec: DatasetSpec) -> Dataset:
 
 
 def read_dataset(root: Path) -> Dataset:
-    """The dataset at `root` to read from. Raises DatasetError when there is none."""
+    """The dataset at `root` to read from. Raises ConfigurationError when there is none."""
     stated = _stated(root / "_work")
     if stated is None:
-        raise DatasetError(
+        raise ConfigurationError(
             f"{root} is no Pagemill dataset: it has no _work/dataset.json; name the folder given as --out"
         )
     return Dataset(root, stated)

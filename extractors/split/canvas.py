@@ -1,19 +1,24 @@
-"""One page interpreted once: its display list is replayed for text, for pictures and for checks, which is cheaper than reading the page again."""
+"""One page interpreted once.
+
+Its display list is replayed for text, for pictures and for checks, which is cheaper than reading the page again.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-import pymupdf
-
+from extractors.split.mupdf import MuDisplayList, MuPage, MuRect, MuTextPage, mupdf, pymupdf
 from schemas.pipeline import Box
 
 # Characters that a clip path cuts away never come out; drawings come out as boxes, after the line they stand in.
 _TEXT = pymupdf.TEXT_CLIP | pymupdf.TEXT_COLLECT_VECTORS | pymupdf.TEXT_LAZY_VECTORS
 
 
+Key = tuple[int, int, int]  # width, height, bytes: what is equal in all three is the same picture
+
+
 class Shape(NamedTuple):
-    """The box of something drawn. `order` is its place in the order of painting, among the numbers of the text blocks."""
+    """The box of something drawn. `order` is its place in the order of painting, among the text blocks' numbers."""
 
     x0: float
     y0: float
@@ -27,12 +32,12 @@ class Shape(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """A raster image where it stands. `key` is equal for one that repeats; `masked` if what lies behind may shine through."""
+    """A raster image where it stands. `key` is equal for one that repeats, `masked`: what lies behind may show."""
 
     box: Box
     width: int
     height: int
-    key: tuple[int, int, int]
+    key: Key
     masked: bool
     order: int
 
@@ -41,24 +46,31 @@ class Picture(NamedTuple):
 class Canvas:
     """A page of a document and what is drawn on it, `rect` as displayed."""
 
-    page: pymupdf.Page
-    drawn: pymupdf.DisplayList
-    rect: pymupdf.Rect
+    page: MuPage
+    drawn: MuDisplayList
+    rect: MuRect
 
     @classmethod
-    def of(cls, page: pymupdf.Page) -> "Canvas":
+    def of(cls, page: MuPage) -> "Canvas":
         """The page interpreted."""
         drawn = page.get_displaylist()
         return cls(page, drawn, drawn.rect)
 
-    def replay(self, flags: int) -> pymupdf.TextPage:
+    def replay(self, flags: int) -> MuTextPage:
         """A text page with MuPDF's own flags."""
         return pymupdf.TextPage(self.drawn.get_textpage(flags))
 
     @cached_property
-    def textpage(self) -> pymupdf.TextPage:
-        """The text page that words and blocks come from."""
-        return self.replay(_TEXT)
+    def textpage(self) -> MuTextPage:
+        """The text page that words and blocks come from; what stands outside the page is among them."""
+        everywhere = mupdf.FzRect(mupdf.FzRect.Fixed_INFINITE)
+        options = mupdf.FzStextOptions()
+        options.flags = _TEXT
+        found = mupdf.FzStextPage(everywhere)
+        device = mupdf.fz_new_stext_device(found, options)
+        mupdf.fz_run_display_list(self.drawn.this, device, mupdf.FzMatrix(), everywhere, mupdf.FzCookie())
+        mupdf.fz_close_device(device)
+        return pymupdf.TextPage(found)
 
     @cached_property
     def blocks(self) -> list[dict[str, Any]]:
@@ -67,15 +79,22 @@ class Canvas:
         return blocks
 
     @cached_property
-    def has_text(self) -> bool:
-        """Whether there are characters at all, seen or unseen."""
-        return any(block["type"] == 0 for block in self.blocks)
+    def paragraphs(self) -> list[dict[str, Any]]:
+        """The blocks of text. A word's block number is an index into this list: MuPDF counts no drawings there."""
+        return [block for block in self.blocks if block["type"] == 0]
+
+    @cached_property
+    def characters(self) -> str:
+        """Everything written, as MuPDF decoded it, before any cleaning."""
+        return "".join([span["text"] for block in self.paragraphs for line in block["lines"] for span in line["spans"]])
 
     @cached_property
     def shapes(self) -> list[Shape]:
         """Everything drawn as lines or areas."""
         return [
-            Shape(*block["bbox"], block["number"], block["stroked"], block["isrect"], block["color"], block["alpha"])
+            Shape._make(
+                (*block["bbox"], block["number"], block["stroked"], block["isrect"], block["color"], block["alpha"])
+            )
             for block in self.blocks
             if block["type"] == 3
         ]
@@ -83,13 +102,34 @@ class Canvas:
     @cached_property
     def pictures(self) -> list[Picture]:
         """Every raster image that is visible on the page."""
-        if self.page.parent.is_pdf and self.has_text and not self.page.get_images():
+        if self.page.parent.is_pdf and self.paragraphs and not self.page.get_images():
             return []  # only tiny images are drawn inline beside text: not worth a replay of every page
-        found = self.replay(pymupdf.TEXT_CLIP | pymupdf.TEXT_PRESERVE_IMAGES).extractIMGINFO()
+        found = self._with_images.extractIMGINFO()
         return [
-            Picture(info["bbox"], info["width"], info["height"], (info["width"], info["height"], info["size"]), info["has-mask"], info["number"])
+            Picture(
+                info["bbox"],
+                info["width"],
+                info["height"],
+                (info["width"], info["height"], info["size"]),
+                info["has-mask"],
+                info["number"],
+            )
             for info in found
         ]
+
+    def painted_at(self, box: Box) -> int:
+        """The place of the text inside `box` in the order of painting, among the pictures' `order`."""
+        x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+        around = [block[5] for block in self._text_places if block[0] <= x <= block[2] and block[1] <= y <= block[3]]
+        return max(around, default=0)
+
+    @cached_property
+    def _with_images(self) -> MuTextPage:
+        return self.replay(pymupdf.TEXT_CLIP | pymupdf.TEXT_PRESERVE_IMAGES)
+
+    @cached_property
+    def _text_places(self) -> list[tuple[Any, ...]]:
+        return [block for block in self._with_images.extractBLOCKS() if block[6] == 0]
 
 
 def area(box: Box) -> float:
@@ -97,7 +137,11 @@ def area(box: Box) -> float:
     return max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1])
 
 
+def clip(box: Box, page: Box) -> Box:
+    """What of a box lies on the page."""
+    return (max(box[0], page[0]), max(box[1], page[1]), min(box[2], page[2]), min(box[3], page[3]))
+
+
 def overlap(a: Box, b: Box) -> float:
     """The area that two boxes share."""
     return area((max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])))
-

@@ -3,42 +3,123 @@
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 from extractors.split.lines import Line
 from extractors.split.rows import Row
 from schemas.pipeline import Word
 
 Cells = list[list[Word]]
+_FLUSH = 3.0  # points
 _SPACE = 0.45  # of the font size: a narrower gap does not part two cells
-NUMBER = re.compile(r"^[\W_]*[\d.,'\u2019]*\d[\d.,'\u2019]*[\W_]*(?:%|[A-Z]{3}|[a-z]{1,2})?$")
+NUMBER = re.compile(
+    r"^[-+(<>\u2264\u2265\u00b1~\u2212\u2013$\u20ac\u00a3\u00a5\u20b9]*[\d.,'\u2019]*\d[\d.,'\u2019]*[)%*\u20ac]*(?:[A-Z]{3}|[a-z]{1,2})?$"
+)
 
 
 def fill(run: Sequence[Row], splits: Sequence[float], rules: Sequence[float]) -> list[list[str]]:
     """The texts of the cells. `rules` are heights of horizontal lines that part rows."""
-    grid: list[Cells] = []
-    spans: list[tuple[float, float]] = []
-    ruled = _is_ruled(run, rules)
-    for row in run:
-        cells = _cells(row, splits)
-        y0, y1 = min(line.y0 for line in row), max(line.y1 for line in row)
-        if grid and _continues(grid[-1], spans[-1], cells, (y0, y1), rules if ruled else None):
-            for own, more in zip(grid[-1], cells, strict=True):
-                own.extend(more)
-            spans[-1] = (min(spans[-1][0], y0), max(spans[-1][1], y1))
+    rights = _right_edges(run, splits)
+    bands = [
+        _Band(_cells(row, splits, rights), min(line.y0 for line in row), max(line.y1 for line in row)) for row in run
+    ]
+    joins = _Joins(bands, rules if _is_ruled(run, rules) else ())
+    kept: list[_Band] = []
+    for band in bands:
+        if kept and joins.continues(kept[-1], band):
+            kept[-1].take(band)
         else:
-            grid.append(cells)
-            spans.append((y0, y1))
-    return [[_text(cell) for cell in cells] for cells in grid]
+            kept.append(band)
+    return [[_text(cell) for cell in band.cells] for band in kept]
 
 
-def _cells(row: Row, splits: Sequence[float]) -> Cells:
+@dataclass(slots=True)
+class _Band:
+    """One visual row, or several that are one row of the table."""
+
+    cells: Cells
+    y0: float
+    y1: float
+
+    def take(self, other: "_Band") -> None:
+        for own, more in zip(self.cells, other.cells, strict=True):
+            own.extend(more)
+        self.y0, self.y1 = min(self.y0, other.y0), max(self.y1, other.y1)
+
+    def shares(self, other: "_Band") -> int:
+        """In how many columns both have something."""
+        return sum(bool(own) and bool(more) for own, more in zip(self.cells, other.cells, strict=True))
+
+
+class _Joins:
+    """Whether a visual row goes on with the row above: it overlaps, stands between the same lines, or is set closer."""
+
+    def __init__(self, bands: Sequence[_Band], rules: Sequence[float]) -> None:
+        self._rules = rules
+        columns = range(len(bands[0].cells))
+        filled = [sum(bool(band.cells[c]) for band in bands) for c in columns]
+        numbers = [sum(_is_number(band.cells[c]) for band in bands) for c in columns]
+        # Columns of amounts are filled once in every row, so a row without any of them is the rest of another.
+        self._anchors = [c for c in columns if numbers[c] > 0.6 * filled[c] and c > 0]
+        gaps = sorted(b.y0 - a.y1 for a, b in pairwise(bands) if self._is_anchored(b))
+        self._usual = gaps[len(gaps) // 2] if gaps else 0.0
+
+    def continues(self, above: _Band, below: _Band) -> bool:
+        """Whether `below` is the rest of `above`."""
+        height = below.y1 - below.y0
+        gap = below.y0 - above.y1
+        if gap < -0.25 * height:
+            return above.shares(below) < 2
+        if any(_is_number(above.cells[c]) and _is_number(below.cells[c]) for c in self._anchors):
+            return False
+        if self._rules and self._rules[0] < below.y1 < self._rules[-1] + height:
+            return bisect_right(self._rules, (below.y0 + below.y1) / 2) == bisect_right(
+                self._rules, above.y1 - 0.3 * height
+            )
+        if self._is_anchored(below) or gap > 0.45 * height:
+            return False
+        if self._anchors and gap < self._usual - 0.25 * height:
+            return True
+        return self._is_wrapped(above, below)
+
+    def _is_anchored(self, band: _Band) -> bool:
+        return any(band.cells[c] for c in self._anchors)
+
+    def _is_wrapped(self, above: _Band, below: _Band) -> bool:
+        """Whether a row set as close as any other reads like the rest of a cell."""
+        filled = [index for index, cell in enumerate(below.cells) if cell]
+        if any(_is_number(below.cells[index]) for index in filled):
+            return False
+        if filled != [0]:
+            most = sum(map(bool, above.cells))
+            few = len(filled) <= max(1, most // 2) and (0 not in filled or bool(self._anchors))
+            return few and all(above.cells[index] for index in filled)
+        start = below.cells[0][0].text[0]
+        return bool(above.cells[0]) and (start.islower() or start in "(-")
+
+
+def _cells(row: Row, splits: Sequence[float], rights: Sequence[float]) -> Cells:
     cells: Cells = [[] for _ in range(len(splits) + 1)]
     for line in row:
         for part in _parts(line, splits):
-            first, last = part[0], part[-1]
-            anchor = first.x0 if bisect_right(splits, first.x0) != bisect_right(splits, last.x1) else (first.x0 + last.x1) / 2
-            cells[bisect_right(splits, anchor)].extend(part)
+            first, last = bisect_right(splits, part[0].x0), bisect_right(splits, part[-1].x1)
+            # A wide amount is set flush right in its column, a heading over several columns begins with the first.
+            digits = any(map(str.isdigit, part[0].text + part[-1].text))
+            flush = first != last and digits and abs(part[-1].x1 - rights[last]) < _FLUSH
+            cells[last if flush else first].extend(part)
     return cells
+
+
+def _right_edges(run: Sequence[Row], splits: Sequence[float]) -> list[float]:
+    """How far the pieces that keep to their column reach."""
+    rights = [0.0] * (len(splits) + 1)
+    for row in run:
+        for line in row:
+            column = bisect_right(splits, line.x0)
+            if column == bisect_right(splits, line.x1):
+                rights[column] = max(rights[column], line.x1)
+    return rights
 
 
 def _parts(line: Line, splits: Sequence[float]) -> list[list[Word]]:
@@ -61,23 +142,9 @@ def _is_ruled(run: Sequence[Row], rules: Sequence[float]) -> bool:
     return len(bands) >= 3 and len(bands) >= 0.3 * len(run)
 
 
-def _continues(
-    above: Cells, span: tuple[float, float], cells: Cells, own: tuple[float, float], rules: Sequence[float] | None
-) -> bool:
-    height = own[1] - own[0]
-    if span[1] - own[0] > 0.25 * height:
-        return True
-    if rules is not None:
-        return bisect_right(rules, (own[0] + own[1]) / 2) == bisect_right(rules, span[1] - 0.3 * height)
-    if own[0] - span[1] > 0.45 * height:
-        return False
-    filled = [index for index, cell in enumerate(cells) if cell]
-    if any(NUMBER.match(_text(cells[index])) for index in filled):
-        return False
-    if not cells[0]:
-        return all(above[index] for index in filled) and sum(map(bool, above)) >= len(filled)
-    return filled == [0] and bool(above[0]) and (cells[0][0].text[0].islower() or cells[0][0].text[0] in "(-")
+def _is_number(cell: Sequence[Word]) -> bool:
+    return bool(cell) and len(cell) < 3 and bool(NUMBER.match(cell[0].text))
 
 
-def _text(cell: Cells | list[Word]) -> str:
-    return " ".join(word.text for word in cell)  # type: ignore[union-attr]
+def _text(cell: Sequence[Word]) -> str:
+    return " ".join([word.text for word in cell])

@@ -14,7 +14,10 @@ _CROSSING = 0.12  # share of the full rows that may cross a gutter
 
 def find_columns(run: Sequence[Row]) -> list[float]:
     """The x positions that part the columns; empty if there is one column only."""
-    most = max(len(row) for row in run)
+    counts = sorted(len(row) for row in run if len(row) > 1)
+    if not counts:
+        return []
+    most = counts[len(counts) * 3 // 4]
     full = [row for row in run if len(row) >= max(2, 0.6 * most)]
     size = sorted(line.font.size for row in full for line in row)[len(full) // 2]
     allowed = int(_CROSSING * len(full))
@@ -32,7 +35,7 @@ def find_columns(run: Sequence[Row]) -> list[float]:
 
 
 def _crossings(rows: Sequence[Sequence[Word]]) -> list[tuple[float, int]]:
-    """How many words cover each stretch, as (where it begins, count). Words of one row do not overlap, so words count rows."""
+    """How many words cover each stretch, as (where it begins, count): words of a row do not overlap: rows."""
     edges = sorted([(word.x0, 1) for row in rows for word in row] + [(word.x1, -1) for row in rows for word in row])
     stretches: list[tuple[float, int]] = []
     count = 0
@@ -55,7 +58,9 @@ def _gutters(stretches: Sequence[tuple[float, int]], allowed: int) -> list[tuple
             if begin is not None and seen:
                 inner = range(begin, index)
                 least = min(stretches[i][1] for i in inner)
-                best = max((i for i in inner if stretches[i][1] == least), key=lambda i: stretches[i + 1][0] - stretches[i][0])
+                best = max(
+                    (i for i in inner if stretches[i][1] == least), key=lambda i: stretches[i + 1][0] - stretches[i][0]
+                )
                 gutters.append((stretches[begin][0], x, (stretches[best][0] + stretches[best + 1][0]) / 2))
             begin, seen = None, True
         elif begin is None:
@@ -64,4 +69,7 @@ def _gutters(stretches: Sequence[tuple[float, int]], allowed: int) -> list[tuple
 
 
 def _supported(rows: Sequence[Row], left: float, right: float, needed: int) -> bool:
-    return sum(any(left <= (line.x0 + line.x1) / 2 < right or left <= line.x0 < right for line in row) for row in rows) >= needed
+    return (
+        sum(any(left <= (line.x0 + line.x1) / 2 < right or left <= line.x0 < right for line in row) for row in rows)
+        >= needed
+    )

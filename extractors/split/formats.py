@@ -4,16 +4,17 @@ A new format is one opening function and one line in FORMATS.
 """
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import PurePath
+from zipfile import BadZipFile, ZipFile
 
-import pymupdf
-
+from extractors.split.mupdf import MuDocument, pymupdf
 from schemas.errors import EncryptedDocumentError, UnreadableDocumentError, UnsupportedDocumentError
 
-Opener = Callable[[bytes], "pymupdf.Document"]
+Opener = Callable[[bytes], MuDocument]
 
 
-def open_document(data: bytes, file_name: str, passwords: tuple[str, ...]) -> tuple["pymupdf.Document", str]:
+def open_document(data: bytes, file_name: str, passwords: tuple[str, ...]) -> tuple[MuDocument, str]:
     """The opened document and its format, or the error that says why there is none."""
     extension = recognise(data, file_name)
     try:
@@ -25,37 +26,104 @@ def open_document(data: bytes, file_name: str, passwords: tuple[str, ...]) -> tu
         ) from error
     if needs_password and not any(document.authenticate(password) for password in ("", *passwords)):
         tried = "the passwords given do not open it" if passwords else "no password was given"
-        raise EncryptedDocumentError(f"{file_name}: needs a password to open and {tried}; pass the right one or remove the protection")
+        raise EncryptedDocumentError(
+            f"{file_name}: needs a password to open and {tried}; pass the right one or remove the protection"
+        )
     return document, extension.removeprefix(".")
 
 
 def recognise(data: bytes, file_name: str) -> str:
     """The key of FORMATS that fits the bytes."""
+    if not data:
+        raise UnreadableDocumentError(f"{file_name}: is empty (0 bytes); deliver the file again")
+    found = _by_magic(data) or _by_text(data, PurePath(file_name).suffix.lower())
+    if found is None:
+        known = " ".join(FORMATS)
+        raise UnsupportedDocumentError(
+            f"{file_name}: its bytes are of no format that is read here ({known}); convert it to PDF"
+        )
+    return found
+
+
+def _by_magic(data: bytes) -> str | None:
     for extension, magic in _MAGIC:
         if data.startswith(magic):
             return extension
-    if b"%PDF-" in data[:1024]:
+    if data.startswith(b"PK\x03\x04"):
+        return _by_members(data)
+    # A header may be damaged or stand after other bytes; objects and a trailer are still a PDF.
+    if b"%PDF-" in data[:1024] or (b" 0 obj" in data[:2048] and b"trailer" in data[-4096:]):
         return ".pdf"
-    suffix = PurePath(file_name).suffix.lower()
-    if suffix in _BY_NAME and _is_text(data):
-        return suffix
-    if not data:
-        raise UnreadableDocumentError(f"{file_name}: is empty (0 bytes); deliver the file again")
-    known = " ".join(FORMATS)
-    raise UnsupportedDocumentError(f"{file_name}: its bytes are of no format that is read here ({known}); convert it to PDF")
+    return None
 
 
-def _is_text(data: bytes) -> bool:
+def _by_members(data: bytes) -> str | None:
     try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return False
-    return "\0" not in text
+        names = set(ZipFile(BytesIO(data)).namelist())
+    except (BadZipFile, ValueError, NotImplementedError):
+        return None
+    if "META-INF/container.xml" in names:
+        return ".epub"
+    if any(name.endswith((".fdseq", ".fdoc")) for name in names):
+        return ".xps"
+    pictures = [name for name in names if name.lower().endswith((".png", ".jpg", ".jpeg", ".gif", ".bmp"))]
+    return ".cbz" if pictures and len(pictures) > 0.5 * len(names) else None
+
+
+def _by_text(data: bytes, extension: str) -> str | None:
+    text = _decoded(data)
+    if text is None:
+        return None
+    start = text[:2000].lstrip().lower()
+    if "<fictionbook" in start:
+        return ".fb2"
+    if start.startswith(("<svg", "<?xml", "<!doctype svg")) and "<svg" in start:
+        return ".svg"
+    if start.startswith(("<!doctype html", "<html")):
+        return ".html"
+    return extension if extension in (".txt", ".md") else None
+
+
+def _decoded(data: bytes) -> str | None:
+    """The bytes as text, None if they are none."""
+    encodings = ("utf-16",) if data.startswith((b"\xff\xfe", b"\xfe\xff")) else ("utf-8-sig", "cp1252")
+    for encoding in encodings:
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        return None if "\0" in text else text
+    return None
 
 
 def _mupdf(kind: str) -> Opener:
     return lambda data: pymupdf.open(stream=data, filetype=kind)
 
+
+def _reflowed(kind: str) -> Opener:
+    """Formats without pages of their own are set on A4."""
+
+    def opened(data: bytes) -> MuDocument:
+        document = pymupdf.open(stream=data, filetype=kind)
+        document.layout(rect=pymupdf.Rect(0, 0, *_A4), fontsize=11)
+        return document
+
+    return opened
+
+
+def _plain_text(data: bytes) -> MuDocument:
+    """Text on A4, or on pages as wide as its longest line, so that no line is broken."""
+    text = (_decoded(data) or "").expandtabs()
+    document = pymupdf.open(stream=text.encode(), filetype="txt")
+    longest = max((len(line) for line in text.splitlines()), default=0)
+    width = min(max(_A4[0], longest * _TEXT_SIZE * 0.61 + 4 * _TEXT_SIZE), _WIDEST)
+    document.layout(rect=pymupdf.Rect(0, 0, width, _A4[1]), fontsize=_TEXT_SIZE)
+    return document
+
+
+_A4 = (595.0, 842.0)
+_TEXT_SIZE = 10
+_WIDEST = 4000.0  # points: longer lines are paragraphs, which may be broken
 
 FORMATS: dict[str, Opener] = {
     ".pdf": _mupdf("pdf"),
@@ -64,8 +132,17 @@ FORMATS: dict[str, Opener] = {
     ".jpeg": _mupdf("jpg"),
     ".tif": _mupdf("tiff"),
     ".tiff": _mupdf("tiff"),
-    ".txt": _mupdf("txt"),
-    ".md": _mupdf("txt"),
+    ".bmp": _mupdf("bmp"),
+    ".gif": _mupdf("gif"),
+    ".jp2": _mupdf("jp2"),
+    ".txt": _plain_text,
+    ".md": _plain_text,
+    ".html": _reflowed("html"),
+    ".epub": _reflowed("epub"),
+    ".fb2": _reflowed("fb2"),
+    ".xps": _mupdf("xps"),
+    ".svg": _mupdf("svg"),
+    ".cbz": _mupdf("cbz"),
 }
 
 _MAGIC: tuple[tuple[str, bytes], ...] = (
@@ -74,5 +151,7 @@ _MAGIC: tuple[tuple[str, bytes], ...] = (
     (".jpg", b"\xff\xd8\xff"),
     (".tif", b"II*\0"),
     (".tif", b"MM\0*"),
+    (".bmp", b"BM"),
+    (".gif", b"GIF8"),
+    (".jp2", b"\0\0\0\x0cjP  "),
 )
-_BY_NAME = (".txt", ".md")

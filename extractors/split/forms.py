@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import pymupdf
-
 from extractors.split.canvas import overlap
 from extractors.split.clean import clean
 from extractors.split.lines import Font, Line
+from extractors.split.mupdf import MuPage, MuWidget, pymupdf
 from schemas.pipeline import Box, Word
 
 _HIDDEN = 2 | 32  # annotation flags: hidden, no view
@@ -25,8 +24,8 @@ class Field(NamedTuple):
     ticked: bool
 
 
-def read_fields(page: pymupdf.Page) -> tuple[list[Field], int]:
-    """The filled fields of a page that a viewer shows, and how many characters stand in fields that it does not show."""
+def read_fields(page: MuPage) -> tuple[list[Field], int]:
+    """The filled fields of a page that a viewer shows, and how many characters stand in those that it does not show."""
     if not page.parent.is_pdf or page.first_widget is None:
         return [], 0
     fields = []
@@ -36,7 +35,7 @@ def read_fields(page: pymupdf.Page) -> tuple[list[Field], int]:
         value = _value(widget, ticked=ticked)
         if not value:
             continue
-        if page.parent.xref_get_key(widget.xref, "F")[1].isdigit() and int(page.parent.xref_get_key(widget.xref, "F")[1]) & _HIDDEN:
+        if _flags(widget) & _HIDDEN:
             hidden += len("".join(value.split()))
             continue
         box = tuple(widget.rect * page.rotation_matrix)
@@ -45,13 +44,16 @@ def read_fields(page: pymupdf.Page) -> tuple[list[Field], int]:
 
 
 def put_fields(lines: list[Line], fields: Sequence[Field]) -> list[Line]:
-    """The lines with each field's value after its label; text that the field's own appearance drew is replaced by it."""
+    """The lines with each field's value after its label, in place of what the field's own appearance drew."""
     for field in fields:
-        inside = [line for line in lines if not field.ticked and _inside(line, field.box)]
-        words = [word for line in inside for word in line.words] or _spread(field)
+        inside = [line for line in lines if _inside(line, field.box)]
+        drawn = [] if field.ticked else [word for line in inside for word in line.words]
+        words = drawn or _spread(field)
         lines = [line for line in lines if line not in inside]
         label, place = _label(field, lines)
-        text = f"[x] {label}".strip() if field.ticked else f"{label.rstrip(' :')}: {field.value}" if label else field.value
+        text = (
+            f"[x] {label}".strip() if field.ticked else f"{label.rstrip(' :')}: {field.value}" if label else field.value
+        )
         new = Line(words, -1, Font(field.box[3] - field.box[1], False, True), 0)
         new.text = text
         if place is not None and not field.label:
@@ -61,7 +63,12 @@ def put_fields(lines: list[Line], fields: Sequence[Field]) -> list[Line]:
     return lines
 
 
-def _value(widget: pymupdf.Widget, *, ticked: bool) -> str:
+def _flags(widget: MuWidget) -> int:
+    kind, value = widget.parent.parent.xref_get_key(widget.xref, "F")
+    return int(value) if kind == "int" else 0
+
+
+def _value(widget: MuWidget, *, ticked: bool) -> str:
     value = widget.field_value
     if widget.field_type in (pymupdf.PDF_WIDGET_TYPE_BUTTON, pymupdf.PDF_WIDGET_TYPE_SIGNATURE) or value is None:
         return ""

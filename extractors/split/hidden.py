@@ -1,24 +1,26 @@
 """Text that no eye sees: found by how it is painted, and where that leaves a doubt, by looking at the rendered page.
 
-Certain from the paint alone: no fill and no stroke, full transparency, letters too small to see. Doubtful: nearly white,
-painted over later, or standing on an area of its own colour; it is hidden if no pixel there differs from its neighbours.
+Certain from the paint alone: no fill and no stroke, full transparency, letters too small to see. Doubtful: nearly
+white, painted over later, or on an area of its own colour; it is hidden if no pixel there differs from the others.
 An OCR layer (unpainted text with a scan around it) is not hidden: the scan shows what it says.
 """
 
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import pymupdf
-
 from extractors.split.canvas import Canvas, Picture, Shape, area, overlap
-from schemas.pipeline import Box
+from extractors.split.mupdf import MuPixmap, MuRect, pymupdf
+from extractors.split.unseen import count, count_unseen
 
 _PAINTED = 16 | 32  # MuPDF's character flags: filled, stroked
 _FAINT = 13  # of 255: an opacity of 5 %
 _TINY = 1.0  # points: a capital of 0.7 points is a third of a millimetre high
 _LIGHT = 200  # of 255, the darkest channel of a colour that may vanish on white paper
 _CONTRAST = 16  # of 255: less is not seen on paper or screen
+_SCAN = 0.6  # of the page: a picture that covers more is a scan
+_LOOK_SIDE = 3000.0  # pixels: enough for A2 at 1.5 pixels a point
 _MOST_PAIRS = 20_000  # spans times areas that are compared one by one; beyond, every span is looked at
 
 Span = Mapping[str, Any]
@@ -36,7 +38,7 @@ class Hidden:
     def add(self, place: Place, span: Span) -> None:
         """Count a span as hidden."""
         self.ranges.setdefault(place, []).append((span["bbox"][0], span["bbox"][2]))
-        self.characters += _count(span["text"])
+        self.characters += count(span["text"])
 
     def visible(self, words: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """The words that are not hidden."""
@@ -47,7 +49,7 @@ class Hidden:
         return any(x0 <= middle <= x1 for x0, x1 in self.ranges.get((word[5], word[6]), ()))
 
 
-def find_hidden(canvas: Canvas) -> Hidden:
+def find_hidden(canvas: Canvas, layers_off: tuple[int, ...]) -> Hidden:
     """Hidden text of a page."""
     hidden = Hidden()
     doubtful: list[tuple[Place, Span]] = []
@@ -55,47 +57,47 @@ def find_hidden(canvas: Canvas) -> Hidden:
     scans: list[Picture] | None = None
     pictures: list[Picture] | None = None
     spans = [
-        ((block["number"], index), span)
-        for block in canvas.blocks
-        if block["type"] == 0
+        ((number, index), block["number"], span)
+        for number, block in enumerate(canvas.paragraphs)
         for index, line in enumerate(block["lines"])
         for span in line["spans"]
     ]
     crowded = len(spans) * len(areas) > _MOST_PAIRS
     if canvas.pictures:
         pictures = canvas.pictures
-    for place, span in spans:
-        size = span["size"]
+    for place, order, span in spans:
         if span["char_flags"] & _PAINTED == 0 or span["alpha"] < _FAINT:
             scans = canvas.pictures if scans is None else scans
             if any(overlap(span["bbox"], scan.box) > 0.5 * area(span["bbox"]) for scan in scans):
-                hidden.ocr += _count(span["text"])
+                hidden.ocr += count(span["text"])
             elif span["text"].strip():
                 hidden.add(place, span)
-        elif size < _TINY or _squeezed(span):
+        elif _is_tiny(span) or _is_outside(span, canvas.rect):
             if span["text"].strip():
                 hidden.add(place, span)
-        elif _is_doubtful(span, place[0], areas, pictures, crowded=crowded) and span["text"].strip():
+        elif _is_doubtful(span, order, areas, pictures, crowded=crowded) and span["text"].strip():
             doubtful.append((place, span))
     _look(canvas, doubtful, hidden)
-    hidden.characters += _cut_away(canvas, _count("".join([span["text"] for _, span in spans])))
+    hidden.characters += count_unseen(canvas, layers_off)
     return hidden
 
 
-def _is_doubtful(span: Span, order: int, areas: Sequence[Shape], pictures: Sequence[Picture] | None, *, crowded: bool) -> bool:
+def _is_doubtful(
+    span: Span, order: int, areas: Sequence[Shape], pictures: Sequence[Picture] | None, *, crowded: bool
+) -> bool:
     if crowded:
         return True
     box = span["bbox"]
-    color = span["color"]
+    color: int = span["color"]
     behind: int | None = None
     if areas:
         x = (box[0] + box[2]) / 2
         y = (box[1] + box[3]) / 2
         for shape in areas:
-            if shape[0] <= x <= shape[2] and shape[1] <= y <= shape[3]:
-                if shape[4] > order:
+            if shape.x0 <= x <= shape.x1 and shape.y0 <= y <= shape.y1:
+                if shape.order > order:
                     return True
-                behind = shape[7]
+                behind = shape.color
     if pictures:
         for picture in pictures:
             if overlap(box, picture.box) > 0.5 * area(box):
@@ -109,13 +111,26 @@ def _look(canvas: Canvas, doubtful: Sequence[tuple[Place, Span]], hidden: Hidden
     """Move the spans that leave no trace on the rendered page to the hidden ones."""
     if not doubtful:
         return
-    pixmap = canvas.drawn.get_pixmap(matrix=pymupdf.Matrix(1.5, 1.5), alpha=0)
+    zoom = min(1.5, _LOOK_SIDE / max(canvas.rect.width, canvas.rect.height, 1.0))
+    pixmap = canvas.drawn.get_pixmap(matrix=pymupdf.Matrix(zoom, zoom), alpha=0)
     for place, span in doubtful:
-        if not _leaves_trace(pixmap, canvas.rect, span, canvas.pictures):
+        cover = _cover(canvas, span)
+        if cover is not None and overlap(cover.box, tuple(canvas.rect)) > _SCAN * area(tuple(canvas.rect)):
+            hidden.ocr += count(span["text"])  # a scan laid over its own text, as some OCR programs do
+        elif cover is not None or not _leaves_trace(pixmap, canvas.rect, span):
             hidden.add(place, span)
 
 
-def _leaves_trace(pixmap: pymupdf.Pixmap, page: pymupdf.Rect, span: Span, pictures: Sequence[Picture]) -> bool:
+def _cover(canvas: Canvas, span: Span) -> Picture | None:
+    """The picture without holes that was painted over the span."""
+    box = span["bbox"]
+    over = [
+        picture for picture in canvas.pictures if not picture.masked and overlap(box, picture.box) > 0.9 * area(box)
+    ]
+    return next((picture for picture in over if picture.order > canvas.painted_at(box)), None)
+
+
+def _leaves_trace(pixmap: MuPixmap, page: MuRect, span: Span) -> bool:
     zoom = pixmap.width / page.width
     box = span["bbox"]
     x0, x1 = max(0, int((box[0] - page.x0) * zoom)), min(pixmap.width, int((box[2] - page.x0) * zoom) + 1)
@@ -124,11 +139,15 @@ def _leaves_trace(pixmap: pymupdf.Pixmap, page: pymupdf.Rect, span: Span, pictur
         return False
     samples, stride, n = pixmap.samples_mv, pixmap.stride, pixmap.n
     rows = [bytes(samples[y * stride + x0 * n : y * stride + x1 * n]) for y in range(y0, y1)]
-    spread = max(max(max(row[c::n]) for row in rows) - min(min(row[c::n]) for row in rows) for c in range(n))
-    if spread < _CONTRAST:
-        return False
-    covered = any(not p.masked and overlap(box, p.box) > 0.9 * area(box) for p in pictures)
-    return not covered or _has_color(rows, n, span["color"])
+    if any(_spread([row], n) >= _CONTRAST for row in rows[len(rows) // 2 :: 4]):
+        return True
+    return _spread(rows, n) >= _CONTRAST
+
+
+def _spread(rows: Sequence[bytes], n: int) -> int:
+    """The widest difference in one of the channels."""
+    together = b"".join(rows)
+    return max([max(together[c::n]) - min(together[c::n]) for c in range(n)])
 
 
 def _has_color(rows: Sequence[bytes], n: int, color: int) -> bool:
@@ -142,21 +161,19 @@ def _has_color(rows: Sequence[bytes], n: int, color: int) -> bool:
     return near > 0.02 * total
 
 
-def _cut_away(canvas: Canvas, shown: int) -> int:
-    """Characters outside the page's crop box or cut away by a clip path: they never came out, so they are only counted."""
-    everything = _count(canvas.replay(0).extractText())
-    return max(0, everything - _count(canvas.textpage.extractText())) if everything != shown else 0
+def _is_outside(span: Span, page: MuRect) -> bool:
+    x0, y0, x1, y1 = span["bbox"]
+    return bool(x1 <= page.x0 or x0 >= page.x1 or y1 <= page.y0 or y0 >= page.y1)
 
 
-def _squeezed(span: Span) -> bool:
-    box: Box = span["bbox"]
-    thin = min(box[2] - box[0], box[3] - box[1])
-    return bool(thin < 0.3 or max(box[2] - box[0], box[3] - box[1]) < 0.05 * span["size"] * len(span["text"]))
+def _is_tiny(span: Span) -> bool:
+    """Too small or too squeezed to see. A Type 3 font may state any size, so its box has to be small as well."""
+    x0, y0, x1, y1 = span["bbox"]
+    thin, long = sorted((x1 - x0, y1 - y0))
+    if thin > _TINY and long > 0.05 * span["size"] * len(span["text"]):
+        return False
+    return thin < 1.4 * _TINY and not all(unicodedata.combining(char) for char in span["text"])
 
 
 def _distance(a: int, b: int) -> int:
     return max(abs((a >> 16 & 255) - (b >> 16 & 255)), abs((a >> 8 & 255) - (b >> 8 & 255)), abs((a & 255) - (b & 255)))
-
-
-def _count(text: str) -> int:
-    return len("".join(text.split()))

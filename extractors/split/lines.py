@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from extractors.split.clean import clean
-from schemas.pipeline import Word
+from schemas.pipeline import Box, Word
 
 _GAP = 0.9  # of the font size: wider than any justified space, narrower than the gap between two columns
 
@@ -40,21 +40,27 @@ class Line:
         self.text = " ".join([word.text for word in words])
 
     @property
+    def box(self) -> Box:
+        """Where the line stands."""
+        return (self.x0, self.y0, self.x1, self.y1)
+
+    @property
     def middle(self) -> float:
         """Half-way down."""
         return (self.y0 + self.y1) / 2
 
 
 def read_fonts(blocks: Sequence[Mapping[str, Any]]) -> dict[tuple[int, int], Font]:
-    """The font of every line by its block and line number; `blocks` is the "dict" form of a text page."""
+    """The font of every line by its block and line number; `blocks` are text only, in the "dict" form."""
     fonts = {}
-    for block in blocks:
-        number = block["number"]
-        for index, line in enumerate(block.get("lines", ())):
+    for number, block in enumerate(blocks):
+        for index, line in enumerate(block["lines"]):
             spans = line["spans"]
             main = spans[0] if len(spans) == 1 else max(spans, key=_length, default=None)
             if main is not None:
-                fonts[number, index] = Font(main["size"], bool(main["flags"] & 16), abs(line["dir"][1]) < 0.05 < line["dir"][0])
+                fonts[number, index] = Font(
+                    main["size"], bool(main["flags"] & 16), abs(line["dir"][1]) < 0.05 < line["dir"][0]
+                )
     return fonts
 
 

@@ -11,16 +11,51 @@ from extractors.split.lines import Line
 from extractors.split.tables import Table
 
 WIDE_GAP = "   "
-_BULLETS = "\u2022\u25cf\u25aa\u25a0\u25e6\u2023\u2043\u2219\u27a2\u25ba\uf0b7\uf0a7\uf0d8\uf0fc\u25cb\u25fe\u2756\u2794"
+_BULLETS = (
+    "\u00b7\u2022\u25cf\u25aa\u25a0\u25e6\u2023\u2043\u2219\u27a2\u25ba\uf0b7\uf0a7\uf0d8\uf0fc\u25cb\u25fe\u2756\u2794"
+)
 _HEADING_CHARS = 100  # longer lines are sentences set large
+_PROSE_CHARS = 60  # a page with enough lines this long has running text
 _BROKEN = re.compile(r"[^\W\d_]{2}-$")
+
+
+class _Marks:
+    """Which lines are headings: larger than the body and rare, or bold and alone above running text."""
+
+    def __init__(self, flow: Sequence[Line]) -> None:
+        chars: Counter[int] = Counter()
+        prose = 0
+        for line in flow:
+            chars[round(line.font.size)] += len(line.text)
+            prose += len(line.text) > _PROSE_CHARS
+        self._body = chars.most_common(1)[0][0] if chars else 0
+        self._sizes = {
+            size: "# " if size > 1.6 * self._body else "## " if size > 1.3 * self._body else "### "
+            for size, count in chars.items()
+            if size > 1.1 * self._body and count < 0.3 * chars.total()
+        }
+        running = prose > 0.25 * len(flow)
+        self._blocks = (
+            Counter([line.block for line in flow]) if running and any(line.font.bold for line in flow) else Counter()
+        )
+
+    def of(self, line: Line) -> str:
+        """The mark of a line, "" for ordinary text."""
+        mark = self._sizes.get(round(line.font.size), "")
+        if not mark and line.font.bold and self._blocks[line.block] == 1 and line.font.size >= self._body - 1:
+            mark = "### "
+        return mark if mark and _can_be_heading(line.text) else ""
 
 
 def to_markdown(lines: Sequence[Line], tables: Sequence[Table]) -> str:
     """The page's text."""
     taken = {id(line): table for table in tables for line in table.lines}
-    flow = [line for line in lines if id(line) not in taken and line.text] if taken else [line for line in lines if line.text]
-    sizes = _heading_sizes(flow)
+    flow = (
+        [line for line in lines if id(line) not in taken and line.text]
+        if taken
+        else [line for line in lines if line.text]
+    )
+    marks = _Marks(flow)
     parts: list[str] = []
     done: set[int] = set()
     previous: Line | None = None
@@ -32,12 +67,12 @@ def to_markdown(lines: Sequence[Line], tables: Sequence[Table]) -> str:
                 parts += ["", *_table(table), ""]
             previous = None
         elif line.text:
-            _add(parts, previous, line, sizes)
+            _add(parts, previous, line, marks)
             previous = line
     return "\n".join(_without_double_blanks(parts)).strip()
 
 
-def _add(parts: list[str], previous: Line | None, line: Line, sizes: dict[float, str]) -> None:
+def _add(parts: list[str], previous: Line | None, line: Line, marks: _Marks) -> None:
     text = line.text
     if previous is not None:
         height = line.y1 - line.y0
@@ -46,7 +81,12 @@ def _add(parts: list[str], previous: Line | None, line: Line, sizes: dict[float,
             return
         if previous.block != line.block and not -0.2 * height < line.y0 - previous.y1 < 0.45 * height:
             parts.append("")
-        elif text[0].islower() and _BROKEN.search(parts[-1]) and not parts[-1].startswith("#"):
+        elif (
+            text[0].islower()
+            and parts[-1].endswith("-")
+            and _BROKEN.search(parts[-1][-3:])
+            and not parts[-1].startswith("#")
+        ):
             first, _, text = text.partition(" ")
             parts[-1] = parts[-1][:-1] + first
             if not text:
@@ -54,8 +94,7 @@ def _add(parts: list[str], previous: Line | None, line: Line, sizes: dict[float,
     if text[0] in _BULLETS:
         parts.append("- " + text.lstrip(_BULLETS).strip())
     else:
-        mark = sizes.get(round(line.font.size), "")
-        parts.append(mark + text if mark and _can_be_heading(text) else text)
+        parts.append(marks.of(line) + text)
 
 
 def _join(parts: list[str], previous: Line, line: Line) -> None:
@@ -74,22 +113,6 @@ def _table(table: Table) -> list[str]:
     rows = ["| " + " | ".join([cell.replace("|", "\\|") for cell in row]) + " |" for row in table.rows]
     rows.insert(1, "|" + " --- |" * len(table.rows[0]))
     return rows
-
-
-def _heading_sizes(flow: Sequence[Line]) -> dict[float, str]:
-    """The mark of each rounded font size that is larger than the body's and rare enough to be a heading's."""
-    chars: Counter[int] = Counter()
-    for line in flow:
-        chars[round(line.font.size)] += len(line.text)
-    if len(chars) < 2:
-        return {}
-    body = chars.most_common(1)[0][0]
-    total = chars.total()
-    return {
-        size: "# " if size > 1.6 * body else "## " if size > 1.3 * body else "### "
-        for size, count in chars.items()
-        if size > 1.1 * body and count < 0.3 * total
-    }
 
 
 def _can_be_heading(text: str) -> bool:

@@ -1,8 +1,7 @@
 """Annotations that say something the page's text does not: notes, comments on highlighted text, undrawn free text."""
 
-import pymupdf
-
 from extractors.split.clean import clean
+from extractors.split.mupdf import MuPage, pymupdf
 
 _HIDDEN = 2 | 32  # annotation flags: hidden, no view
 _SAYING = {
@@ -19,8 +18,8 @@ _SAYING = {
 }
 
 
-def read_notes(page: pymupdf.Page, text: str) -> tuple[list[str], int]:
-    """One line per annotation whose words are not in `text` already, and the characters of those that are never shown."""
+def read_notes(page: MuPage, text: str) -> tuple[list[str], int]:
+    """One line per annotation whose words are not in `text` already, and the characters of those that never show."""
     if not page.parent.is_pdf or page.first_annot is None:
         return [], 0
     known = "".join(text.split())

@@ -3,26 +3,35 @@
 Each verdict has its reason. A page becomes a picture only where its text cannot be trusted.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-import pymupdf
-
-from extractors.split.canvas import Canvas, Picture, overlap
-from extractors.split.figures import Repeats, find_figures
+from extractors.split.canvas import Canvas, Key, Picture, area, overlap
+from extractors.split.figures import find_figures
 from extractors.split.forms import put_fields, read_fields
 from extractors.split.hidden import find_hidden
 from extractors.split.lines import Line, read_fonts, read_lines
 from extractors.split.markdown import to_markdown
+from extractors.split.mupdf import MuDocument
 from extractors.split.notes import read_notes
 from extractors.split.picture import is_empty, render
 from extractors.split.tables import Table, find_tables
-from extractors.split.trust import is_doubtful_ocr, is_garbled
-from schemas.pipeline import Page, SentAs, Word
+from extractors.split.trust import is_doubtful_ocr, is_garbled, is_useless, unknown_share
+from schemas.pipeline import Box, Figure, Page, SentAs, Word
 
 Images = Literal["auto", "never", "pages"]
 _SCAN = 0.6  # of the page: pictures that cover more are a scan
 _FEW_WORDS = 15  # beside a scan these are a stamp, not its text
+
+
+@dataclass(slots=True)
+class Opened:
+    """A document while its pages are read. `shown` are the pictures that went out as figures."""
+
+    document: MuDocument
+    images: Images
+    layers_off: tuple[int, ...] = ()
+    shown: set[Key] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -35,23 +44,28 @@ class _Reading:
     tables: list[Table]
     hidden: int
     ocr: bool
+    unknown: float
 
 
-def read_page(document: pymupdf.Document, number: int, images: Images, repeats: Repeats) -> Page:
+def read_page(opened: Opened, number: int) -> Page:
     """Page `number`, counted from 1."""
-    canvas = Canvas.of(document.load_page(number - 1))
-    reading = _read(canvas)
+    canvas = Canvas.of(opened.document.load_page(number - 1))
+    reading = _read(canvas, opened.layers_off)
     sent_as, reason = _verdict(canvas, reading)
-    figures = ()
+    figures: tuple[Figure, ...] = ()
     image = None
-    if images == "never":
+    if opened.images == "never":
         sent_as, reason = _without_pictures(sent_as, reason, reading)
-    elif images == "pages" and sent_as != "blank":
+    elif opened.images == "pages" and sent_as != "blank":
         sent_as, reason = "image", "pictures of all pages were asked for"
     if sent_as == "image":
         image = render(canvas.drawn, canvas.rect)
-    elif sent_as == "text" and images == "auto":
-        figures = tuple(find_figures(canvas, reading.lines, [table.box for table in reading.tables if not table.pairs], repeats))
+    elif sent_as == "text" and opened.images == "auto":
+        figures = tuple(
+            find_figures(
+                canvas, reading.lines, [table.box for table in reading.tables if not table.pairs], opened.shown
+            )
+        )
         if figures:
             sent_as, reason = "figures", "1 figure" if len(figures) == 1 else f"{len(figures)} figures"
     return Page(
@@ -68,12 +82,12 @@ def read_page(document: pymupdf.Document, number: int, images: Images, repeats: 
     )
 
 
-def _read(canvas: Canvas) -> _Reading:
-    hidden = find_hidden(canvas)
+def _read(canvas: Canvas, layers_off: tuple[int, ...]) -> _Reading:
+    hidden = find_hidden(canvas, layers_off)
     raw_words = canvas.textpage.extractWORDS()
     if hidden.ranges:
         raw_words = hidden.visible(raw_words)
-    lines = read_lines(raw_words, read_fonts(canvas.blocks))
+    lines = read_lines(raw_words, read_fonts(canvas.paragraphs))
     fields, unseen = read_fields(canvas.page)
     tables = find_tables(lines, canvas.shapes)
     if fields:
@@ -84,20 +98,25 @@ def _read(canvas: Canvas) -> _Reading:
     text = "\n\n".join([text, *notes]).strip() if notes else text
     words = tuple([word for line in lines for word in line.words])
     seen = sum([len(word.text) for word in words])
-    return _Reading(text, words, lines, tables, hidden.characters + unseen + unshown, hidden.ocr > 0.5 * seen)
+    unknown = unknown_share(canvas.characters)
+    if is_useless(unknown):
+        text, lines, tables, words = "", [], [], ()
+    return _Reading(text, words, lines, tables, hidden.characters + unseen + unshown, hidden.ocr > 0.5 * seen, unknown)
 
 
 def _verdict(canvas: Canvas, reading: _Reading) -> tuple[SentAs, str]:
     words = reading.words
+    if is_garbled(reading.unknown):
+        return "image", "unmapped glyphs"
     if not words:
         if is_empty(canvas.drawn, canvas.rect):
             return "blank", "nothing is drawn on the page"
         return "image", "no text layer"
-    if is_garbled(words):
-        return "image", "unmapped glyphs"
     covered = _covered(canvas, canvas.pictures) if canvas.pictures else 0.0
     if reading.ocr:
-        return ("image", "OCR layer of doubtful quality") if is_doubtful_ocr(words) else ("text", "OCR layer reads well")
+        return (
+            ("image", "OCR layer of doubtful quality") if is_doubtful_ocr(words) else ("text", "OCR layer reads well")
+        )
     if covered > _SCAN and len(words) < _FEW_WORDS:
         return "image", "a picture fills the page"
     return "text", "text is enough"
@@ -105,8 +124,8 @@ def _verdict(canvas: Canvas, reading: _Reading) -> tuple[SentAs, str]:
 
 def _covered(canvas: Canvas, pictures: list[Picture]) -> float:
     """The share of the page under pictures; stripes of one scan add up."""
-    page = tuple(canvas.rect)
-    return sum(overlap(picture.box, page) for picture in pictures) / max(1.0, canvas.rect.width * canvas.rect.height)
+    page: Box = tuple(canvas.rect)
+    return sum(overlap(picture.box, page) for picture in pictures) / max(1.0, area(page))
 
 
 def _without_pictures(sent_as: SentAs, reason: str, reading: _Reading) -> tuple[SentAs, str]:

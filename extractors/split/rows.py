@@ -11,7 +11,10 @@ from extractors.split.lines import Line
 
 Row = list[Line]
 _PROSE_CHARS = 40  # mean length of a paragraph's lines; cells that wrap are narrower
+_NARROW_CHARS = 25  # the same for the narrow columns of a newspaper
+_MANY_LINES = 5
 _MAX_LEADING = 1.9  # of a line's height: the widest gap between two rows of one table
+_MAX_APART = 5.0  # the same for rows whose pieces stand exactly under each other
 _MAX_SINGLE = 3  # rows with one piece in a row (wrapped cells, a group's title) before the table is over
 
 
@@ -20,7 +23,11 @@ def find_runs(lines: Sequence[Line]) -> list[list[Row]]:
     if len(lines) < 4:
         return []
     prose = _prose_blocks(lines)
-    rows = visual_rows([line for line in lines if line.block not in prose and line.font.upright])
+    return group(visual_rows([line for line in lines if line.block not in prose and line.font.upright]))
+
+
+def group(rows: Sequence[Row]) -> list[list[Row]]:
+    """Runs of rows that stand close to each other and have several pieces here and there."""
     runs: list[list[Row]] = []
     run: list[Row] = []
     for row in rows:
@@ -50,21 +57,39 @@ def visual_rows(lines: Iterable[Line]) -> list[Row]:
 
 
 def _prose_blocks(lines: Sequence[Line]) -> set[int]:
+    """Paragraphs: their lines are whole and long, or many and not quite as long; a stretched line may be in pieces."""
     blocks: defaultdict[int, list[Line]] = defaultdict(list)
     for line in lines:
         blocks[line.block].append(line)
-    return {
-        number
-        for number, block in blocks.items()
-        if len(block) > 1
-        and sum([len(line.text) for line in block]) > _PROSE_CHARS * len(block)
-        and all(b.y0 > a.middle for a, b in pairwise(block))
-    }
+    return {number for number, block in blocks.items() if len(block) > 1 and _is_prose(block)}
+
+
+def _is_prose(block: Sequence[Line]) -> bool:
+    rows = 1 + sum(b.y0 > a.middle for a, b in pairwise(block))
+    if rows < 2 or len(block) > 2 * rows:
+        return False
+    chars = sum([len(line.text) for line in block])
+    if len(block) == rows:
+        return chars > _PROSE_CHARS * rows or (rows >= _MANY_LINES and chars > _NARROW_CHARS * rows)
+    return rows >= _MANY_LINES and chars > _NARROW_CHARS * rows and _whole(block) >= 0.5 * rows
+
+
+def _whole(block: Sequence[Line]) -> int:
+    """How many lines of the block reach over most of its width."""
+    width = max(line.x1 for line in block) - min(line.x0 for line in block)
+    return sum(line.x1 - line.x0 > 0.85 * width for line in block)
 
 
 def _far(above: Row, below: Row) -> bool:
-    height = below[0].y1 - below[0].y0
-    return min(line.y0 for line in below) - max(line.y1 for line in above) > _MAX_LEADING * height
+    most = _MAX_APART if _alike(above, below) else _MAX_LEADING
+    return min(line.y0 for line in below) - max(line.y1 for line in above) > most * (below[0].y1 - below[0].y0)
+
+
+def _alike(above: Row, below: Row) -> bool:
+    """Whether the pieces of both rows begin or end at the same places, so that even wide gaps do not part them."""
+    if len(above) != len(below) or len(above) < 3:
+        return False
+    return all(abs(a.x0 - b.x0) < 4 or abs(a.x1 - b.x1) < 4 for a, b in zip(above, below, strict=True))
 
 
 def _singles(run: list[Row]) -> int:

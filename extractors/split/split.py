@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-import pymupdf
-
 from extractors.split.clean import clean
-from extractors.split.figures import Repeats
 from extractors.split.formats import open_document
-from extractors.split.page import read_page
+from extractors.split.mupdf import MuDocument, pymupdf
+from extractors.split.page import Opened, read_page
+from extractors.split.unseen import layers_off
 from schemas.errors import UnreadableDocumentError
 from schemas.pipeline import DocumentInfo, Page
 
@@ -35,16 +34,16 @@ def split(data: bytes, file_name: str, options: SplitOptions) -> Iterator[Docume
     try:
         count = _page_count(document, file_name)
         yield DocumentInfo(count, _title(document), kind, _attachments(document))
-        repeats = Repeats()
+        opened = Opened(document, options.images, layers_off(document))
         for number in range(1, count + 1):
-            yield _page_or_problem(document, number, options, repeats)
+            yield _page_or_problem(opened, number)
     finally:
         document.close()
 
 
-def _page_or_problem(document: pymupdf.Document, number: int, options: SplitOptions, repeats: Repeats) -> Page:
+def _page_or_problem(opened: Opened, number: int) -> Page:
     try:
-        return read_page(document, number, options.images, repeats)
+        return read_page(opened, number)
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - PyMuPDF raises anything on a broken page, and the other pages go on
@@ -52,17 +51,19 @@ def _page_or_problem(document: pymupdf.Document, number: int, options: SplitOpti
         return Page(number, 0.0, 0.0, "", (), "blank", "page could not be read", problem=problem)
 
 
-def _page_count(document: pymupdf.Document, file_name: str) -> int:
+def _page_count(document: MuDocument, file_name: str) -> int:
     try:
         count = int(document.page_count)
     except Exception as error:
-        raise UnreadableDocumentError(f"{file_name}: its pages cannot be counted ({error}); check that the file is complete") from error
+        raise UnreadableDocumentError(
+            f"{file_name}: its pages cannot be counted ({error}); check that the file is complete"
+        ) from error
     if count < 1:
         raise UnreadableDocumentError(f"{file_name}: has no pages; check that the file is complete")
     return count
 
 
-def _title(document: pymupdf.Document) -> str | None:
+def _title(document: MuDocument) -> str | None:
     try:
         title = clean((document.metadata or {}).get("title") or "").strip()
     except Exception:  # noqa: BLE001 - a broken title is no title
@@ -70,7 +71,7 @@ def _title(document: pymupdf.Document) -> str | None:
     return title or None
 
 
-def _attachments(document: pymupdf.Document) -> tuple[str, ...]:
+def _attachments(document: MuDocument) -> tuple[str, ...]:
     try:
         return tuple(clean(name) for name in document.embfile_names())
     except Exception:  # noqa: BLE001 - a broken name tree is no attachment

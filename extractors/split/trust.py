@@ -1,4 +1,4 @@
-"""Whether a page's text can be trusted, from its characters alone: unmapped glyphs, nonsense, an OCR layer of doubtful quality."""
+"""Whether a page's text can be trusted, by its characters alone: unmapped glyphs, an OCR layer of doubtful quality."""
 
 import re
 import unicodedata
@@ -6,22 +6,32 @@ from collections.abc import Sequence
 
 from schemas.pipeline import Word
 
-_UNKNOWN_SHARE = 0.08  # more characters without a meaning than this, and numbers may be among them
+_UNKNOWN_SHARE = 0.08
+_FEW_UNKNOWN = 8  # icons and ticks
+_USELESS_SHARE = 0.3
 _PLAIN_SHARE = 0.7  # an OCR layer with fewer plain tokens has misread more than it read
-_PLAIN = re.compile(r"^[^\w\s]{0,2}(?:[^\W\d_]{2,}(?:['\u2019.-][^\W\d_]+)*|[aAIO&]|[\W_]?[\d.,:/%-]*\d[\d.,:/%-]*[A-Za-z]{0,3}|[-\u2013\u2014|.:])[^\w\s]{0,3}$")
+_BULLETS = "\uf0b7\uf0a7\uf0d8\uf0fc"  # of the Symbol and Wingdings fonts
+_PLAIN = re.compile(
+    r"^[^\w\s]{0,2}(?:[^\W\d_]{2,}(?:['\u2019.-][^\W\d_]+)*|[aAIO&]|[\W_]?[\d.,:/%-]*\d[\d.,:/%-]*[A-Za-z]{0,3}|[-\u2013\u2014|.:])[^\w\s]{0,3}$"
+)
 
 
-def unknown_share(words: Sequence[Word]) -> float:
+def unknown_share(text: str) -> float:
     """The share of characters that stand for nothing: U+FFFD, private use, unassigned, control."""
-    text = "".join([word.text for word in words])
-    if not text or text.isascii():
+    if text.isprintable() and text.isascii():
         return 0.0
-    return sum(not char.isascii() and _is_unknown(char) for char in text) / len(text)
+    unknown = sum([text.count(char) for char in set(text) if _is_unknown(char)])
+    return unknown / len("".join(text.split())) if unknown > _FEW_UNKNOWN else 0.0
 
 
-def is_garbled(words: Sequence[Word]) -> bool:
-    """Whether glyphs were not mapped to characters."""
-    return unknown_share(words) > _UNKNOWN_SHARE
+def is_garbled(share: float) -> bool:
+    """Whether so many glyphs were not mapped to characters that numbers may be among them."""
+    return share > _UNKNOWN_SHARE
+
+
+def is_useless(share: float) -> bool:
+    """Whether what is left of the text would rather mislead."""
+    return share > _USELESS_SHARE
 
 
 def is_doubtful_ocr(words: Sequence[Word]) -> bool:
@@ -31,4 +41,7 @@ def is_doubtful_ocr(words: Sequence[Word]) -> bool:
 
 
 def _is_unknown(char: str) -> bool:
-    return char == "\ufffd" or unicodedata.category(char) in ("Co", "Cn", "Cc")
+    # Some writers print U+0003 for a space that must not break.
+    return char == "\ufffd" or (
+        unicodedata.category(char) in ("Co", "Cn", "Cc") and char not in "\t\n\r\x03" and char not in _BULLETS
+    )

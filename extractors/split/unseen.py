@@ -1,0 +1,73 @@
+"""Text that never comes out of MuPDF, since a clip path cuts it away or its layer is off: it can only be counted.
+
+Counting it takes a second reading of the page, so a page is read again only where its content gives a reason.
+"""
+
+import re
+
+from extractors.split.canvas import Canvas
+from extractors.split.mupdf import MuDocument, MuPage, pymupdf
+
+_CLIP = re.compile(rb"\bW\*?\s+n\b")
+_CLIPPING_TEXT = re.compile(rb"\b7\s+Tr\b")
+_NARROW = 6.0  # units: a clip rectangle that thin shows no line of text
+
+
+def count_unseen(canvas: Canvas, layers_off: tuple[int, ...]) -> int:
+    """How many characters of the page are cut away or stand in a layer that is off."""
+    if not canvas.page.parent.is_pdf or not (layers_off or _may_cut_away(canvas.page)):
+        return 0
+    shown = count(canvas.characters)
+    everything = _with_layers(canvas.page, layers_off) if layers_off else _everything(canvas.page)
+    return max(0, everything - shown)
+
+
+def layers_off(document: MuDocument) -> tuple[int, ...]:
+    """The layers of a document that a viewer does not show unless they are switched on, by their number in its list."""
+    if not document.is_pdf:
+        return ()
+    return tuple(
+        layer["number"] for layer in document.layer_ui_configs() if layer["type"] != "label" and not layer["on"]
+    )
+
+
+def count(text: str) -> int:
+    """Characters that print."""
+    return len("".join(text.split()))
+
+
+def _with_layers(page: MuPage, layers_off: tuple[int, ...]) -> int:
+    """The characters of the page with these layers on; they are off again afterwards."""
+    document = page.parent
+    try:
+        for number in layers_off:
+            document.set_layer_ui_config(number, pymupdf.PDF_OC_ON)
+        return _everything(document.load_page(page.number))
+    finally:
+        for number in layers_off:
+            document.set_layer_ui_config(number, pymupdf.PDF_OC_OFF)
+
+
+def _everything(page: MuPage) -> int:
+    return count(page.get_text(flags=0, clip=pymupdf.INFINITE_RECT()))
+
+
+def _may_cut_away(page: MuPage) -> bool:
+    if page.cropbox != page.mediabox:
+        return True
+    content: bytes = page.read_contents()
+    if _CLIPPING_TEXT.search(content):
+        return True
+    return any(
+        _is_narrow(content[max(0, found.start() - 80) : found.start()].split()) for found in _CLIP.finditer(content)
+    )
+
+
+def _is_narrow(before: list[bytes]) -> bool:
+    """Whether a clip path is anything but a rectangle that text fits into; `before` are the operators that draw it."""
+    if len(before) < 3 or before[-1] != b"re":
+        return True
+    try:
+        return min(abs(float(before[-3])), abs(float(before[-2]))) < _NARROW
+    except ValueError:
+        return True

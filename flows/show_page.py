@@ -331,10 +331,10 @@ _SHEET = """\
         {% set x0, y0 = picture.box[:2] %}
         <rect class="box" x="{{ "%g"|format(x0) }}" y="{{ "%g"|format(y0) }}" width="
           {{- "%g"|format(picture.width) }}" height="{{ "%g"|format(picture.height) }}"/>
-        <g class="tag" transform="translate({{ "%g %g"|format(x0, [y0 - 2.3 * unit, 0]|max) }})scale({{
+        {% set wide = 3 + 0.8 * (picture.number|string|length) %}
+        <g class="tag" transform="translate({{ "%g %g"|format([x0 - 0.6 * unit * wide, 0]|max, y0) }})scale({{
           "%.3f"|format(0.6 * unit) }})">
-          <rect width="{{ 3 + 0.8 * (picture.number|string|length) }}" height="3.8"/>
-          <text x="{{ 1.5 + 0.4 * (picture.number|string|length) }}" y="2.85">{{ picture.number }}</text></g>
+          <rect width="{{ wide }}" height="3.8"/><text x="{{ wide / 2 }}" y="2.85">{{ picture.number }}</text></g>
         {% endfor %}
       </svg>
       {% for picture in sheet.pictures if picture.number %}
@@ -440,7 +440,7 @@ code, pre, .sent { font-family: ui-monospace, "SF Mono", Menlo, Consolas, "Liber
 .box { fill: none; stroke: #c02672; stroke-width: 2.5; vector-effect: non-scaling-stroke; }
 .tag rect { fill: #c02672; }
 .tag text { fill: #fff; font-size: 2.7px; font-weight: 700; text-anchor: middle; }
-.sent { min-width: 0; max-height: 44rem; overflow: auto; padding: 1rem; background: var(--code); font-size: .8rem;
+.sent { min-width: 0; max-height: 64rem; overflow: auto; padding: 1rem; background: var(--code); font-size: .8rem;
   white-space: pre-wrap; overflow-wrap: anywhere; }
 .sent i { display: inline-block; padding: 0 .5rem; border: 1px solid var(--picture); border-radius: 4px;
   font-style: normal; font-family: system-ui, sans-serif; margin-bottom: .35rem; }
@@ -463,8 +463,8 @@ pre { margin: .5rem 0 0; padding: 1rem; max-height: 36rem; overflow: auto; borde
 footer { margin-top: 2rem; color: var(--soft); font-size: .85rem; }
 @media (max-width: 46rem) { main { padding: 1.25rem .75rem 3rem; } h1 { font-size: 1.4rem; }
   .sides { grid-template-columns: minmax(0, 1fr); }
-  .thumb { border-right: 0; border-bottom: 1px solid var(--line); } .ways { grid-template-columns: auto 1fr; }
-  .ways .m { grid-column: 1 / -1; margin-bottom: .4rem; } .panel { padding: .9rem; } }
+  .sent { max-height: 30rem; } .thumb { border-right: 0; border-bottom: 1px solid var(--line); }
+  .ways { grid-template-columns: auto 1fr; } .ways .m { grid-column: 1 / -1; margin-bottom: .4rem; } .panel { padding: .9rem; } }
 @media print { .sheet { content-visibility: visible; } .sent, pre { max-height: none; } }
 </style>
 </head>

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from extractors.ground import printed
 from flows.look import estimate
 from flows.report import sum_line
 from flows.run import Outcome, RunRequest, engine, run
@@ -18,6 +20,13 @@ from schemas.document_type import DocumentType
 from schemas.models import OFFLINE
 
 _ROWS = 3
+_WIDTH = 24  # characters
+_BOOKKEEPING = frozenset(  # there for machines; a first look is for values
+    [
+        "document_id", "record", "recipe_id", "extracted_at", "record_problems", "needs_review", "corrected_fields",
+        "first_page", "last_page", "item_index",
+    ]
+)  # fmt: skip
 _REAL_MODEL = "mistralai/mistral-small-3.1-24b-instruct"
 
 
@@ -64,20 +73,32 @@ def _costs(samples: Path, plans: list[tuple[str, DocumentType]], settings: Setti
 
 
 def _show_rows(console: Console, out: Path) -> None:
+    """The first rows of every record table, as many columns as fit on a line."""
     dataset = read_dataset(out)
     for table in dataset.record_tables:
-        columns = [
-            field.name
-            for field in dataset.tables[table]
-            if field.name not in {"document_id", "record", "recipe_id", "extracted_at", "record_problems"}
-        ][:9]
-        rows = dataset.rows(table, columns)
-        shown = Table(title=f"{out}/{table}: {rows.num_rows} rows", title_justify="left", title_style="")
+        names = [field.name for field in dataset.tables[table] if field.name not in _BOOKKEEPING]
+        rows = dataset.rows(table, names)
+        cells = [{name: _cell(row[name]) for name in names} for row in rows.slice(0, _ROWS).to_pylist()]
+        shown = Table(
+            title=f"{out}/{table}: {rows.num_rows} rows", title_justify="left", title_style="", box=SIMPLE_HEAD
+        )
+        left = console.width - 2
+        columns = []
+        for name in names:
+            width = max(len(name), *(len(row[name]) for row in cells)) + 3
+            if any(row[name] for row in cells) and width <= left:
+                columns.append(name)
+                left -= width
         for column in columns:
-            shown.add_column(column, max_width=22, no_wrap=True)
-        for row in rows.slice(0, _ROWS).to_pylist():
-            shown.add_row(*("" if row[column] is None else str(row[column]) for column in columns))
+            shown.add_column(column, no_wrap=True)
+        for row in cells:
+            shown.add_row(*(row[column] for column in columns))
         console.print(shown)
+
+
+def _cell(value: Any) -> str:
+    text = "" if value is None else printed(value)
+    return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
 
 
 def _one_value(out: Path) -> str:

@@ -1,6 +1,8 @@
 """The whole command killed again and again: nothing lost, nothing doubled, nothing journaled asked for twice."""
 
 import collections
+import hashlib
+import json
 import random
 import shutil
 import time
@@ -48,6 +50,13 @@ def journaled(out: Path) -> set[tuple[str, str]]:
     return kept
 
 
+def request_id(body: dict) -> str:
+    """The identity of a request as the prompt step makes it, from what went over the wire."""
+    schema = body["response_format"]["json_schema"]["schema"]
+    identity = [body["messages"], schema, body["temperature"], body["max_tokens"], body["model"], 0]
+    return hashlib.sha256(json.dumps(identity, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
 def read_all(out: Path) -> None:
     for folder in out.iterdir():
         if folder.name != "_work" and any(folder.iterdir()):
@@ -80,14 +89,16 @@ def test_ten_kills_of_the_command_lose_and_double_nothing(tmp_path: Path, model_
             _, alive = psutil.wait_procs(children, timeout=5)
             assert alive == []
             assert kept <= journaled(out)
+            asked = server.entries("asked")
+            assert not {request for _, request in kept} & {request_id(each["body"]) for each in asked[asked_before:]}
             kept = journaled(out)
             read_all(out)
         last = start(*arguments, **options)
         _, stderr = last.communicate(timeout=240)
         assert last.returncode == 0, stderr
-        answered = collections.Counter(
-            entry["body"]["messages"][-1]["content"].__repr__() for entry in server.entries("answered")
-        )
+        answered = collections.Counter(request_id(entry["body"]) for entry in server.entries("answered"))
+        again = {request_id(each["body"]) for each in server.entries("asked")[len(asked) :]}
+        assert not {request for _, request in kept} & again
     assert kills >= 8
     assert duckdb.sql(f"select count(*), count(distinct document_id) from '{out}/documents/*.parquet'").fetchall() == [
         (40, 40)

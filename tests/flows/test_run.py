@@ -6,10 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pymupdf
 import pytest
 
 from flows.run import RunRequest, run
+from flows.storage.dataset import read_dataset
 from flows.types import load_type
 from schemas.tables import LOG_TABLES, SHARD_TABLES
 from tests.conftest import SAMPLES, Finished, start
@@ -61,6 +65,19 @@ def test_a_second_run_sends_nothing_and_adds_one_runs_file(tmp_path: Path, offli
     assert all(after[path] == content for path, content in before.items())
     check_sum(first.summary)
     check_sum(second.summary)
+
+
+def test_every_table_is_read_by_pandas_and_polars_with_the_stated_types(samples_out: dict[str, Path]) -> None:
+    for out in samples_out.values():
+        dataset = read_dataset(out)
+        for name, schema in dataset.tables.items():
+            assert pd.read_parquet(out / name, dtype_backend="pyarrow").columns.tolist() == schema.names
+            read = pl.read_parquet(out / name / "*.parquet").to_arrow().schema
+            for column in schema:
+                kind = str(read.field(column.name).type).replace("large_", "").replace("string_view", "string")
+                assert kind.replace("binary_view", "binary") == str(column.type).replace(
+                    "element", "item"
+                ) or pa.types.is_list(column.type), column
 
 
 def test_every_table_is_there_with_the_columns_of_the_contract(samples_out: dict[str, Path]) -> None:

@@ -147,14 +147,18 @@ def _user_content(chunk: Chunk, document_type: DocumentType) -> str | list[dict[
 
 
 def _page_pieces(page: Page) -> Iterator[str | Image]:
-    text = page.text.replace("<page", "< page").replace("</page", "< /page")  # a page cannot close its own block
-    yield f'<page number="{page.number}">\n{text}\n'
+    yield f'<page number="{page.number}">\n{_inside(page.text)}\n'
     if page.image is not None:
         yield page.image
     for figure in page.figures:
-        yield f"Figure {figure.number}{': ' + figure.caption if figure.caption else ''}\n"
+        yield f"Picture {figure.number}{': ' + _inside(figure.caption) if figure.caption else ''}\n"
         yield figure.image
     yield "</page>\n\n"
+
+
+def _inside(text: str) -> str:
+    """What a document says, so that it cannot close its own block."""
+    return text.replace("<page", "< page").replace("</page", "< /page")
 
 
 def _part(piece: str | Image) -> dict[str, Any]:

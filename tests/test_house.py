@@ -69,7 +69,13 @@ def test_pins_are_names_and_versions_only() -> None:
 
 
 def test_no_file_names_an_index_or_a_machine() -> None:
-    parts = ["-".join(("index", "url")), "/".join(("", "simple", "")), f"{ROOT}/", f"{ROOT.parent}/", f"{Path.home()}/."]
+    parts = [
+        "-".join(("index", "url")),
+        "/".join(("", "simple", "")),
+        f"{ROOT}/",
+        f"{ROOT.parent}/",
+        f"{Path.home()}/.",
+    ]
     forbidden = re.compile("|".join(map(re.escape, parts)))
     for name in TRACKED:
         path = ROOT / name

@@ -177,13 +177,14 @@ def attempt() -> Iterator[Callable[[Path, int], str]]:
 
 
 def read_everywhere(root: Path) -> None:
-    """Every published table through every reader."""
+    """Every published table through the strictest reader, the main ones through the others too."""
     for folder in sorted(root.iterdir()) if root.exists() else ():
         if folder.name == "_work" or not list(folder.iterdir()):
             continue  # a table whose birth was cut short has no file yet
-        pd.read_parquet(folder)
         duckdb.sql(f"select count(*) from '{folder}/*.parquet'").fetchall()
-        pl.read_parquet(folder / "*.parquet")
+        if folder.name in {"documents", "invoice", "calls"}:
+            pd.read_parquet(folder)
+            pl.read_parquet(folder / "*.parquet")
 
 
 def check_complete(root: Path) -> None:

@@ -51,7 +51,7 @@ def tabulate(extraction: Extraction, document_type: DocumentType) -> Batches:
                 "run_id": extraction.run_id, "extracted_at": extraction.extracted_at,
                 "requests": extraction.requests, "prompt_tokens": extraction.prompt_tokens,
                 "completion_tokens": extraction.completion_tokens, "cost_usd": usd(extraction.cost_nusd),
-                "seconds": extraction.seconds,
+                "seconds": extraction.seconds, "attachments": list(extraction.info.attachments),
             }])
         ],
         "evidence": [rows("evidence", (_evidence_row(document.document_id, each) for each in record.evidence))],

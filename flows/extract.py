@@ -11,8 +11,8 @@ import asyncio
 import datetime
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -127,18 +127,37 @@ def chunks_of(recipe: Recipe, pages: Iterable[Page]) -> Iterator[Chunk]:
 
 def _chunks(recipe: Recipe, frames: Path, reading: _Reading, document_id: str) -> Iterator[Chunk]:
     """The chunks to ask for; every page's row and problem is noted on the way."""
+    cut: list[Chunk] = []  # the parts of one page, until its row can be written whole
+
+    def note() -> None:
+        for table, batches in page_batches(document_id, _whole(cut)).items() if cut else ():
+            reading.batches.setdefault(table, []).extend(batches)
+        cut.clear()
+
     for each in chunk(read_frames(frames), recipe.room, page_tokens, answer_estimator(recipe.document_type.root)):
         if each.part == 0:
-            for table, batches in page_batches(document_id, each).items():
-                reading.batches.setdefault(table, []).extend(batches)
+            note()
             reading.problems += [Problem("", "page", page.problem) for page in each.pages if page.problem is not None]
             reading.problems += [
                 Problem("", "hidden", f"page {page.number}: {page.hidden_text} hidden characters were left out")
                 for page in each.pages
                 if page.hidden_text
             ]
+        cut.append(each)
         if any(page.text or page.images for page in each.pages):
             yield each
+    note()
+
+
+def _whole(parts: Sequence[Chunk]) -> Chunk:
+    """A page that was cut, in one piece again."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    text = "\n".join(part.pages[0].text for part in parts)
+    return replace(
+        first, pages=(replace(first.pages[0], text=text),), page_tokens=(sum(p.page_tokens[0] for p in parts),)
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ _SHARD: dict[str, list[tuple[str, pa.DataType]]] = {
         ("document_id", _TEXT), ("source_uri", _TEXT), ("file_name", _TEXT), ("bytes", _INT), ("pages", _INT),
         ("title", _TEXT), ("document_type", _TEXT), ("status", _TEXT), ("problems", _TEXTS), ("recipe_id", _TEXT),
         ("model", _TEXT), ("run_id", _TEXT), ("extracted_at", _TIME), ("requests", _INT), ("prompt_tokens", _INT),
-        ("completion_tokens", _INT), ("cost_usd", _FLOAT), ("seconds", _FLOAT),
+        ("completion_tokens", _INT), ("cost_usd", _FLOAT), ("seconds", _FLOAT), ("attachments", _TEXTS),
     ],
     "evidence": [
         ("document_id", _TEXT), ("record", _INT), ("field", _TEXT), ("value", _TEXT), ("page", _INT), *_BOX,

@@ -156,6 +156,47 @@ def test_bad_documents_fail_alone_and_are_held_back_the_next_time(
     check_sum(second.json)
 
 
+def test_a_password_from_the_file_opens_a_locked_document(tmp_path: Path, pagemill: Callable) -> None:
+    (tmp_path / "passwords.txt").write_text("wrong\nsecret\n")
+    with pymupdf.open(INVOICE) as document:
+        document.save(
+            tmp_path / "locked.pdf", encryption=pymupdf.PDF_ENCRYPT_AES_256, user_pw="secret", owner_pw="owner"
+        )
+    arguments = (
+        "run",
+        tmp_path / "locked.pdf",
+        "--type",
+        "invoice",
+        "--out",
+        tmp_path / "out",
+        "--model",
+        "offline",
+        "--json",
+    )
+    done = pagemill(*arguments, PAGEMILL_PASSWORDS_FILE=str(tmp_path / "passwords.txt"))
+    assert (done.code, done.json["ok"]) == (0, 1)
+
+
+def test_a_page_too_long_for_the_window_is_asked_in_parts_and_kept_whole(tmp_path: Path, pagemill: Callable) -> None:
+    words = [f"line {number} of a very long page" for number in range(400)]
+    (tmp_path / "long.txt").write_text("\n".join(words))
+    done = pagemill(
+        "run",
+        tmp_path / "long.txt",
+        "--type",
+        "report",
+        "--out",
+        tmp_path / "out",
+        "--model",
+        "offline",
+        "--json",
+        PAGEMILL_CHUNK_TOKENS="400",
+    )
+    assert done.json["requests"] > 5
+    text = "\n".join(text for (text,) in rows(tmp_path / "out", "pages", "text"))
+    assert all(line in text for line in words)
+
+
 def test_one_poisonous_answer_costs_only_its_own_values(
     tmp_path: Path, pagemill: Callable, model_server: Callable
 ) -> None:

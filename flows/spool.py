@@ -35,9 +35,8 @@ def spool(address: Address, folder: Path) -> Spooled:
         try:
             taken = _take(address, folder)
         except OSError as error:
-            raise UnreadableDocumentError(
-                f"{address.uri}: cannot be read ({error.strerror or error}); check that it is there and its rights"
-            ) from error
+            what = error.strerror or error
+            raise _unread(f"{address.uri}: cannot be read ({what}); check that it is there and its rights") from error
         if taken is not None:
             return taken
     raise ChangedWhileReadError(f"{address.uri}: changed while it was read, twice; it is tried again another night")
@@ -46,10 +45,11 @@ def spool(address: Address, folder: Path) -> Spooled:
 def _take(address: Address, folder: Path) -> Spooled | None:
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a fifo must not hang the run
     handle = os.open(address.uri, flags)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise _unread(f"{address.uri}: is no file but a folder, a fifo or a device; leave it out")
     with os.fdopen(handle, "rb") as source:
         before = os.fstat(source.fileno())
-        if not stat.S_ISREG(before.st_mode):
-            raise UnreadableDocumentError(f"{address.uri}: is no file but a folder, a fifo or a device; leave it out")
         now_ns = time.time_ns()
         digest = hashlib.sha256()
         aside = folder / f"{os.getpid()}-{abs(hash(address.uri)):x}.part"
@@ -67,3 +67,9 @@ def _take(address: Address, folder: Path) -> Spooled | None:
     document = Document(document_id, address.uri, address.file_name, before.st_size)
     read = replace(address, size=before.st_size, modified_ns=before.st_mtime_ns)
     return Spooled(document, path, read, now_ns - before.st_mtime_ns >= _TOO_FRESH_NS)
+
+
+def _unread(message: str) -> UnreadableDocumentError:
+    error = UnreadableDocumentError(message)
+    error.stage = "read"  # the operating system's refusal, before any step of ours
+    return error

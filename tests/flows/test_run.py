@@ -148,7 +148,7 @@ def test_bad_documents_fail_alone_and_are_held_back_the_next_time(
         "letter.pdf": ("UnsupportedDocumentError", "split"),
         "empty.pdf": ("UnreadableDocumentError", "split"),
         "locked.pdf": ("EncryptedDocumentError", "split"),
-        "gone.pdf": ("UnreadableDocumentError", "split"),
+        "gone.pdf": ("UnreadableDocumentError", "read"),
     }
     second = pagemill(*arguments)
     assert second.code == 0

@@ -2,7 +2,7 @@
 
 cli       the terminal               settings  the environment       types    loads user types
 discover  addresses                  storage   the dataset           sandbox  killable split processes
-model     the network                journal   answers kept at once  offline  the embedded model
+model     the network                pressure  calls in flight       offline  the embedded model
 plan      what is to do              extract   documents -> tables   server   our own child Prefect server
 tour      what `make run` shows
 """

@@ -7,16 +7,17 @@ probe: a 400 falls back from JSON Schema to JSON mode to a schema in the prompt,
 
 import asyncio
 import json
-import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from http import HTTPStatus
 from typing import Any
 
 import openai
 from openai import AsyncOpenAI
 
+from flows.pressure import Pressure
 from flows.settings import Settings
 from schemas.errors import BudgetExceededError, InvalidCompletionError, ModelUnavailableError
 from schemas.models import Model, model_entry
@@ -24,7 +25,8 @@ from schemas.pipeline import Completion, Request
 
 NANO_PER_MILLION = 1_000  # nano-USD per token of one USD per million tokens
 MOST_REMEMBERED = 20_000  # answers kept for equal requests: some 100 MB
-_FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0  # seconds between tries of one call
+MOST_TRIES = 40  # of one request: an endpoint that serves others but never this one must not hold its document for ever
+_PASSING = frozenset({402, 408, 409, 425, 429})  # below 500, but waited for (402 only with Retry-After)
 _DIALECTS = ("json_schema", "json_object", "prompt")
 _REFUSED = {401: "the key", 402: "the account's credit", 403: "the request", 404: "the model"}
 
@@ -50,6 +52,10 @@ class Spending:
             )
         self.reserved_nusd += wanted
         return wanted
+
+    def release(self, reserved: int) -> None:
+        """Give a reservation back: the call was turned away unpaid."""
+        self.reserved_nusd -= reserved
 
     def settle(self, reserved: int, completion: Completion | None) -> None:
         """Replace a reservation by what was paid; a call that was cut keeps its reservation as spent."""
@@ -78,7 +84,7 @@ class Endpoint:
         self._prices = tuple(_nano(own if own is not None else listed) for own, listed in prices)
         self._settings = settings
         self._spending = spending
-        self._slots = asyncio.Semaphore(settings.concurrency)
+        self._pressure = Pressure(settings.concurrency)
         self._dialect = _Dialect()
         self._first = asyncio.Lock()  # the first request is the probe: until it is answered, the others wait
         self._answers = False
@@ -116,59 +122,68 @@ class Endpoint:
         return await self._ask(request, keep)
 
     async def _ask(self, request: Request, keep: Callable[[Completion], Awaitable[None]]) -> Completion:
-        async with self._slots:
-            if self._refusal_seen is not None:
-                raise self._refusal_seen
-            reserved = self._spending.reserve(self.cost_nusd(request.prompt_tokens, request.max_tokens))
-            completion: Completion | None = None
-            refused_unpaid = False
-            try:
-                completion = await self._tries(request)
-                self._answers = True
-            except (ModelUnavailableError, InvalidCompletionError) as error:
-                refused_unpaid = True
-                if isinstance(error, ModelUnavailableError):
-                    self._refusal_seen = error
-                raise
-            finally:
-                if refused_unpaid:
-                    self._spending.reserved_nusd -= reserved
-                else:
-                    self._spending.settle(reserved, completion)
-            await keep(completion)
-            return completion
+        if self._refusal_seen is not None:
+            raise self._refusal_seen
+        reserved = self._spending.reserve(self.cost_nusd(request.prompt_tokens, request.max_tokens))
+        completion: Completion | None = None
+        unpaid = False
+        try:
+            completion = await self._tries(request)
+            self._answers = True
+        except (ModelUnavailableError, InvalidCompletionError) as error:
+            unpaid = True
+            if isinstance(error, ModelUnavailableError):
+                self._refusal_seen = error
+            raise
+        finally:
+            if unpaid:
+                self._spending.release(reserved)
+            else:
+                self._spending.settle(reserved, completion)
+        await keep(completion)
+        return completion
 
     async def _tries(self, request: Request) -> Completion:
-        began = time.monotonic()
-        attempts = 0
-        while True:
-            attempts += 1
-            step = self._dialect.step
-            started = time.monotonic()
-            try:
-                raw = await self._client.chat.completions.with_raw_response.create(**self._body(request, step))
-                return self._completion(request, json.loads(raw.content), attempts, time.monotonic() - started)
-            except openai.BadRequestError as error:
-                await self._fall_back(request, step, error)
-                continue
-            except openai.APIStatusError as error:
-                if error.status_code in _REFUSED and not error.response.headers.get("retry-after"):
-                    raise self._refusal(error) from None
-                if error.status_code < 500 and error.status_code not in {402, 408, 409, 425, 429}:
-                    raise InvalidCompletionError(
-                        f"{self._settings.host} refused the request ({error.status_code}: {_reason(error)})"
-                    ) from None
-                wait, what = _retry_after(error), f"{error.status_code} {_reason(error)}"
-            except (openai.APIConnectionError, json.JSONDecodeError, _BodyError) as error:
-                wait, what = None, str(error) or type(error).__name__
-            backoff = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(attempts - 1, 10)) * random.uniform(0.5, 1)  # noqa: S311 - spreads retries
-            pause = wait if wait is not None else backoff
-            if time.monotonic() - began + pause > self._settings.patience:
+        """Call until answered. What the endpoint turns away waits with everybody else, and costs no document."""
+        for attempts in range(1, MOST_TRIES + 1):
+            async with self._pressure.slot():
+                if self._refusal_seen is not None:
+                    raise self._refusal_seen
+                step = self._dialect.step
+                started = time.monotonic()
+                try:
+                    raw = await self._client.chat.completions.with_raw_response.create(**self._body(request, step))
+                    completion = self._completion(
+                        request, json.loads(raw.content), attempts, time.monotonic() - started
+                    )
+                except openai.BadRequestError as error:
+                    await self._fall_back(request, step, error)
+                    continue
+                except openai.APIStatusError as error:
+                    what, retry_after = self._weighed(error)
+                except (openai.APIConnectionError, ValueError, TypeError, _BodyError) as error:
+                    what, retry_after = str(error) or type(error).__name__, None
+                else:
+                    self._pressure.succeeded()
+                    return completion
+                failing = self._pressure.refused(retry_after)
+            if failing > self._settings.patience:
                 raise ModelUnavailableError(
                     f"{self._settings.host} has not answered for {self._settings.patience:g} s (last: {what}); what was "
                     "answered is kept: run again when it is back, or raise PAGEMILL_PATIENCE"
                 )
-            await asyncio.sleep(pause)
+        raise InvalidCompletionError(f"{self._settings.host} failed this request {MOST_TRIES} times (last: {what})")
+
+    def _weighed(self, error: openai.APIStatusError) -> tuple[str, float | None]:
+        """What a refusal says and how long to wait for; raises where waiting cures nothing."""
+        retry_after = _retry_after(error)
+        if error.status_code in _REFUSED and retry_after is None:
+            raise self._refusal(error) from None
+        if error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR and error.status_code not in _PASSING:
+            raise InvalidCompletionError(
+                f"{self._settings.host} refused the request ({error.status_code}: {_reason(error)})"
+            ) from None
+        return f"{error.status_code} {_reason(error)}", retry_after
 
     async def _fall_back(self, request: Request, step: int, error: openai.BadRequestError) -> None:
         """One step down the ladder, once for all requests in flight; at its end the request itself is at fault."""

@@ -278,6 +278,42 @@ def test_an_endpoint_without_json_schema_is_asked_with_the_schema_in_the_prompt(
     assert [each["body"]["response_format"]["type"] for each in asked] == ["json_schema", *["json_object"] * 3]
 
 
+def test_a_busy_endpoint_and_errors_inside_answers_cost_no_document(
+    tmp_path: Path, pagemill: Callable, model_server: Callable
+) -> None:
+    source = invoices(tmp_path / "in", 30)
+    with model_server("--busy-calls", "6", "--body-error") as server:
+        done = pagemill("run", source, "--type", "invoice", "--out", tmp_path / "out", "--json", **server.environment)
+        asked, answered = len(server.entries("asked")), len(server.entries("answered"))
+    assert (done.code, done.json["ok"], done.json["requests"]) == (0, 30, 30)
+    assert answered == 30
+    assert asked < 3 * 30
+
+
+def test_an_endpoint_that_stays_away_stops_the_run_within_the_patience(
+    tmp_path: Path, pagemill: Callable, model_server: Callable
+) -> None:
+    source = invoices(tmp_path / "in", 5)
+    with model_server("--status", "503") as server:
+        done = pagemill(
+            "run",
+            source,
+            "--type",
+            "invoice",
+            "--out",
+            tmp_path / "out",
+            "--json",
+            PAGEMILL_PATIENCE="2",
+            **server.environment,
+        )
+        assert len(server.entries("asked")) <= 4
+    assert (done.code, done.json["deferred"], done.json["failed"]) == (1, 5, 0)
+    assert "PAGEMILL_PATIENCE" in done.err
+    with model_server() as server:
+        again = pagemill("run", source, "--type", "invoice", "--out", tmp_path / "out", "--json", **server.environment)
+    assert (again.code, again.json["ok"]) == (0, 5)
+
+
 def test_a_refused_key_stops_the_run_after_one_call_and_defers_the_rest(
     tmp_path: Path, pagemill: Callable, model_server: Callable
 ) -> None:

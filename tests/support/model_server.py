@@ -2,7 +2,8 @@
 
 It answers with the embedded model's reading of the request, writes every request and answer to a log (one JSON object
 a line), and can be told to answer otherwise: `--poison TEXT` puts impossible values into answers to requests that
-hold TEXT, `--delay` waits before answering, `--no-schema` answers 400 to `json_schema`, `--status` answers it always.
+hold TEXT, `--delay` waits before answering, `--no-schema` answers 400 to `json_schema`, `--status` answers it always,
+`--busy-calls N` answers 429 to the first N calls, `--body-error` an HTTP 200 with an error inside to every third.
 """
 
 import argparse
@@ -26,6 +27,7 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 256
     options: argparse.Namespace
     lock = threading.Lock()
+    calls = 0
 
     def note(self, entry: dict[str, Any]) -> None:
         with self.lock, open(self.options.log, "a", encoding="utf-8") as log:
@@ -47,6 +49,15 @@ class Handler(BaseHTTPRequestHandler):
         if options.status:
             self.reply(options.status, {"error": {"message": f"always {options.status}"}})
             return
+        with self.server.lock:
+            self.server.calls += 1
+            number = self.server.calls
+        if number <= options.busy_calls:
+            self.reply(429, {"error": {"message": "busy"}}, {"Retry-After": "0.2"} if number % 2 else {})
+            return
+        if options.body_error and number % 3 == 0:
+            self.reply(200, {"error": {"message": "the provider broke", "code": 502}})
+            return
         if options.no_schema and (body.get("response_format") or {}).get("type") == "json_schema":
             self.reply(400, {"error": {"message": "response_format json_schema is not supported"}})
             return
@@ -56,11 +67,13 @@ class Handler(BaseHTTPRequestHandler):
         self.server.note({"event": "answered", "body": body, "usage": answer["usage"]})
         self.reply(200, answer)
 
-    def reply(self, status: int, value: dict[str, Any]) -> None:
+    def reply(self, status: int, value: dict[str, Any], headers: dict[str, str] | None = None) -> None:
         data = json.dumps(value).encode()
         try:
             self.send_response(HTTPStatus(status))
             self.send_header("Content-Type", "application/json")
+            for name, text in (headers or {}).items():
+                self.send_header(name, text)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
             self.wfile.write(data)
@@ -77,6 +90,8 @@ def main() -> None:
     parser.add_argument("--poison")
     parser.add_argument("--delay", type=float, default=0.0)
     parser.add_argument("--status", type=int)
+    parser.add_argument("--busy-calls", type=int, default=0)
+    parser.add_argument("--body-error", action="store_true")
     parser.add_argument("--no-schema", action="store_true")
     options = parser.parse_args()
     server = Server(("127.0.0.1", 0), Handler)

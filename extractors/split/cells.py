@@ -5,12 +5,14 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import itemgetter
 
 from extractors.split.lines import Line
 from extractors.split.rows import Row
 from schemas.pipeline import Word
 
-Cells = list[list[Word]]
+Part = tuple[int, list[Word]]  # the place in natural order, and the words
+Cells = list[list[Part]]
 _FLUSH = 3.0  # points
 _SPACE = 0.45  # of the font size: a narrower gap does not part two cells
 NUMBER = re.compile(
@@ -95,7 +97,7 @@ class _Joins:
             most = sum(map(bool, above.cells))
             few = len(filled) <= max(1, most // 2) and (0 not in filled or bool(self._anchors))
             return few and all(above.cells[index] for index in filled)
-        start = below.cells[0][0].text[0]
+        start = below.cells[0][0][1][0].text[0]
         return bool(above.cells[0]) and (start.islower() or start in "(-")
 
 
@@ -107,7 +109,7 @@ def _cells(row: Row, splits: Sequence[float], rights: Sequence[float]) -> Cells:
             # A wide amount is set flush right in its column, a heading over several columns begins with the first.
             digits = any(map(str.isdigit, part[0].text + part[-1].text))
             flush = first != last and digits and abs(part[-1].x1 - rights[last]) < _FLUSH
-            cells[last if flush else first].extend(part)
+            cells[last if flush else first].append((line.index, part))
     return cells
 
 
@@ -142,9 +144,11 @@ def _is_ruled(run: Sequence[Row], rules: Sequence[float]) -> bool:
     return len(bands) >= 3 and len(bands) >= 0.3 * len(run)
 
 
-def _is_number(cell: Sequence[Word]) -> bool:
-    return bool(cell) and len(cell) < 3 and bool(NUMBER.match(cell[0].text))
+def _is_number(cell: Sequence[Part]) -> bool:
+    return len(cell) == 1 and len(cell[0][1]) < 3 and bool(NUMBER.match(cell[0][1][0].text))
 
 
-def _text(cell: Sequence[Word]) -> str:
-    return " ".join([word.text for word in cell])
+def _text(cell: Sequence[Part]) -> str:
+    # Pieces of a wrapped cell are read as they were written, which is right where two stand side by side.
+    parts = sorted(cell, key=itemgetter(0)) if len(cell) > 1 else cell
+    return " ".join([word.text for _, part in parts for word in part])

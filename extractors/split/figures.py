@@ -38,7 +38,13 @@ def find_figures(canvas: Canvas, lines: Sequence[Line], tables: Sequence[Box], s
     boxes = _distinct(boxes)[:_MOST_FIGURES]
     boxes.sort(key=lambda item: (item[0][1], item[0][0]))
     return [
-        Figure(number, box, kind, _caption(box, lines), render(canvas.drawn, _padded(box, canvas.rect)))
+        Figure(
+            number,
+            box,
+            kind,
+            _caption(box, lines),
+            render(canvas.drawn, _padded(box, canvas.rect), flat=kind == "drawing"),
+        )
         for number, (box, kind) in enumerate(boxes, 1)
     ]
 

@@ -13,6 +13,7 @@ from typing import Any
 from extractors.split.canvas import Canvas, Picture, Shape, area, overlap
 from extractors.split.mupdf import MuPixmap, MuRect, pymupdf
 from extractors.split.unseen import count, count_unseen
+from schemas.pipeline import Box
 
 _PAINTED = 16 | 32  # MuPDF's character flags: filled, stroked
 _FAINT = 13  # of 255: an opacity of 5 %
@@ -20,6 +21,8 @@ _TINY = 1.0  # points: a capital of 0.7 points is a third of a millimetre high
 _LIGHT = 200  # of 255, the darkest channel of a colour that may vanish on white paper
 _CONTRAST = 16  # of 255: less is not seen on paper or screen
 _SCAN = 0.6  # of the page: a picture that covers more is a scan
+_PART_OF_A_SCAN = 0.25  # of the page
+_TAIL = 12  # characters
 _LOOK_SIDE = 3000.0  # pixels: enough for A2 at 1.5 pixels a point
 _MOST_PAIRS = 20_000  # spans times areas that are compared one by one; beyond, every span is looked at
 
@@ -35,10 +38,10 @@ class Hidden:
     characters: int = 0
     ocr: int = 0
 
-    def add(self, place: Place, span: Span) -> None:
-        """Count a span as hidden."""
+    def add(self, place: Place, span: Span, *, counted: bool = True) -> None:
+        """Leave a span out, and count it unless it only repeats what is seen."""
         self.ranges.setdefault(place, []).append((span["bbox"][0], span["bbox"][2]))
-        self.characters += count(span["text"])
+        self.characters += count(span["text"]) if counted else 0
 
     def visible(self, words: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """The words that are not hidden."""
@@ -54,37 +57,43 @@ def find_hidden(canvas: Canvas, layers_off: tuple[int, ...]) -> Hidden:
     hidden = Hidden()
     doubtful: list[tuple[Place, Span]] = []
     areas = [s for s in canvas.shapes if not s.stroked and s.x1 - s.x0 > 4 and s.y1 - s.y0 > 4 and s.alpha > 200]
-    scans: list[Picture] | None = None
-    pictures: list[Picture] | None = None
+    pictures = [p for p in canvas.pictures if p.box[2] - p.box[0] > 4 and p.box[3] - p.box[1] > 4]
+    scans = _scans(canvas)
+    page = tuple(canvas.rect)
     spans = [
         ((number, index), block["number"], span)
         for number, block in enumerate(canvas.paragraphs)
         for index, line in enumerate(block["lines"])
         for span in line["spans"]
     ]
-    crowded = len(spans) * len(areas) > _MOST_PAIRS
-    if canvas.pictures:
-        pictures = canvas.pictures
+    crowded = len(spans) * (len(areas) + len(pictures)) > _MOST_PAIRS
     for place, order, span in spans:
         if span["char_flags"] & _PAINTED == 0 or span["alpha"] < _FAINT:
-            scans = canvas.pictures if scans is None else scans
             if any(overlap(span["bbox"], scan.box) > 0.5 * area(span["bbox"]) for scan in scans):
                 hidden.ocr += count(span["text"])
-            elif span["text"].strip():
+            elif count(span["text"]):
                 hidden.add(place, span)
-        elif _is_tiny(span) or _is_outside(span, canvas.rect):
-            if span["text"].strip():
-                hidden.add(place, span)
-        elif _is_doubtful(span, order, areas, pictures, crowded=crowded) and span["text"].strip():
+        elif _is_outside(span["bbox"], page) or _is_tiny(span):
+            # An icon may carry the words beside it as its own text: written twice, seen once.
+            told_twice = canvas.characters.count(span["text"].strip()[-_TAIL:]) > 1
+            hidden.add(place, span, counted=not told_twice)
+        elif _is_doubtful(span, order, areas, pictures, crowded=crowded) and count(span["text"]):
             doubtful.append((place, span))
-    _look(canvas, doubtful, hidden)
+    _look(canvas, doubtful, pictures, hidden)
     hidden.characters += count_unseen(canvas, layers_off)
     return hidden
 
 
-def _is_doubtful(
-    span: Span, order: int, areas: Sequence[Shape], pictures: Sequence[Picture] | None, *, crowded: bool
-) -> bool:
+def _scans(canvas: Canvas) -> list[Picture]:
+    """The pictures that an OCR layer may belong to: large ones, or all if together they cover the page."""
+    page: Box = tuple(canvas.rect)
+    shares = [overlap(picture.box, page) / max(area(page), 1.0) for picture in canvas.pictures]
+    if sum(shares) > _SCAN:
+        return canvas.pictures
+    return [picture for picture, share in zip(canvas.pictures, shares, strict=True) if share > _PART_OF_A_SCAN]
+
+
+def _is_doubtful(span: Span, order: int, areas: Sequence[Shape], pictures: Sequence[Picture], *, crowded: bool) -> bool:
     if crowded:
         return True
     box = span["bbox"]
@@ -107,26 +116,24 @@ def _is_doubtful(
     return color != 0 and min(color >> 16, color >> 8 & 255, color & 255) > _LIGHT
 
 
-def _look(canvas: Canvas, doubtful: Sequence[tuple[Place, Span]], hidden: Hidden) -> None:
+def _look(canvas: Canvas, doubtful: Sequence[tuple[Place, Span]], pictures: Sequence[Picture], hidden: Hidden) -> None:
     """Move the spans that leave no trace on the rendered page to the hidden ones."""
     if not doubtful:
         return
     zoom = min(1.5, _LOOK_SIDE / max(canvas.rect.width, canvas.rect.height, 1.0))
     pixmap = canvas.drawn.get_pixmap(matrix=pymupdf.Matrix(zoom, zoom), alpha=0)
     for place, span in doubtful:
-        cover = _cover(canvas, span)
+        cover = _cover(canvas, pictures, span)
         if cover is not None and overlap(cover.box, tuple(canvas.rect)) > _SCAN * area(tuple(canvas.rect)):
             hidden.ocr += count(span["text"])  # a scan laid over its own text, as some OCR programs do
         elif cover is not None or not _leaves_trace(pixmap, canvas.rect, span):
             hidden.add(place, span)
 
 
-def _cover(canvas: Canvas, span: Span) -> Picture | None:
+def _cover(canvas: Canvas, pictures: Sequence[Picture], span: Span) -> Picture | None:
     """The picture without holes that was painted over the span."""
     box = span["bbox"]
-    over = [
-        picture for picture in canvas.pictures if not picture.masked and overlap(box, picture.box) > 0.9 * area(box)
-    ]
+    over = [picture for picture in pictures if not picture.masked and overlap(box, picture.box) > 0.9 * area(box)]
     return next((picture for picture in over if picture.order > canvas.painted_at(box)), None)
 
 
@@ -161,18 +168,21 @@ def _has_color(rows: Sequence[bytes], n: int, color: int) -> bool:
     return near > 0.02 * total
 
 
-def _is_outside(span: Span, page: MuRect) -> bool:
-    x0, y0, x1, y1 = span["bbox"]
-    return bool(x1 <= page.x0 or x0 >= page.x1 or y1 <= page.y0 or y0 >= page.y1)
+def _is_outside(box: Box, page: Box) -> bool:
+    return box[2] <= page[0] or box[0] >= page[2] or box[3] <= page[1] or box[1] >= page[3]
 
 
 def _is_tiny(span: Span) -> bool:
     """Too small or too squeezed to see. A Type 3 font may state any size, so its box has to be small as well."""
     x0, y0, x1, y1 = span["bbox"]
+    if y1 - y0 > 2 and x1 - x0 > 2 and x1 - x0 > 0.05 * span["size"] * len(span["text"]):
+        return False  # nearly all text, in little time
     thin, long = sorted((x1 - x0, y1 - y0))
-    if thin > _TINY and long > 0.05 * span["size"] * len(span["text"]):
+    if all(unicodedata.combining(char) for char in span["text"]):
         return False
-    return thin < 1.4 * _TINY and not all(unicodedata.combining(char) for char in span["text"])
+    height = thin if len(span["text"].strip()) > 1 else long
+    squeezed = thin < 0.3 or long < 0.05 * span["size"] * len(span["text"])
+    return bool(squeezed or height < 1.4 * _TINY)
 
 
 def _distance(a: int, b: int) -> int:

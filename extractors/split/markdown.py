@@ -23,6 +23,8 @@ class _Marks:
     """Which lines are headings: larger than the body and rare, or bold and alone above running text."""
 
     def __init__(self, flow: Sequence[Line]) -> None:
+        self._flow = flow
+        self._vocabulary: set[str] = set()
         chars: Counter[int] = Counter()
         prose = 0
         for line in flow:
@@ -39,12 +41,21 @@ class _Marks:
             Counter([line.block for line in flow]) if running and any(line.font.bold for line in flow) else Counter()
         )
 
+    def is_compound(self, broken: str, rest: str) -> bool:
+        """Whether a word broken at its hyphen is written with it: the page has both halves as words, and not the whole."""
+        if not self._vocabulary:
+            self._vocabulary = {word.strip(".,;:()") for line in self._flow for word in line.text.lower().split()}
+        first = broken.rsplit(" ", 1)[-1][:-1].lower()
+        last = rest.strip(".,;:()").lower()
+        return first + last not in self._vocabulary and {first, last} <= self._vocabulary
+
     def of(self, line: Line) -> str:
         """The mark of a line, "" for ordinary text."""
         mark = self._sizes.get(round(line.font.size), "")
+        ends = ".,;" if mark in ("# ", "## ") else ".,;:"
         if not mark and line.font.bold and self._blocks[line.block] == 1 and line.font.size >= self._body - 1:
             mark = "### "
-        return mark if mark and _can_be_heading(line.text) else ""
+        return mark if mark and _can_be_heading(line.text, ends) else ""
 
 
 def to_markdown(lines: Sequence[Line], tables: Sequence[Table]) -> str:
@@ -88,7 +99,7 @@ def _add(parts: list[str], previous: Line | None, line: Line, marks: _Marks) -> 
             and not parts[-1].startswith("#")
         ):
             first, _, text = text.partition(" ")
-            parts[-1] = parts[-1][:-1] + first
+            parts[-1] = (parts[-1] if marks.is_compound(parts[-1], first) else parts[-1][:-1]) + first
             if not text:
                 return
     if text[0] in _BULLETS:
@@ -104,6 +115,8 @@ def _join(parts: list[str], previous: Line, line: Line) -> None:
         return
     gap = line.x0 - previous.x1
     size = line.font.size
+    if gap > 0.9 * size:
+        parts[-1] = parts[-1].removeprefix("### ")  # a label beside its value
     parts[-1] += (WIDE_GAP if gap > 0.9 * size else " " if gap > 0.1 * size else "") + line.text
 
 
@@ -115,8 +128,8 @@ def _table(table: Table) -> list[str]:
     return rows
 
 
-def _can_be_heading(text: str) -> bool:
-    return len(text) <= _HEADING_CHARS and text[-1] not in ".,;:" and sum(map(str.isalpha, text)) > 0.4 * len(text)
+def _can_be_heading(text: str, ends: str) -> bool:
+    return len(text) <= _HEADING_CHARS and text[-1] not in ends and sum(map(str.isalpha, text)) > 0.4 * len(text)
 
 
 def _without_double_blanks(parts: Sequence[str]) -> list[str]:

@@ -4,15 +4,18 @@ from extractors.split.mupdf import MuDisplayList, MuRect, pymupdf
 from schemas.pipeline import Image
 
 LONGEST_SIDE = 1540  # pixels; the encoder scales anything larger down
-MAX_DPI = 200  # beyond this a small page gains nothing
+MAX_DPI = 150  # print of 6 points stays legible; a whole A4 page is sent at 132
+_FEW_COLORS = 1000  # charts: PNG is smaller and sharper there, photos have tens of thousands
 _JPEG_QUALITY = 80
 
 
-def render(page_list: MuDisplayList, clip: MuRect) -> Image:
-    """The part of the page inside `clip`, encoded once."""
+def render(page_list: MuDisplayList, clip: MuRect, *, flat: bool = False) -> Image:
+    """The part of the page inside `clip`, encoded once: as PNG if it is `flat` (drawn, not photographed) and has few colours."""
     longest = max(clip.width, clip.height, 1.0)
     zoom = min(LONGEST_SIDE / longest, MAX_DPI / 72)
     pixmap = page_list.get_pixmap(matrix=pymupdf.Matrix(zoom, zoom), clip=clip, alpha=0)
+    if flat and pixmap.color_count() <= _FEW_COLORS:
+        return Image(pixmap.tobytes("png"), "image/png", pixmap.width, pixmap.height)
     return Image(pixmap.tobytes("jpeg", jpg_quality=_JPEG_QUALITY), "image/jpeg", pixmap.width, pixmap.height)
 
 

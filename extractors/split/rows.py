@@ -15,6 +15,9 @@ _NARROW_CHARS = 25  # the same for the narrow columns of a newspaper
 _MANY_LINES = 5
 _MAX_LEADING = 1.9  # of a line's height: the widest gap between two rows of one table
 _MAX_APART = 5.0  # the same for rows whose pieces stand exactly under each other
+_WIDER = 0.35  # of a line's height, beyond the usual gap
+_OTHER_SIZE = 1.15
+_SAME_COLUMNS = 0.5  # share of the pieces that stand under each other
 _MAX_SINGLE = 3  # rows with one piece in a row (wrapped cells, a group's title) before the table is over
 
 
@@ -24,6 +27,45 @@ def find_runs(lines: Sequence[Line]) -> list[list[Row]]:
         return []
     prose = _prose_blocks(lines)
     return group(visual_rows([line for line in lines if line.block not in prose and line.font.upright]))
+
+
+def segments(run: Sequence[Row]) -> list[list[Row]]:
+    """The run cut where a gap or a change of type comes with pieces that stand elsewhere: another table begins."""
+    gaps = sorted(gap(a, b) for a, b in pairwise(run))
+    usual = gaps[len(gaps) // 2] if gaps else 0.0
+    parts: list[list[Row]] = [[]]
+    for index, row in enumerate(run):
+        if index and _is_border(run, index, usual) and sum(len(other) > 1 for other in parts[-1]) > 1:
+            parts.append([])
+        parts[-1].append(row)
+    return parts
+
+
+def _is_border(run: Sequence[Row], index: int, usual: float) -> bool:
+    above, below = run[index - 1], run[index]
+    wide = gap(above, below) - usual > _WIDER * (below[0].y1 - below[0].y0)
+    sizes = sorted((above[0].font.size, below[0].font.size))
+    if not wide and sizes[1] < _OTHER_SIZE * sizes[0]:
+        return False
+    before = [row for row in run[:index] if len(row) > 1][-2:]
+    after = [row for row in run[index:] if len(row) > 1][:2]
+    return bool(before) and len(after) > 1 and max(_aligned(a, b) for a in before for b in after) < _SAME_COLUMNS
+
+
+def _aligned(a: Row, b: Row) -> float:
+    """The share of the pieces that begin, end or are centred where one of the other row's does."""
+    few, many = sorted((a, b), key=len)
+    hits = sum(any(_is_under(piece, other) for other in many) for piece in few)
+    return 2 * hits / (len(few) + len(many))
+
+
+def _is_under(a: Line, b: Line) -> bool:
+    return abs(a.x0 - b.x0) < 3 or abs(a.x1 - b.x1) < 3 or abs(a.x0 + a.x1 - b.x0 - b.x1) < 6
+
+
+def gap(above: Row, below: Row) -> float:
+    """The height between two rows, below 0 where they overlap."""
+    return min([line.y0 for line in below]) - max([line.y1 for line in above])
 
 
 def group(rows: Sequence[Row]) -> list[list[Row]]:
@@ -69,6 +111,8 @@ def _is_prose(block: Sequence[Line]) -> bool:
     if rows < 2 or len(block) > 2 * rows:
         return False
     chars = sum([len(line.text) for line in block])
+    if rows > 2 and len(block) <= rows + 1 and chars - len(block[-1].text) > _PROSE_CHARS * (rows - 1):
+        return True  # the last line of a paragraph is shorter
     if len(block) == rows:
         return chars > _PROSE_CHARS * rows or (rows >= _MANY_LINES and chars > _NARROW_CHARS * rows)
     return rows >= _MANY_LINES and chars > _NARROW_CHARS * rows and _whole(block) >= 0.5 * rows
@@ -82,7 +126,7 @@ def _whole(block: Sequence[Line]) -> int:
 
 def _far(above: Row, below: Row) -> bool:
     most = _MAX_APART if _alike(above, below) else _MAX_LEADING
-    return min(line.y0 for line in below) - max(line.y1 for line in above) > most * (below[0].y1 - below[0].y0)
+    return gap(above, below) > most * (below[0].y1 - below[0].y0)
 
 
 def _alike(above: Row, below: Row) -> bool:

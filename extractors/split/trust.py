@@ -21,7 +21,7 @@ def unknown_share(text: str) -> float:
     if text.isprintable() and text.isascii():
         return 0.0
     unknown = sum([text.count(char) for char in set(text) if _is_unknown(char)])
-    return unknown / len("".join(text.split())) if unknown > _FEW_UNKNOWN else 0.0
+    return unknown / len(text.replace(" ", "")) if unknown > _FEW_UNKNOWN else 0.0
 
 
 def is_garbled(share: float) -> bool:

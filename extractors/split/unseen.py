@@ -10,6 +10,8 @@ from extractors.split.mupdf import MuDocument, MuPage, pymupdf
 
 _CLIP = re.compile(rb"\bW\*?\s+n\b")
 _CLIPPING_TEXT = re.compile(rb"\b7\s+Tr\b")
+_WITHOUT_WIDTH = dict.fromkeys((0xAD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF))
+_END = 8  # characters
 _NARROW = 6.0  # units: a clip rectangle that thin shows no line of text
 
 
@@ -17,9 +19,18 @@ def count_unseen(canvas: Canvas, layers_off: tuple[int, ...]) -> int:
     """How many characters of the page are cut away or stand in a layer that is off."""
     if not canvas.page.parent.is_pdf or not (layers_off or _may_cut_away(canvas.page)):
         return 0
-    shown = count(canvas.characters)
     everything = _with_layers(canvas.page, layers_off) if layers_off else _everything(canvas.page)
-    return max(0, everything - shown)
+    if count(everything) <= count(canvas.characters):
+        return 0
+    shown = "".join(canvas.textpage.extractText().split())
+    lines = ["".join(line.split()) for line in everything.split("\n")]
+    hidden = sum(count(line) for line in lines if not _is_trimmed(line, shown))
+    return min(hidden, count(everything) - count(canvas.characters))
+
+
+def _is_trimmed(line: str, shown: str) -> bool:
+    """Whether an end of the line is seen: a cell's border cuts off a text that is too long for it."""
+    return line[:_END] in shown or line[-_END:] in shown
 
 
 def layers_off(document: MuDocument) -> tuple[int, ...]:
@@ -33,11 +44,11 @@ def layers_off(document: MuDocument) -> tuple[int, ...]:
 
 def count(text: str) -> int:
     """Characters that print."""
-    return len("".join(text.split()))
+    return len("".join(text.translate(_WITHOUT_WIDTH).split()))
 
 
-def _with_layers(page: MuPage, layers_off: tuple[int, ...]) -> int:
-    """The characters of the page with these layers on; they are off again afterwards."""
+def _with_layers(page: MuPage, layers_off: tuple[int, ...]) -> str:
+    """The text of the page with these layers on; they are off again afterwards."""
     document = page.parent
     try:
         for number in layers_off:
@@ -48,15 +59,16 @@ def _with_layers(page: MuPage, layers_off: tuple[int, ...]) -> int:
             document.set_layer_ui_config(number, pymupdf.PDF_OC_OFF)
 
 
-def _everything(page: MuPage) -> int:
-    return count(page.get_text(flags=0, clip=pymupdf.INFINITE_RECT()))
+def _everything(page: MuPage) -> str:
+    text: str = page.get_text(flags=0, clip=pymupdf.INFINITE_RECT())
+    return text
 
 
 def _may_cut_away(page: MuPage) -> bool:
     if page.cropbox != page.mediabox:
         return True
     content: bytes = page.read_contents()
-    if _CLIPPING_TEXT.search(content):
+    if b"7 Tr" in content and _CLIPPING_TEXT.search(content):
         return True
     return any(
         _is_narrow(content[max(0, found.start() - 80) : found.start()].split()) for found in _CLIP.finditer(content)

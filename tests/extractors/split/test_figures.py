@@ -59,7 +59,9 @@ def test_a_chart_drawn_with_lines_is_a_figure():
 def test_a_picture_cut_into_stripes_is_one_figure():
     document = report()
     for index in range(8):
-        document[0].insert_image((100, 300 + 25 * index, 400, 325 + 25 * index), pixmap=photo(300, 24 + index))
+        document[0].insert_image(
+            (100, 300 + 25 * index, 400, 325 + 25 * index), pixmap=photo(300, 24 + index), keep_proportion=False
+        )
     assert len(pages_of(document)[0].figures) == 1
 
 
@@ -68,7 +70,7 @@ def logo(page):
 
 
 def background(page):
-    page.insert_image(page.rect, pixmap=photo(), overlay=False)
+    page.insert_image(page.rect, pixmap=photo(), overlay=False, keep_proportion=False)
 
 
 def frames(page):

@@ -102,6 +102,10 @@ def squeezed(page):
     content(page, f"q BT /helv 12 Tf 0.01 Tz 72 600 Td ({SECRET}) Tj ET Q".encode())
 
 
+def squeezed_at_length(page):
+    content(page, f"q BT /helv 12 Tf 1 Tz 72 600 Td ({'abc def ' * 60}{SECRET}) Tj ET Q".encode())
+
+
 def outside_the_page(page):
     page.insert_text((-300, 200), SECRET, fontsize=12)
 
@@ -148,6 +152,23 @@ def test_hidden_text_is_left_out_and_counted(way):
     assert SHOWN in page.text
     assert "IGNORE" not in page.text
     assert "IGNORE" not in [word.text for word in page.words]
+    assert page.hidden_text == len(SECRET.replace(" ", ""))
+
+
+def test_long_text_squeezed_to_a_line_is_hidden():
+    page = read(paint(squeezed_at_length))
+    assert page.text == SHOWN
+    assert page.hidden_text > 300
+
+
+def over_a_logo(page):
+    page.insert_image((60, 180, 300, 220), pixmap=pymupdf.Pixmap(pymupdf.csRGB, (0, 0, 60, 20)), keep_proportion=False)
+    secret(page, render_mode=3)
+
+
+def test_unpainted_text_over_a_small_picture_is_no_ocr_layer():
+    page = read(paint(over_a_logo))
+    assert page.text == SHOWN
     assert page.hidden_text == len(SECRET.replace(" ", ""))
 
 

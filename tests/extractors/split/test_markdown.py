@@ -69,3 +69,11 @@ def test_a_footer_stays_recognisable():
         page.insert_text((280, 820), "Page 3 of 7", fontsize=8)
 
     assert page_of(draw).text.endswith("\n\nPage 3 of 7")
+
+
+def test_a_compound_broken_at_its_hyphen_keeps_it():
+    def draw(page):
+        for line, text in enumerate(["The market grew. Each sub market has a sub-", "market price."]):
+            page.insert_text((72, 80 + 14 * line), text, fontsize=11)
+
+    assert page_of(draw).text.endswith("has a sub-market\nprice.")

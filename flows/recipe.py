@@ -61,6 +61,7 @@ def make_recipe(document_type: DocumentType, model: Model, settings: Settings) -
     decoding = Decoding(model.slug, model.window, answer)
     kept: Mapping[str, Any] = {
         "images": settings.images,
+        "attachments": settings.attachments,
         "chunk_tokens": settings.chunk_tokens,
         "window": model.window,
         "max_output": answer,
@@ -74,7 +75,7 @@ def make_recipe(document_type: DocumentType, model: Model, settings: Settings) -
         document_type=document_type,
         decoding=decoding,
         room=Room(pages, lists_answer, model.images),
-        options=SplitOptions(settings.images, settings.passwords),
+        options=SplitOptions(settings.images, settings.passwords, settings.attachments),
         recipe_id=digest[:16],
         settings=json.dumps(kept, sort_keys=True),
         versions=json.dumps(versions, sort_keys=True),

@@ -32,6 +32,7 @@ class Settings(BaseSettings):
     price_in: Annotated[float, Field(ge=0)] | None = None  # USD per million tokens
     price_out: Annotated[float, Field(ge=0)] | None = None
     images: Literal["auto", "never", "pages"] = "auto"
+    attachments: Literal["never", "text"] = "never"  # offer embedded text files to the model
     shard_size: Annotated[int, Field(ge=1, le=100_000)] = 256  # documents
     shard_bytes: Annotated[int, Field(ge=1)] = 256 * 1024 * 1024
     chunk_tokens: Annotated[int, Field(ge=256)] | None = None  # cap of one request's pages

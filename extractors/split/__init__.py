@@ -7,5 +7,5 @@ markdown   lines and tables -> what the model reads     tables     which rows ar
 forms      fields -> label: value                       notes      annotations that say something
 hidden     text that no eye sees; unseen only counts    trust      whether the characters can be trusted
 figures    pictures, and drawings, worth sending        picture    a part of a page as JPEG or PNG
-mupdf      the library itself, as untyped
+attached   embedded files                               mupdf      the library itself, as untyped
 """

@@ -4,9 +4,10 @@ What stops the whole document is an error; what spoils one page is that page's `
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from extractors.split.attached import attachment_names, attachment_text
 from extractors.split.clean import clean
 from extractors.split.formats import open_document
 from extractors.split.mupdf import MuDocument, pymupdf
@@ -24,6 +25,7 @@ class SplitOptions:
 
     images: Literal["auto", "never", "pages"] = "auto"
     passwords: tuple[str, ...] = ()
+    attachments: Literal["never", "text"] = "never"
 
 
 def split(data: bytes, file_name: str, options: SplitOptions) -> Iterator[DocumentInfo | Page]:
@@ -33,10 +35,13 @@ def split(data: bytes, file_name: str, options: SplitOptions) -> Iterator[Docume
     document, kind = open_document(data, file_name, options.passwords)
     try:
         count = _page_count(document, file_name)
-        yield DocumentInfo(count, _title(document), kind, _attachments(document))
+        yield DocumentInfo(count, _title(document), kind, attachment_names(document))
         opened = Opened(document, options.images, layers_off(document))
         for number in range(1, count + 1):
-            yield _page_or_problem(opened, number)
+            page = _page_or_problem(opened, number)
+            if number == count and options.attachments == "text" and (extra := attachment_text(document)):
+                page = replace(page, text=f"{page.text}\n\n{extra}".strip())
+            yield page
     finally:
         document.close()
 
@@ -69,10 +74,3 @@ def _title(document: MuDocument) -> str | None:
     except Exception:  # noqa: BLE001 - a broken title is no title
         return None
     return title or None
-
-
-def _attachments(document: MuDocument) -> tuple[str, ...]:
-    try:
-        return tuple(clean(name) for name in document.embfile_names())
-    except Exception:  # noqa: BLE001 - a broken name tree is no attachment
-        return ()

@@ -28,7 +28,13 @@ from extractors.tabulate import Batches, Extraction, call_row, page_batches, row
 from flows.model import Answers
 from flows.recipe import Recipe
 from flows.sandbox import Sandbox, read_frames
-from schemas.errors import BudgetExceededError, DocumentError, InvalidCompletionError, ModelUnavailableError
+from schemas.errors import (
+    BudgetExceededError,
+    DocumentError,
+    InvalidCompletionError,
+    ModelUnavailableError,
+    RunStoppedError,
+)
 from schemas.pipeline import Answer, Chunk, Completion, Document, Located, Page, Problem
 
 CHUNKS_IN_FLIGHT = 4  # of one document: enough to keep long documents moving, few enough to bound memory
@@ -283,5 +289,5 @@ def failure_row(
     )
 
 
-STOPS = (BudgetExceededError, ModelUnavailableError)  # what ends a run rather than a document
+STOPS = (BudgetExceededError, ModelUnavailableError, RunStoppedError)  # what ends a run rather than a document
 __all__ = ["STOPS", "Extracted", "Tools", "chunks_of", "extract_document", "failure_row", "stored_answers"]

@@ -19,13 +19,13 @@ from openai import AsyncOpenAI
 
 from flows.pressure import Pressure
 from flows.settings import Settings
-from schemas.errors import BudgetExceededError, InvalidCompletionError, ModelUnavailableError
-from schemas.models import Model, model_entry
+from schemas.errors import BudgetExceededError, InvalidCompletionError, ModelUnavailableError, PagemillError
+from schemas.models import OFFLINE, Model, model_entry
 from schemas.pipeline import Completion, Request
 
 NANO_PER_MILLION = 1_000  # nano-USD per token of one USD per million tokens
 MOST_REMEMBERED = 20_000  # answers kept for equal requests: some 100 MB
-MOST_TRIES = 40  # of one request: an endpoint that serves others but never this one must not hold its document for ever
+MOST_TRIES = 8  # of one request that fails while the endpoint answers others: the request is at fault, not the endpoint
 _PASSING = frozenset({402, 408, 409, 425, 429})  # below 500, but waited for (402 only with Retry-After)
 _DIALECTS = ("json_schema", "json_object", "prompt")
 _REFUSED = {401: "the key", 402: "the account's credit", 403: "the request", 404: "the model"}
@@ -88,7 +88,7 @@ class Endpoint:
         self._dialect = _Dialect()
         self._first = asyncio.Lock()  # the first request is the probe: until it is answered, the others wait
         self._answers = False
-        self._refusal_seen: ModelUnavailableError | None = None
+        self._closed_by: PagemillError | None = None  # what lets no further call begin
         self._client = AsyncOpenAI(
             base_url=base_url, api_key=api_key or "none", max_retries=0, timeout=settings.request_timeout
         )
@@ -104,6 +104,10 @@ class Endpoint:
         if price_in is None or price_out is None:
             return None
         return round(price_in * prompt_tokens + price_out * completion_tokens)
+
+    def stop(self, reason: PagemillError) -> None:
+        """Let no further call begin; those in flight are answered, paid and kept."""
+        self._closed_by = self._closed_by or reason
 
     async def close(self) -> None:
         """Close the connections."""
@@ -122,18 +126,18 @@ class Endpoint:
         return await self._ask(request, keep)
 
     async def _ask(self, request: Request, keep: Callable[[Completion], Awaitable[None]]) -> Completion:
-        if self._refusal_seen is not None:
-            raise self._refusal_seen
+        if self._closed_by is not None:
+            raise self._closed_by
         reserved = self._spending.reserve(self.cost_nusd(request.prompt_tokens, request.max_tokens))
         completion: Completion | None = None
         unpaid = False
         try:
             completion = await self._tries(request)
             self._answers = True
-        except (ModelUnavailableError, InvalidCompletionError) as error:
+        except PagemillError as error:
             unpaid = True
             if isinstance(error, ModelUnavailableError):
-                self._refusal_seen = error
+                self.stop(error)
             raise
         finally:
             if unpaid:
@@ -145,10 +149,13 @@ class Endpoint:
 
     async def _tries(self, request: Request) -> Completion:
         """Call until answered. What the endpoint turns away waits with everybody else, and costs no document."""
-        for attempts in range(1, MOST_TRIES + 1):
+        attempts = 0
+        answered_before = self._pressure.answered
+        while True:
+            attempts += 1
             async with self._pressure.slot():
-                if self._refusal_seen is not None:
-                    raise self._refusal_seen
+                if self._closed_by is not None:
+                    raise self._closed_by
                 step = self._dialect.step
                 started = time.monotonic()
                 try:
@@ -172,7 +179,11 @@ class Endpoint:
                     f"{self._settings.host} has not answered for {self._settings.patience:g} s (last: {what}); what was "
                     "answered is kept: run again when it is back, or raise PAGEMILL_PATIENCE"
                 )
-        raise InvalidCompletionError(f"{self._settings.host} failed this request {MOST_TRIES} times (last: {what})")
+            others = self._pressure.answered > answered_before or self._settings.model == OFFLINE
+            if others and attempts >= MOST_TRIES:
+                raise InvalidCompletionError(
+                    f"{self._settings.host} failed this request {attempts} times (last: {what})"
+                )
 
     def _weighed(self, error: openai.APIStatusError) -> tuple[str, float | None]:
         """What a refusal says and how long to wait for; raises where waiting cures nothing."""

@@ -18,6 +18,7 @@ class Pressure:
 
     def __init__(self, ceiling: int, first_pause: float = FIRST_PAUSE, longest_pause: float = LONGEST_PAUSE) -> None:
         self.limit = ceiling
+        self.answered = 0  # calls, ever
         self._ceiling = ceiling
         self._pauses = (first_pause, longest_pause)
         self._in_flight = 0
@@ -47,6 +48,7 @@ class Pressure:
 
     def succeeded(self) -> None:
         """A call was answered."""
+        self.answered += 1
         self._failing_since = None
         self._waves = 0
         self._successes += 1

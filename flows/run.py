@@ -8,9 +8,10 @@ import asyncio
 import datetime
 import secrets
 import shutil
+import signal
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -39,6 +40,7 @@ from schemas.errors import (
     DatasetError,
     ModelUnavailableError,
     PagemillError,
+    RunStoppedError,
 )
 from schemas.models import OFFLINE, model_entry
 from schemas.tables import LOG_TABLES, all_tables, record_tables
@@ -211,6 +213,7 @@ def _through_prefect(engine: Engine, work: Work, endpoint: Endpoint) -> None:
     """Run the shards as tasks of a flow. What Prefect itself fails at stops the run; documents are not its business."""
     from prefect import flow, task
     from prefect.cache_policies import NO_CACHE
+    from prefect.exceptions import TerminationSignal
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     shards = list(_shards(work.plan, engine.settings))
@@ -222,6 +225,7 @@ def _through_prefect(engine: Engine, work: Work, endpoint: Endpoint) -> None:
     @flow(name="extract", flow_run_name="{run_id}", validate_parameters=False)
     async def extract(run_id: str) -> None:
         two = asyncio.Semaphore(SHARDS_IN_FLIGHT)
+        _stop_on_signals(work, endpoint)
 
         async def one(place: int) -> None:
             async with two:
@@ -244,6 +248,24 @@ def _through_prefect(engine: Engine, work: Work, endpoint: Endpoint) -> None:
         except PagemillError as error:
             if error is not work.stopped and str(error) != str(work.stopped):
                 raise
+        except (KeyboardInterrupt, TerminationSignal):
+            work.stopped = RunStoppedError("stopped; run the same command again to go on")
+
+
+def _stop_on_signals(work: Work, endpoint: Endpoint) -> None:
+    """The first signal lets calls in flight finish and publishes what is done; a second one ends the run at once."""
+    loop = asyncio.get_running_loop()
+
+    def stop(number: signal.Signals) -> None:
+        loop.remove_signal_handler(number)
+        signal.signal(number, signal.SIG_DFL)
+        reason = RunStoppedError("stopped; what was answered is kept, run the same command again to go on")
+        work.stopped = work.stopped or reason
+        endpoint.stop(reason)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with suppress(ValueError, NotImplementedError):  # not in the main thread: whoever runs us there stops us
+            loop.add_signal_handler(number, stop, number)
 
 
 def _keep_recipe(dataset: Dataset, recipe: Recipe, run_id: str, accounts: Accounts) -> None:

@@ -4,6 +4,7 @@
     ├── ConfigurationError        wrong usage or settings: exit 2, nothing was started
     ├── DatasetError              the output folder cannot be used as it is
     ├── BudgetExceededError       the next call would pass the budget
+    ├── RunStoppedError           somebody told the run to stop
     ├── ModelUnavailableError     the endpoint refuses (exit 2) or stays away (exit 1)
     └── DocumentError             one document failed; the run goes on
         ├── UnreadableDocumentError
@@ -31,6 +32,10 @@ class DatasetError(PagemillError):
 
 class BudgetExceededError(PagemillError):
     """The next call could pass the budget; what is left is deferred."""
+
+
+class RunStoppedError(PagemillError):
+    """The run was told to stop: Ctrl-C, SIGTERM, or a cancellation through Prefect."""
 
 
 class ModelUnavailableError(PagemillError):

@@ -7,5 +7,6 @@ labels    labels, and the texts that may belong to them     typed     a value of
 headline  number and date from a bill's headline            totals    sums that agree with each other
 parties   seller and buyer: names, addresses                outline   titles, sections, lists of points
 headers   which row heads a table                           align     which cell stands under which column
-tables    lists of objects from tables
+tables    lists of objects from tables                  cells     what the cells of a row say of an item
+proof     rows whose product proves them
 """

@@ -15,6 +15,7 @@ _LEADING = re.compile(rf"({_NUMBER})\s+(\S.*)")
 _TRAILING = re.compile(rf"(.*\S)\s+({_NUMBER})")
 _POSITION = re.compile(r"(\d{1,4}\.?)\s+(\S.*)")
 _CODE = re.compile(r"((?=\S*\d)[A-Za-z0-9][\w./\-]*)\s+(\S.*)")
+_POSITION_OR_CODE = re.compile(r"(?=[\w./\-]*\d)[^\W_][\w./\-]{0,39}")
 _MOST_PIECES = 16
 
 
@@ -47,6 +48,10 @@ def _by_index(cells: Sequence[str], header: Header) -> Placed:
     placed: Placed = []
     place = 0
     while place < len(cells):
+        if (pair := _across(place, cells, header)) is not None:
+            placed += pair
+            place += 2
+            continue
         group = header[place]
         width = 1
         while len(group) > width and place + width < len(cells) and not header[place + width][0].title:
@@ -58,6 +63,14 @@ def _by_index(cells: Sequence[str], header: Header) -> Placed:
             placed += zip(group, _split(texts[0], group), strict=False)
         place += width
     return placed
+
+
+def _across(place: int, cells: Sequence[str], header: Header) -> Placed | None:
+    """Two cells under `| | Description Quantity |`: the titles were merged into the right one, the cells were not."""
+    if place + 1 == len(cells) or header[place][0].title or len(header[place + 1]) != 2:
+        return None
+    pair = list(zip(header[place + 1], cells[place : place + 2], strict=True))
+    return pair if all(text and _score(column, text) > 0 for column, text in pair) else None
 
 
 def _split(text: str, group: Sequence[Column]) -> list[str]:
@@ -78,6 +91,19 @@ def _by_kind(cells: Sequence[str], flat: Sequence[Column]) -> Placed:
     """The best way to lay the pieces of `cells` under the columns in order, by what each column holds."""
     units = any(column.kind == "unit" for column in flat)
     pieces = [piece for cell in cells for piece in _pieces(cell, units=units)]
+    placed = _laid(pieces, flat)
+    if placed or not flat or flat[0].kind != "text":
+        return placed
+    for _ in range(2):  # a position and an article number that the header does not tell of
+        if not pieces or not _POSITION_OR_CODE.fullmatch(pieces[0]):
+            break
+        pieces = pieces[1:]
+        if placed := _laid(pieces, flat):
+            return placed
+    return []
+
+
+def _laid(pieces: Sequence[str], flat: Sequence[Column]) -> Placed:
     if not 2 <= len(pieces) <= _MOST_PIECES or len(flat) > _MOST_PIECES:
         return []
 

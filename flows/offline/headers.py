@@ -16,6 +16,7 @@ _FILLER = frozenset(
 )
 _UNASKED = "\0"  # no property of a schema starts so
 _LONGEST = 60
+_FEWEST_TITLES = 3
 _SURE, *_VAGUE = map(frozenset, ITEM_CONCEPTS["description"].tiers)
 Known = Mapping[Phrase, Leaf]
 
@@ -59,6 +60,14 @@ def header_at(rows: Sequence[Row], index: int, known: Known) -> tuple[Header, in
     ):
         return joined, 1
     return (own, 0) if _counts(own, needs_text=needs_text) else None
+
+
+def is_foreign(row: Row, known: Known) -> bool:
+    """True for the titles of another table: several cells, no digit in any, one of them a known title."""
+    filled = [cell for cell in row.cells if cell]
+    if len(filled) < _FEWEST_TITLES or any(len(cell) > _LONGEST for cell in filled):
+        return False
+    return not any(map(str.isdigit, "".join(filled))) and any(_leaves_in(cell, known) for cell in filled)
 
 
 def _named(cells: Sequence[str], known: Known) -> Header | None:

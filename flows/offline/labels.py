@@ -161,6 +161,6 @@ def _is_filler(text: str) -> bool:
     return (
         not bare
         or bare.endswith("%")
-        or bare.upper() in {"EUR", "USD", "GBP", "CHF", "€", "$", "£"}
+        or bare.upper() in {"IN", "EUR", "USD", "GBP", "CHF", "€", "$", "£"}
         or (text.startswith("(") and text.endswith((")", "):")))
     )

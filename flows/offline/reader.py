@@ -60,7 +60,8 @@ def _scalars(wanted: Sequence[Leaf], found: Sequence[Row], labels: Labels, how: 
         by_concept[pair.meaning.concept].append(pair)
     for pair in reversed(headline(found, how)):
         by_concept[pair.meaning.concept].insert(0, pair)
-    sums = settle({concept: _amounts(by_concept[concept], how) for concept in _MONEY})
+    amounts = {concept: _amounts(by_concept[concept], how) for concept in _MONEY}
+    sums = settle(amounts, paid=bool(by_concept["prepaid"]))
     sides = parties(found, labels)
     values: dict[tuple[str, ...], Any] = {}
     for leaf in wanted:

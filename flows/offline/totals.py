@@ -17,10 +17,17 @@ Found = Mapping[str, Sequence[Amount]]
 _MOST = 12  # candidates looked at for one sum: real invoices have fewer, and the search below is cubic
 
 
-def settle(found: Found) -> dict[str, Decimal]:
-    """One amount for each concept that has any. Nothing is calculated: each is printed beside its label."""
+def settle(found: Found, *, paid: bool = False) -> dict[str, Decimal]:
+    """One amount for each concept that has any. Nothing is calculated: each is printed beside its label.
+
+    `paid` says that the pages speak of a sum paid before: what is due is then not the gross total by its label alone.
+    """
     chosen = {concept: best.value for concept, amounts in found.items() if (best := _surest(amounts)) is not None}
     agreed = _agreeing(found)
+    if agreed is None and paid and not any(amount.value == 0 for amount in found.get("prepaid", ())):
+        best = _surest(found.get("gross_total", ()))
+        if best is not None and best.tier > 0 and best.value in {due.value for due in found.get("due_amount", ())}:
+            del chosen["gross_total"]
     if agreed is not None:
         net, tax, gross = agreed
         chosen |= {"net_total": net, "tax_total": tax, "gross_total": gross}

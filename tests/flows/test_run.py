@@ -1,7 +1,9 @@
 """A run as its user sees it: the accounting, the tables, bad input, two runs at once."""
 
 import shutil
+import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -450,9 +452,32 @@ def test_help_is_there_for_every_command(pagemill: Callable) -> None:
         assert pagemill(command, "--help").code == 0
 
 
-def test_a_process_that_is_killed_leaves_none_of_ours_behind(tmp_path: Path, model_server: Callable) -> None:
-    import time
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_told_to_stop_says_what_is_left_and_the_next_one_goes_on(
+    tmp_path: Path, pagemill: Callable, model_server: Callable, signal_number: int
+) -> None:
+    source = invoices(tmp_path / "in", 12)
+    arguments = ("run", source, "--type", "invoice", "--out", tmp_path / "out", "--json")
+    with model_server("--delay", "0.5") as server:
+        options = {**server.environment, "PAGEMILL_CONCURRENCY": "2"}
+        process = start(*arguments, **options)
+        deadline = time.monotonic() + 120
+        while len(server.entries("asked")) < 6 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal_number)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert "Traceback" not in err
+        assert "run the same command again" in err
+        summary = Finished(1, out, err).json
+        check_sum(summary)
+        assert summary["deferred"] > 0
+        again = pagemill(*arguments, **options)
+        assert (again.code, again.json["ok"]) == (0, 12 - summary["ok"])
+        assert len(server.entries("answered")) == 12  # what was in flight was waited for and kept
 
+
+def test_a_process_that_is_killed_leaves_none_of_ours_behind(tmp_path: Path, model_server: Callable) -> None:
     import psutil
 
     source = invoices(tmp_path / "in", 8)

@@ -35,6 +35,7 @@ def test_several_numbers_beside_a_label_are_said_to_be_several() -> None:
 
 def test_a_rate_may_stand_between() -> None:
     assert ("9.00", 1) in found("VAT 10%   9.00", "tax_total")
+    assert ("21,30", 1) in found("Steuerbetrag in   EUR   21,30", "tax_total")
 
 
 def test_labels_of_the_request_are_known_too() -> None:

@@ -1,5 +1,7 @@
 from decimal import Decimal
 
+import pytest
+
 from flows.offline.totals import Amount, settle
 
 
@@ -30,3 +32,19 @@ def test_nothing_is_calculated() -> None:
         "net_total": 90,
         "tax_total": 9,
     }
+
+
+@pytest.mark.parametrize(
+    ("prepaid", "paid", "gross"),
+    [([], False, Decimal(90)), ([], True, None), ([(0, "0")], True, Decimal(90)), ([(0, "10")], True, None)],
+)
+def test_what_is_due_is_the_gross_total_only_where_nothing_was_paid(
+    prepaid: list[tuple[int, str]], paid: bool, gross: Decimal | None
+) -> None:
+    found = {"gross_total": amounts((1, "90")), "due_amount": amounts((0, "90")), "prepaid": amounts(*prepaid)}
+    assert settle(found, paid=paid).get("gross_total") == gross
+
+
+def test_sums_that_agree_need_no_label() -> None:
+    found = {"net_total": amounts((0, "80")), "tax_total": amounts((0, "10")), "gross_total": amounts((1, "90"))}
+    assert settle({**found, "due_amount": amounts((0, "90"))}, paid=True)["gross_total"] == 90

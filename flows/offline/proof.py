@@ -1,0 +1,67 @@
+"""Rows that prove themselves: where quantity times unit price is the amount, the three were read from their places.
+
+Such a row counts even where its cells were cut badly or its text stands elsewhere. Nothing is calculated: a product only
+confirms an amount that is printed.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from flows.offline import typed
+from flows.offline.align import NUMERIC, Column, Header
+from flows.offline.cells import Wanted
+from flows.offline.headers import is_asked
+from flows.offline.layout import Row
+
+_PARTS = ("quantity", "unit_price", "amount")
+_CENT = Decimal("0.01")
+_LONGEST_WORD = 10  # units and tax categories stand between the numbers of a row, not its description
+_HIGHEST_RATE = 50
+_MOST_DIGITS = 15
+_MOST_TOKENS = 80
+
+
+def holds(values: Mapping[str, Any], wanted: Wanted) -> bool:
+    """True when quantity times unit price is the amount, to the cent, and it is not zero."""
+    numbers = [value for part in _PARTS if isinstance(value := values.get(wanted.key(part)), Decimal)]
+    if len(numbers) < len(_PARTS):
+        return False
+    if any(number.adjusted() > _MOST_DIGITS for number in numbers):
+        return False
+    quantity, price, amount = numbers
+    return amount != 0 and abs(quantity * price - amount) <= _CENT
+
+
+def amount_below(values: Mapping[str, Any], below: Row | None, wanted: Wanted) -> dict[str, Any]:
+    """The amount that was set on the next line, with nothing behind it, where it is the product of the other two."""
+    key = wanted.key("amount")
+    last = next((cell for cell in reversed(below.cells) if cell), "") if below else ""
+    if not key or key in values or not last:
+        return {}
+    found = {key: typed.money(last, wanted.how)}
+    return found if holds({**values, **found}, wanted) else {}
+
+
+def numbers_in(row: Row, header: Header, wanted: Wanted) -> dict[str, Any]:
+    """The last numbers of a row, in the order of the header's columns of numbers, however its cells were cut."""
+    numeric = [column for cell in header for column in cell if _is_numeric(column)]
+    concepts = [column.leaf.concept for column in numeric if column.leaf is not None]
+    tokens = " ".join(row.cells).split()[-_MOST_TOKENS:]
+    places = [place for place, token in enumerate(tokens) if NUMERIC.fullmatch(token)][-len(numeric) :]
+    if any(concepts.count(part) != 1 for part in _PARTS) or len(places) < len(numeric):
+        return {}
+    if any(len(token) > _LONGEST_WORD for token in tokens[places[0] :]):
+        return {}
+    found: dict[str, Any] = {}
+    for column, place in zip(numeric, places, strict=True):
+        value = typed.number(tokens[place], wanted.how)
+        if value is None or (column.kind == "rate" and not 0 <= value <= _HIGHEST_RATE):
+            return {}
+        if column.leaf is not None and is_asked(column):
+            found[column.leaf.path[0]] = value
+    return found if holds(found, wanted) else {}
+
+
+def _is_numeric(column: Column) -> bool:
+    return column.leaf is not None and column.kind in {"number", "money", "rate"}

@@ -24,6 +24,12 @@ class Address:
     size: int | None
     modified_ns: int | None
     attributes: str | None = None
+    path: str | None = None  # as the system names it, where that is no valid UTF-8
+
+    @property
+    def opened_as(self) -> str:
+        """What to open."""
+        return self.path or self.uri
 
     @property
     def file_name(self) -> str:
@@ -104,12 +110,15 @@ def _row(row: Mapping[str, object]) -> tuple[str, str | None]:
 
 
 def _absolute(path: Path) -> str:
-    return os.path.abspath(path).encode("utf-8", "replace").decode("utf-8")  # noqa: PTH100 - links stay as named
+    return os.path.abspath(path)  # noqa: PTH100 - links stay as named
 
 
-def _address(uri: str, attributes: str | None) -> Address:
+def _address(path: str, attributes: str | None) -> Address:
+    """The address of `path`; bytes that are no UTF-8 are shown as escapes, so that the name can stand in a table."""
+    uri = os.fsencode(path).decode("utf-8", "backslashreplace")
+    raw = None if uri == path else path
     try:
-        facts = os.stat(uri)  # noqa: PTH116 - half a million at times
-    except OSError:
-        return Address(uri, None, None, attributes)
-    return Address(uri, facts.st_size, facts.st_mtime_ns, attributes)
+        facts = os.stat(path)  # noqa: PTH116 - half a million at times
+    except (OSError, ValueError):
+        return Address(uri, None, None, attributes, raw)
+    return Address(uri, facts.st_size, facts.st_mtime_ns, attributes, raw)

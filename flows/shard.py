@@ -14,7 +14,7 @@ from flows.accounts import Accounts
 from flows.discover import Address
 from flows.extract import STOPS, Tools, extract_document, failure_row, stored_answers
 from flows.plan import Plan, modified_at
-from flows.spool import Spooled, spool
+from flows.spool import Spooled, is_disk_full, spool
 from flows.storage.dataset import Dataset
 from flows.storage.journal import Segment
 from flows.storage.publish import publish, recover
@@ -141,6 +141,9 @@ async def _one(work: Work, each: Spooled, stored: Any, segment: Segment, held: B
         _stop(work, error)
         return "deferred", 0
     except Exception as error:  # noqa: BLE001 - a fault of ours, too, costs this document only
+        if is_disk_full(error):
+            _stop(work, DatasetError(f"{work.dataset.root}: {error}; make room and run again"))
+            return "deferred", 0
         _fail(work, held, error, document.source_uri, document.document_id)
         return "failed", 0
     finally:

@@ -1,5 +1,6 @@
 """A document's bytes, taken once: copied aside while they are hashed, with the file's facts the same before and after."""
 
+import errno
 import hashlib
 import os
 import stat
@@ -8,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flows.discover import Address
-from schemas.errors import ChangedWhileReadError, UnreadableDocumentError
+from schemas.errors import ChangedWhileReadError, DatasetError, UnreadableDocumentError
 from schemas.pipeline import Document
 
 _BLOCK = 1 << 20
@@ -34,17 +35,24 @@ def spool(address: Address, folder: Path) -> Spooled:
     for _ in range(2):
         try:
             taken = _take(address, folder)
-        except OSError as error:
-            what = error.strerror or error
+        except (OSError, ValueError) as error:
+            if is_disk_full(error):  # our own copy has no room: no fault of the document
+                raise DatasetError(f"{folder}: {os.strerror(errno.ENOSPC)}; make room and run again") from error
+            what = getattr(error, "strerror", None) or error
             raise _unread(f"{address.uri}: cannot be read ({what}); check that it is there and its rights") from error
         if taken is not None:
             return taken
     raise ChangedWhileReadError(f"{address.uri}: changed while it was read, twice; it is tried again another night")
 
 
+def is_disk_full(error: BaseException) -> bool:
+    """True for what concerns the disk that we write to, and so the run and not a document."""
+    return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+
+
 def _take(address: Address, folder: Path) -> Spooled | None:
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a fifo must not hang the run
-    handle = os.open(address.uri, flags)
+    handle = os.open(address.opened_as, flags)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
         raise _unread(f"{address.uri}: is no file but a folder, a fifo or a device; leave it out")
@@ -58,7 +66,7 @@ def _take(address: Address, folder: Path) -> Spooled | None:
                 digest.update(block)
                 copy.write(block)
         after = os.fstat(source.fileno())
-    named = os.stat(address.uri)  # noqa: PTH116 - the name may show another file by now
+    named = os.stat(address.opened_as)  # noqa: PTH116 - the name may show another file by now
     facts = [(each.st_size, each.st_mtime_ns, each.st_ino) for each in (before, after, named)]
     if facts[0] != facts[1] or facts[1] != facts[2]:
         return None

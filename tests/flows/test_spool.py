@@ -1,5 +1,6 @@
 """Bytes taken once, whole, with the facts that belong to them."""
 
+import errno
 import hashlib
 import os
 import threading
@@ -9,7 +10,7 @@ import pytest
 
 from flows.discover import Address
 from flows.spool import spool
-from schemas.errors import ChangedWhileReadError, UnreadableDocumentError
+from schemas.errors import ChangedWhileReadError, DatasetError, UnreadableDocumentError
 
 
 def address(path: Path) -> Address:
@@ -35,6 +36,31 @@ def test_a_fifo_a_folder_and_nothing_fail_at_once(tmp_path: Path) -> None:
     for name in ("fifo.pdf", "folder.pdf", "nothing.pdf"):
         with pytest.raises(UnreadableDocumentError, match=name):
             spool(address(tmp_path / name), tmp_path)
+
+
+def test_a_name_that_is_no_utf8_is_read_and_shown_with_escapes(tmp_path: Path) -> None:
+    from flows.discover import discover
+
+    path = os.fsencode(tmp_path) + b"/b\xff\xfed.pdf"
+    Path(os.fsdecode(path)).write_bytes(b"content")
+    (found,) = discover([str(tmp_path)], tmp_path / "out", [".pdf"])
+    assert found.file_name == "b\\xff\\xfed.pdf"
+    (tmp_path / "spool").mkdir()
+    taken = spool(found, tmp_path / "spool")
+    assert taken.document.source_uri.endswith("b\\xff\\xfed.pdf")
+    assert taken.path.read_bytes() == b"content"
+
+
+def test_a_full_disk_is_no_fault_of_the_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "a.pdf"
+    source.write_bytes(b"content")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("flows.spool.Path.open", full)
+    with pytest.raises(DatasetError, match="make room"):
+        spool(address(source), tmp_path)
 
 
 def test_a_file_that_keeps_changing_fails_for_tonight(tmp_path: Path) -> None:

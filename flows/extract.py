@@ -104,8 +104,9 @@ async def extract_document(tools: Tools, document: Document, path: Path, stored:
             result.enter(reading)
     finally:
         frames.unlink(missing_ok=True)
-    if reading.problems and not reading.located and reading.used.requests:
-        raise InvalidCompletionError(f"{document.file_name}: {reading.problems[0].message}")
+    unanswered = [problem for problem in reading.problems if problem.kind == "unanswered"]
+    if unanswered and not reading.located:
+        raise InvalidCompletionError(f"{document.file_name}: {unanswered[0].message}; it is tried again another night")
     record = merge(reading.located, tools.recipe.document_type, reading.problems)
     extraction = Extraction(
         document=document,

@@ -17,6 +17,7 @@ from typing import Any
 import openai
 from openai import AsyncOpenAI
 
+from extractors.tokens import count_text
 from flows.pressure import Pressure
 from flows.settings import Settings
 from schemas.errors import BudgetExceededError, InvalidCompletionError, ModelUnavailableError, PagemillError
@@ -24,6 +25,7 @@ from schemas.models import OFFLINE, Model, model_entry
 from schemas.pipeline import Completion, Request
 
 NANO_PER_MILLION = 1_000  # nano-USD per token of one USD per million tokens
+MOST_TOKENS, MOST_COST = 10_000_000, 1_000.0  # of one call: what reports more is no usage, but noise
 MOST_REMEMBERED = 20_000  # answers kept for equal requests: some 100 MB
 MOST_TRIES = 8  # of one request that fails while the endpoint answers others: the request is at fault, not the endpoint
 _PASSING = frozenset({402, 408, 409, 425, 429})  # below 500, but waited for (402 only with Retry-After)
@@ -192,9 +194,9 @@ class Endpoint:
             raise self._refusal(error) from None
         if error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR and error.status_code not in _PASSING:
             raise InvalidCompletionError(
-                f"{self._settings.host} refused the request ({error.status_code}: {_reason(error)})"
+                f"{self._settings.host} refused the request ({error.status_code}: {self._reason(error)})"
             ) from None
-        return f"{error.status_code} {_reason(error)}", retry_after
+        return f"{error.status_code} {self._reason(error)}", retry_after
 
     async def _fall_back(self, request: Request, step: int, error: openai.BadRequestError) -> None:
         """One step down the ladder, once for all requests in flight; at its end the request itself is at fault."""
@@ -204,17 +206,23 @@ class Endpoint:
             if step + 1 >= len(_DIALECTS) or _is_context_error(error):
                 raise InvalidCompletionError(
                     f"{self._settings.host} refused the request of {request.prompt_tokens:,} tokens "
-                    f"({_reason(error)}); see `pagemill show`"
+                    f"({self._reason(error)}); see `pagemill show`"
                 ) from None
             self._dialect.step = step + 1
 
     def _refusal(self, error: openai.APIStatusError) -> ModelUnavailableError:
         what = _REFUSED[error.status_code]
         return ModelUnavailableError(
-            f"{self._settings.host} refuses {what} ({error.status_code}: {_reason(error)}); check PAGEMILL_API_KEY, "
+            f"{self._settings.host} refuses {what} ({error.status_code}: {self._reason(error)}); check PAGEMILL_API_KEY, "
             f"PAGEMILL_BASE_URL and the model {self.model.slug!r}",
             refused=True,
         )
+
+    def _reason(self, error: openai.APIStatusError) -> str:
+        """What the endpoint says, without the key that it may say again and without control characters."""
+        body = error.body if isinstance(error.body, dict) else {}
+        said = str(body.get("message") or error.message).replace(self._client.api_key, "(key)")
+        return "".join(character for character in said if character.isprintable())[:200]
 
     def _body(self, request: Request, step: int) -> dict[str, Any]:
         body: dict[str, Any] = {
@@ -236,23 +244,26 @@ class Endpoint:
         return body
 
     def _completion(self, request: Request, answer: dict[str, Any], attempts: int, seconds: float) -> Completion:
-        if not answer.get("choices"):
-            raise _BodyError(answer.get("error"))
-        choice = answer["choices"][0]
+        choices = answer.get("choices") if isinstance(answer, dict) else None
+        if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+            raise _BodyError(answer.get("error") if isinstance(answer, dict) else "no object")
+        choice = choices[0]
         if choice.get("finish_reason") == "error":
             raise _BodyError(choice.get("error") or answer.get("error"))
-        usage = answer.get("usage") or {}
-        prompt_tokens = int(usage.get("prompt_tokens") or request.prompt_tokens)
-        completion_tokens = int(usage.get("completion_tokens") or 0)
+        text = _content(choice)
+        usage = answer["usage"] if isinstance(answer.get("usage"), dict) else {}
+        prompt_tokens = _tokens(usage.get("prompt_tokens"), request.prompt_tokens)
+        completion_tokens = _tokens(usage.get("completion_tokens"), min(count_text(text), request.max_tokens))
         billed = usage.get("cost")
-        cost = round(Decimal(str(billed)) * 10**9) if isinstance(billed, int | float) else None
+        plausible = isinstance(billed, int | float) and 0 <= billed <= MOST_COST
+        cost = round(Decimal(str(billed)) * 10**9) if plausible else None
         return Completion(
             request_id=request.request_id,
-            text=(choice.get("message") or {}).get("content") or "",
-            finish_reason=choice.get("finish_reason") or "unknown",
+            text=text,
+            finish_reason=str(choice.get("finish_reason") or "unknown"),
             model=request.model,
             model_returned=str(answer.get("model") or ""),
-            provider=answer.get("provider"),
+            provider=str(answer["provider"]) if answer.get("provider") else None,
             prompt_tokens=prompt_tokens,
             completion_tokens=completion_tokens,
             cost_nusd=cost if cost is not None else self.cost_nusd(prompt_tokens, completion_tokens),
@@ -308,6 +319,21 @@ class _BodyError(Exception):
         super().__init__(f"an error in the answer: {message or 'no choices'}")
 
 
+def _content(choice: dict[str, Any]) -> str:
+    """The answer's text; some servers give it as a list of parts."""
+    message = choice.get("message")
+    content = message.get("content") if isinstance(message, dict) else None
+    if isinstance(content, list):
+        content = "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
+    return content if isinstance(content, str) else ""
+
+
+def _tokens(reported: Any, otherwise: int) -> int:
+    """A count as reported, where it can be one: it enters the budget and a column."""
+    is_count = isinstance(reported, int) and not isinstance(reported, bool) and 0 <= reported <= MOST_TOKENS
+    return reported if is_count else otherwise
+
+
 def _with_schema(message: dict[str, Any], schema: Any) -> dict[str, Any]:
     text = f"{message['content']}\n\nAnswer with one JSON object only.\nJSON Schema: {json.dumps(schema)}"
     return {**message, "content": text}
@@ -327,8 +353,3 @@ def _retry_after(error: openai.APIStatusError) -> float | None:
 def _is_context_error(error: openai.BadRequestError) -> bool:
     text = str(error).lower()
     return "context" in text and ("length" in text or "size" in text)
-
-
-def _reason(error: openai.APIStatusError) -> str:
-    body = error.body if isinstance(error.body, dict) else {}
-    return str(body.get("message") or error.message)[:200]

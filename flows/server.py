@@ -48,6 +48,7 @@ class ChildServer:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             env=environment,
+            start_new_session=True,  # Ctrl-C is for the run, which still needs its server to end well
         )
 
     def url(self) -> str:

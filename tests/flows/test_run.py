@@ -316,6 +316,23 @@ def test_an_endpoint_that_stays_away_stops_the_run_within_the_patience(
     assert (again.code, again.json["ok"]) == (0, 5)
 
 
+def test_an_odd_answer_is_used_and_a_refused_document_fails_alone(
+    tmp_path: Path, pagemill: Callable, model_server: Callable
+) -> None:
+    source = invoices(tmp_path / "in", 6)
+    with model_server("--odd", "INV-0002", "--refuse", "INV-0004") as server:
+        arguments = ("run", source, "--type", "invoice", "--out", tmp_path / "out", "--json")
+        done = pagemill(*arguments, **server.environment)
+        again = pagemill(*arguments, **server.environment)
+    assert (done.code, done.json["ok"], done.json["failed"]) == (1, 5, 1)
+    assert 0 < done.json["prompt_tokens"] < 10_000
+    assert 0 < done.json["cost_usd"] < 1
+    ((error, message),) = rows(tmp_path / "out", "failures", "error, message")
+    assert error == "InvalidCompletionError"
+    assert "canary-key" not in message
+    assert (again.code, again.json["already_done"], again.json["skipped"]) == (0, 5, 1)
+
+
 def test_a_refused_key_stops_the_run_after_one_call_and_defers_the_rest(
     tmp_path: Path, pagemill: Callable, model_server: Callable
 ) -> None:

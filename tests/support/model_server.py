@@ -3,7 +3,8 @@
 It answers with the embedded model's reading of the request, writes every request and answer to a log (one JSON object
 a line), and can be told to answer otherwise: `--poison TEXT` puts impossible values into answers to requests that
 hold TEXT, `--delay` waits before answering, `--no-schema` answers 400 to `json_schema`, `--status` answers it always,
-`--busy-calls N` answers 429 to the first N calls, `--body-error` an HTTP 200 with an error inside to every third.
+`--busy-calls N` answers 429 to the first N calls, `--body-error` an HTTP 200 with an error inside to every third,
+`--refuse TEXT` answers 413 and `--odd TEXT` with a list of parts and impossible usage to requests that hold TEXT.
 """
 
 import argparse
@@ -61,7 +62,15 @@ class Handler(BaseHTTPRequestHandler):
         if options.no_schema and (body.get("response_format") or {}).get("type") == "json_schema":
             self.reply(400, {"error": {"message": "response_format json_schema is not supported"}})
             return
+        if options.refuse and options.refuse in json.dumps(body["messages"][-1], ensure_ascii=False):
+            self.reply(413, {"error": {"message": f"too large, {self.headers.get('Authorization')}"}})
+            return
         answer = complete(body)
+        if options.odd and options.odd in json.dumps(body["messages"][-1], ensure_ascii=False):
+            answer["choices"][0]["message"]["content"] = [
+                {"type": "text", "text": answer["choices"][0]["message"]["content"]}
+            ]
+            answer["usage"] = {"prompt_tokens": 10**30, "completion_tokens": -5, "cost": 1e300}
         if options.poison and options.poison in json.dumps(body["messages"][-1], ensure_ascii=False):
             answer["choices"][0]["message"]["content"] = POISON
         self.server.note({"event": "answered", "body": body, "usage": answer["usage"]})
@@ -91,6 +100,8 @@ def main() -> None:
     parser.add_argument("--delay", type=float, default=0.0)
     parser.add_argument("--status", type=int)
     parser.add_argument("--busy-calls", type=int, default=0)
+    parser.add_argument("--refuse")
+    parser.add_argument("--odd")
     parser.add_argument("--body-error", action="store_true")
     parser.add_argument("--no-schema", action="store_true")
     options = parser.parse_args()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from extractors.tokens import count_text
 from schemas.errors import OversizedPageError
 from schemas.fields import Field, walk
-from schemas.pipeline import Chunk, Page
+from schemas.pipeline import Chunk, Figure, Image, Page
 
 JOIN_TOKENS = 2  # two texts joined may cost this much more than each alone: a merge is undone at the seam
 _LEAF_SYNTAX = 6  # tokens of quotes, colon, comma and null around one leaf of a JSON answer
@@ -19,11 +19,12 @@ _SCALAR_VALUE = 24  # tokens that a scalar's value takes at most, by the sample 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How much one request may hold: tokens of pages, tokens of answer, and images."""
+    """How much one request may hold: tokens of pages, tokens of answer, images, and the bytes of these as they are sent."""
 
     pages: int
     answer: int
     images: int
+    image_bytes: int
 
 
 def chunk(
@@ -36,14 +37,15 @@ def chunk(
     index = 0
     held: list[Page] = []
     costs: list[int] = []
-    answers = images = 0
+    answers = images = size = 0
     for page in pages:
-        limited = _within_images(page, room.images)
+        limited = _within_images(page, room)
         cost, answer = page_tokens(limited) + JOIN_TOKENS, answer_tokens(limited)
         full = sum(costs) + cost > room.pages or images + len(limited.images) > room.images
+        full = full or size + _sent_bytes(limited.images) > room.image_bytes
         if held and (full or answers + answer > room.answer):
             yield Chunk(index, 0, tuple(held), tuple(costs))
-            index, held, costs, answers, images = index + 1, [], [], 0, 0
+            index, held, costs, answers, images, size = index + 1, [], [], 0, 0, 0
         if cost > room.pages:
             for part, piece in enumerate(_parts(limited, room.pages, page_tokens)):
                 yield Chunk(index, part, (piece,), (page_tokens(piece) + JOIN_TOKENS,))
@@ -53,6 +55,7 @@ def chunk(
         costs.append(cost)
         answers += answer
         images += len(limited.images)
+        size += _sent_bytes(limited.images)
     if held:
         yield Chunk(index, 0, tuple(held), tuple(costs))
 
@@ -106,13 +109,25 @@ def _is_row(line: str) -> bool:
     return sum(word[-1:].isdigit() for word in line.split()) >= 2
 
 
-def _within_images(page: Page, most: int) -> Page:
-    room = most - (page.image is not None)
-    if len(page.figures) <= room:
+def _sent_bytes(images: Iterable[Image]) -> int:
+    """Bytes of pictures as base64, which writes three bytes as four."""
+    return sum(len(image.data) * 4 // 3 + 4 for image in images)
+
+
+def _within_images(page: Page, room: Room) -> Page:
+    """The page with as many of its figures, the largest first, as one request takes; its own image always goes along."""
+    own = (page.image,) if page.image is not None else ()
+    kept: list[Figure] = []
+    for figure in sorted(page.figures, key=lambda figure: -figure.image.width * figure.image.height):
+        images = (*own, *(each.image for each in (*kept, figure)))
+        if len(images) <= room.images and _sent_bytes(images) <= room.image_bytes:
+            kept.append(figure)
+    if len(kept) == len(page.figures):
         return page
-    largest = sorted(page.figures, key=lambda figure: -figure.image.width * figure.image.height)[: max(0, room)]
-    kept = tuple(figure for figure in page.figures if figure in largest)
-    return replace(page, figures=kept, reason=f"{page.reason}; the {len(kept)} largest of {len(page.figures)} figures")
+    figures = tuple(figure for figure in page.figures if figure in kept)
+    return replace(
+        page, figures=figures, reason=f"{page.reason}; the {len(kept)} largest of {len(page.figures)} figures"
+    )
 
 
 def _parts(page: Page, room: int, page_tokens: Callable[[Page], int]) -> Iterator[Page]:

@@ -16,7 +16,7 @@ from schemas.fields import Field, escape
 from schemas.pipeline import Answer, Problem
 from schemas.tables import DECIMAL_DIGITS
 
-PARSE_VERSION = 1
+PARSE_VERSION = 2
 _INT64 = 2**63
 _LONGEST_NUMBER = 60  # digits; what is longer fits no column, and Python refuses to read beyond 4,300
 _LONGEST_REPAIR = 2_000_000  # characters
@@ -24,36 +24,61 @@ _FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
 
 
 def parse(text: str, root: Field) -> Answer:
-    """The answer in the schema's shape. Raises InvalidCompletionError when no JSON object can be recovered from `text`."""
-    loaded = _load(text)
+    """The answer in the schema's shape; `is_whole` is false when its JSON ends in the middle.
+
+    Raises InvalidCompletionError when no JSON object can be recovered from `text`.
+    """
+    loaded, is_whole = _load(text)
     if isinstance(loaded, list) and len(loaded) == 1:
         loaded = loaded[0]
     if not isinstance(loaded, Mapping):
-        raise InvalidCompletionError(
-            f"the model answered no JSON object but {_shown(text)}; try another model, or `pagemill retry`"
-        )
+        raise InvalidCompletionError(f"the model answered no JSON object but {_shown(text)}; try another model")
     problems: list[Problem] = []
     value = _object(loaded, root, "", problems)
-    return Answer(value, tuple(problems))
+    return Answer(value, tuple(problems), is_whole)
 
 
-def _load(text: str) -> Any:
+def _load(text: str) -> tuple[Any, bool]:
+    """The first JSON that can be read from `text`, repaired if need be, and whether it was whole."""
     candidates = [text, *_FENCE.findall(text)]
     start, end = text.find("{"), text.rfind("}")
     if 0 <= start < end:
         candidates.append(text[start : end + 1])
     for candidate in candidates:
         try:
-            return json.loads(candidate, parse_float=_decimal, parse_int=_integer, parse_constant=lambda _: None)
+            return _loads(candidate), True
         except (ValueError, RecursionError):
             continue
     if start < 0 or len(text) > _LONGEST_REPAIR:
-        return None
+        return None, False
+    is_whole = _is_closed(text[start:])
     try:
-        repaired = json_repair.repair_json(text[start:], ensure_ascii=False)
-        return json.loads(repaired, parse_float=_decimal, parse_int=_integer, parse_constant=lambda _: None)
+        return _loads(json_repair.repair_json(text[start:], ensure_ascii=False)), is_whole
     except (ValueError, RecursionError):
-        return None
+        return None, False
+
+
+def _loads(text: str) -> Any:
+    """JSON with exact numbers; NaN and Infinity, which JSON has not, stay words for the fields to refuse."""
+    return json.loads(text, parse_float=_decimal, parse_int=_integer, parse_constant=str)
+
+
+def _is_closed(text: str) -> bool:
+    """False when `text` ends inside an object, a list or a string."""
+    depth, in_string, is_escaped = 0, False, False
+    for character in text:
+        if in_string:
+            in_string = is_escaped or character != '"'
+            is_escaped = character == "\\" and not is_escaped
+        elif character == '"':
+            in_string = True
+        elif character in "{[":
+            depth += 1
+        elif character in "}]":
+            depth -= 1
+            if depth == 0:
+                return True
+    return False
 
 
 def _decimal(digits: str) -> Decimal | str:
@@ -77,7 +102,7 @@ def _object(value: Mapping[str, Any], field: Field, pointer: str, problems: list
 def _any(value: Any, field: Field, pointer: str, problems: list[Problem]) -> Any:
     if field.kind == "object":
         if value is not None and not isinstance(value, Mapping):
-            problems.append(Problem(pointer, "rejected", f"{_shown(value)} is no object"))
+            problems.append(Problem(pointer, "rejected", f"{_shown(value)}: no object"))
         return _object(value if isinstance(value, Mapping) else {}, field, pointer, problems)
     if field.item is not None:
         return _items(value, field.item, pointer, problems)
@@ -86,6 +111,9 @@ def _any(value: Any, field: Field, pointer: str, problems: list[Problem]) -> Any
 
 def _items(value: Any, item: Field, pointer: str, problems: list[Problem]) -> list[Any]:
     if value is None or value == "":
+        return []
+    if not isinstance(value, list) and item.kind == "object" and not isinstance(value, Mapping):
+        problems.append(Problem(pointer, "rejected", f"{_shown(value)}: no list"))
         return []
     raw = value if isinstance(value, list) else [value]
     items: list[Any] = []

@@ -2,12 +2,13 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from schemas.errors import ConfigurationError, DatasetError, PagemillError
+from schemas.errors import ConfigurationError, ModelUnavailableError, PagemillError
 
 app = typer.Typer(
     name="pagemill",
@@ -52,7 +53,8 @@ def run_command(
     from flows.run import RunRequest, engine, run
 
     with engine(settings) as shared:
-        outcome = run(shared, RunRequest(sources, document_type, out, budget, limit, allow_empty=allow_empty))
+        request = RunRequest(sources, document_type, out, budget, limit, allow_empty=allow_empty, confirm=_asker())
+        outcome = run(shared, request)
     if as_json:
         _print_json(outcome.summary)
     else:
@@ -94,7 +96,7 @@ def estimate_command(
     as_json: AsJson = False,
 ) -> int:
     """Count documents, pages, tokens and requests, and what they would cost; sends nothing."""
-    from flows.look import estimate, estimate_lines
+    from flows.estimate import estimate, estimate_lines
     from flows.settings import load_settings
     from flows.types import load_type
 
@@ -197,12 +199,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code. No error of ours, and no interrupt, shows a traceback."""
     try:
         code = app(args=arguments, standalone_mode=False)
-    except (ConfigurationError, DatasetError) as error:
-        _complain(error)
-        return 2 if isinstance(error, ConfigurationError) else 1
     except PagemillError as error:
         _complain(error)
-        return 1
+        is_refused = isinstance(error, ModelUnavailableError) and error.refused
+        return 2 if is_refused or isinstance(error, ConfigurationError) else 1
     except KeyboardInterrupt:
         _complain("stopped; what was answered is kept, run the same command again to go on")
         return 1
@@ -224,6 +224,13 @@ def main(arguments: list[str] | None = None) -> int:
 def entry() -> None:
     """The console command: `main`, and its code to the shell."""
     sys.exit(main())
+
+
+def _asker() -> Callable[[str], bool] | None:
+    """Asks whoever sits at the terminal; null where nobody does."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+    return lambda text: typer.confirm(f"{text}. Go on?", err=True)
 
 
 def _print(lines: list[str]) -> None:

@@ -11,22 +11,20 @@ import asyncio
 import datetime
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from extractors.chunk import answer_estimator, chunk, halves
-from extractors.ground import ground
+from extractors.chunk import answer_estimator, chunk
 from extractors.merge import merge
-from extractors.parse import parse
-from extractors.prompt import page_tokens, prompt
-from extractors.tabulate import Batches, Extraction, call_row, page_batches, rows, tabulate
-from flows.model import Answers
-from flows.recipe import Recipe
+from extractors.prompt import page_tokens
+from extractors.tabulate import Batches, Extraction, page_batches, rows, tabulate
+from flows.asking import Asker, Keep, Result, Stored, unanswered
+from flows.model.endpoint import Answers
+from flows.recipe import Reader, Recipe
 from flows.sandbox import Sandbox, read_frames
 from schemas.errors import (
     BudgetExceededError,
@@ -35,12 +33,10 @@ from schemas.errors import (
     ModelUnavailableError,
     RunStoppedError,
 )
-from schemas.pipeline import Answer, Chunk, Completion, Document, Located, Page, Problem
+from schemas.pipeline import Chunk, Completion, Document, Located, Page, Problem, Record
 
 CHUNKS_IN_FLIGHT = 4  # of one document: enough to keep long documents moving, few enough to bound memory
-
-Stored = Mapping[tuple[str, str], Mapping[str, Any]]
-Keep = Callable[[dict[str, Any]], Awaitable[None]]
+_LOST = frozenset({"rejected", "unanswered"})  # problems that another model might not have
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +51,7 @@ class Tools:
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """A document's rows and what the accounting needs of them. `value` and `evidence` are for people who look at one."""
+    """A document's rows and what the accounting needs of them."""
 
     batches: Batches
     extraction: Extraction
@@ -63,7 +59,7 @@ class Extracted:
 
 @dataclass(slots=True)
 class _Used:
-    """The answers that entered a document."""
+    """The answers that a document took, of every model that was asked."""
 
     requests: int = 0
     prompt_tokens: int = 0
@@ -81,12 +77,20 @@ class _Used:
 
 @dataclass(slots=True)
 class _Reading:
-    """What accumulates while a document's chunks are answered."""
+    """What accumulates while one model answers a document's chunks."""
 
+    model: str
     located: list[Located] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
-    used: _Used = field(default_factory=_Used)
     batches: Batches = field(default_factory=dict)
+
+    def enter(self, result: Result, used: _Used) -> None:
+        for completion in result.completions:
+            used.add(completion)
+        if result.located is not None:
+            self.located.append(result.located)
+        if (problem := unanswered(result)) is not None:
+            self.problems.append(problem)
 
 
 async def extract_document(tools: Tools, document: Document, path: Path, stored: Stored, keep: Keep) -> Extracted:
@@ -96,43 +100,66 @@ async def extract_document(tools: Tools, document: Document, path: Path, stored:
     """
     began = time.monotonic()
     frames = path.with_name(f"{path.name}.frames")
+    used = _Used()
     try:
         info = await tools.sandbox.split(path, document.file_name, frames, tools.recipe.options)
-        reading = _Reading()
-        asker = _Asker(tools, document.document_id, stored, keep)
-        async for result in _answered(asker, _chunks(tools.recipe, frames, reading, document.document_id)):
-            result.enter(reading)
+        reading, record = await _read(tools, document, frames, used, stored, keep)
     finally:
         frames.unlink(missing_ok=True)
-    unanswered = [problem for problem in reading.problems if problem.kind == "unanswered"]
-    if unanswered and not reading.located:
-        raise InvalidCompletionError(f"{document.file_name}: {unanswered[0].message}; it is tried again another night")
-    record = merge(reading.located, tools.recipe.document_type, reading.problems)
     extraction = Extraction(
         document=document,
         info=info,
         record=record,
         recipe_id=tools.recipe.recipe_id,
-        model=tools.recipe.decoding.model,
+        model=reading.model,
         run_id=tools.run_id,
         extracted_at=datetime.datetime.now(datetime.UTC),
         seconds=round(time.monotonic() - began, 3),
-        requests=reading.used.requests,
-        prompt_tokens=reading.used.prompt_tokens,
-        completion_tokens=reading.used.completion_tokens,
-        cost_nusd=reading.used.cost_nusd,
+        requests=used.requests,
+        prompt_tokens=used.prompt_tokens,
+        completion_tokens=used.completion_tokens,
+        cost_nusd=used.cost_nusd,
     )
     return Extracted({**reading.batches, **tabulate(extraction, tools.recipe.document_type)}, extraction)
 
 
-def chunks_of(recipe: Recipe, pages: Iterable[Page]) -> Iterator[Chunk]:
-    """The chunks that `pages` are sent in under `recipe`; a document without anything to read has none."""
-    for each in chunk(pages, recipe.room, page_tokens, answer_estimator(recipe.document_type.root)):
-        if any(page.text or page.images for page in each.pages):
-            yield each
+async def _read(
+    tools: Tools, document: Document, frames: Path, used: _Used, stored: Stored, keep: Keep
+) -> tuple[_Reading, Record]:
+    """The document as the first model reads it whose answers are all valid, else as the one that lost least."""
+    best: tuple[int, _Reading, Record] | None = None
+    why: str = ""
+    for reader in tools.recipe.readers:
+        asker = Asker(tools.recipe, reader, tools.answers, tools.run_id, document.document_id, stored, keep)
+        reading = _Reading(reader.decoding.model)
+        async for result in _answered(asker, _chunks(tools.recipe, reader, frames, reading, document.document_id)):
+            reading.enter(result, used)
+        lost = [problem for problem in reading.problems if problem.kind == "unanswered"]
+        if lost and not reading.located:
+            why = why or lost[0].message
+            continue
+        record = merge(reading.located, tools.recipe.document_type, reading.problems)
+        count = sum(problem.kind in _LOST for problem in record.problems)
+        if best is None or count < best[0]:
+            best = count, reading, record
+        if not count:
+            break
+    if best is None:
+        raise InvalidCompletionError(f"{document.file_name}: {why}; it is tried again another night")
+    return best[1], best[2]
 
 
-def _chunks(recipe: Recipe, frames: Path, reading: _Reading, document_id: str) -> Iterator[Chunk]:
+def chunks_of(recipe: Recipe, reader: Reader, pages: Iterable[Page]) -> Iterator[Chunk]:
+    """The chunks that `reader` is sent `pages` in; one without anything to read is not sent, but is among them."""
+    return chunk(pages, reader.room, page_tokens, answer_estimator(recipe.document_type.root))
+
+
+def is_sent(each: Chunk) -> bool:
+    """False for a chunk of blank pages, which asks for nothing."""
+    return any(page.text or page.images for page in each.pages)
+
+
+def _chunks(recipe: Recipe, reader: Reader, frames: Path, reading: _Reading, document_id: str) -> Iterator[Chunk]:
     """The chunks to ask for; every page's row and problem is noted on the way."""
     cut: list[Chunk] = []  # the parts of one page, until its row can be written whole
 
@@ -141,7 +168,7 @@ def _chunks(recipe: Recipe, frames: Path, reading: _Reading, document_id: str) -
             reading.batches.setdefault(table, []).extend(batches)
         cut.clear()
 
-    for each in chunk(read_frames(frames), recipe.room, page_tokens, answer_estimator(recipe.document_type.root)):
+    for each in chunks_of(recipe, reader, read_frames(frames)):
         if each.part == 0:
             note()
             reading.problems += [Problem("", "page", page.problem) for page in each.pages if page.problem is not None]
@@ -151,7 +178,7 @@ def _chunks(recipe: Recipe, frames: Path, reading: _Reading, document_id: str) -
                 if page.hidden_text
             ]
         cut.append(each)
-        if any(page.text or page.images for page in each.pages):
+        if is_sent(each):
             yield each
     note()
 
@@ -167,88 +194,12 @@ def _whole(parts: Sequence[Chunk]) -> Chunk:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Result:
-    """What came of one chunk (or of a half of one)."""
-
-    chunk: Chunk
-    completion: Completion | None
-    located: Located | None
-    problem: str | None
-
-    def enter(self, reading: _Reading) -> None:
-        if self.completion is not None:
-            reading.used.add(self.completion)
-        if self.located is not None:
-            reading.located.append(self.located)
-        if self.problem is not None:
-            numbers = ", ".join(str(page.number) for page in self.chunk.pages)
-            reading.problems.append(Problem("", "unanswered", f"pages {numbers}: {self.problem}"))
-
-
-@dataclass(frozen=True, slots=True)
-class _Asker:
-    """Asks for the chunks of one document."""
-
-    tools: Tools
-    document_id: str
-    stored: Stored
-    keep: Keep
-
-    async def answer(self, whole: Chunk) -> list[_Result]:
-        """The results for a chunk in page order: several where its answer was cut by length."""
-        recipe = self.tools.recipe
-        request = prompt(whole, recipe.document_type, recipe.decoding)
-        try:
-            completion = self._stored(request.request_id) or await self.tools.answers.get(request, self._keeper(whole))
-        except InvalidCompletionError as error:
-            return [_Result(whole, None, None, str(error))]
-        if completion.finish_reason == "length":
-            parts = halves(whole)
-            if parts is None:
-                return [_Result(whole, completion, None, "the answer is longer than the model's output limit")]
-            first = await self.answer(parts[0])
-            second = await self.answer(parts[1])
-            return [_Result(whole, completion, None, None), *first, *second]
-        try:
-            answer: Answer = parse(completion.text, recipe.document_type.root)
-        except InvalidCompletionError as error:
-            return [_Result(whole, completion, None, str(error))]
-        located = ground(answer, recipe.document_type.root, whole.index, whole.pages)
-        return [_Result(whole, completion, located, None)]
-
-    def _keeper(self, whole: Chunk) -> Callable[[Completion], Awaitable[None]]:
-        async def keep(completion: Completion) -> None:
-            await self.keep(call_row(self.document_id, self.tools.run_id, whole.index, whole.part, completion))
-
-        return keep
-
-    def _stored(self, request_id: str) -> Completion | None:
-        row = self.stored.get((self.document_id, request_id))
-        if row is None:
-            return None
-        cost = row["cost_usd"]
-        return Completion(
-            request_id=request_id,
-            text=row["response"],
-            finish_reason=row["finish_reason"],
-            model=row["model"],
-            model_returned=row["model_returned"],
-            provider=row["provider"],
-            prompt_tokens=row["prompt_tokens"],
-            completion_tokens=row["completion_tokens"],
-            cost_nusd=None if cost is None else round(cost * 1e9),
-            seconds=row["seconds"],
-            attempts=row["attempts"],
-        )
-
-
-async def _answered(asker: _Asker, chunks: Iterator[Chunk]) -> AsyncIterator[_Result]:
+async def _answered(asker: Asker, chunks: Iterator[Chunk]) -> AsyncIterator[Result]:
     """Results in page order, a few chunks in flight. When one fails, those in flight are still waited for: they are paid."""
-    flying: deque[asyncio.Task[list[_Result]]] = deque()
+    flying: deque[asyncio.Task[list[Result]]] = deque()
     try:
         for each in chunks:
-            flying.append(asyncio.create_task(asker.answer(each)))
+            flying.append(asyncio.create_task(asker.ask(each)))
             if len(flying) >= CHUNKS_IN_FLIGHT:
                 for result in await flying.popleft():
                     yield result
@@ -291,4 +242,3 @@ def failure_row(
 
 
 STOPS = (BudgetExceededError, ModelUnavailableError, RunStoppedError)  # what ends a run rather than a document
-__all__ = ["STOPS", "Extracted", "Tools", "chunks_of", "extract_document", "failure_row", "stored_answers"]

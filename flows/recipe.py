@@ -21,16 +21,28 @@ _LEAST_PAGES = 256  # tokens: with less room for pages than this nothing useful 
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """A document type with the model and the settings it is extracted with."""
+class Reader:
+    """One model of a recipe: how it decodes, and the room that its window and output limit leave."""
 
-    document_type: DocumentType
     decoding: Decoding
     room: Room
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A document type with the models, in the order in which they are asked, and the settings it is extracted with."""
+
+    document_type: DocumentType
+    readers: tuple[Reader, ...]
     options: SplitOptions
     recipe_id: str
     settings: str
     versions: str
+
+    @property
+    def models(self) -> str:
+        """The models in order, as `recipes` has them."""
+        return ",".join(reader.decoding.model for reader in self.readers)
 
     def row(self) -> dict[str, Any]:
         """The row of `recipes`."""
@@ -38,15 +50,45 @@ class Recipe:
             "recipe_id": self.recipe_id,
             "schema": json.dumps(self.document_type.schema, ensure_ascii=False),
             "prompt": system_text(self.document_type),
-            "model": self.decoding.model,
+            "model": self.models,
             "settings": self.settings,
             "versions": self.versions,
             "first_used_at": datetime.datetime.now(datetime.UTC),
         }
 
 
-def make_recipe(document_type: DocumentType, model: Model, settings: Settings) -> Recipe:
-    """The recipe for `document_type`. Raises ConfigurationError when the schema leaves no room for pages."""
+def make_recipe(document_type: DocumentType, settings: Settings, windows: Mapping[str, int] | None = None) -> Recipe:
+    """The recipe for `document_type`; `windows` are what the endpoint serves of each model's window, in tokens.
+
+    Raises ConfigurationError when the schema leaves no room for pages.
+    """
+    models = [settings.model_entry(slug, (windows or {}).get(slug)) for slug in settings.models]
+    readers = tuple(_reader(document_type, model, settings) for model in models)
+    kept: Mapping[str, Any] = {
+        "images": settings.images,
+        "attachments": settings.attachments,
+        "chunk_tokens": settings.chunk_tokens,
+        "request_bytes": settings.request_bytes,
+        "models": [
+            [model.window, reader.decoding.max_output, reader.decoding.temperature, model.images]
+            for model, reader in zip(models, readers, strict=True)
+        ],
+    }
+    versions = {"split": SPLIT_VERSION, "prompt": PROMPT_VERSION, "parse": PARSE_VERSION}
+    slugs = [model.slug for model in models]
+    identity = [document_type.identity, system_text(document_type), slugs, kept, versions]
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+    return Recipe(
+        document_type=document_type,
+        readers=readers,
+        options=SplitOptions(settings.images, settings.passwords, settings.attachments),
+        recipe_id=digest[:16],
+        settings=json.dumps(kept, sort_keys=True),
+        versions=json.dumps(versions, sort_keys=True),
+    )
+
+
+def _reader(document_type: DocumentType, model: Model, settings: Settings) -> Reader:
     frame, margin = frame_tokens(document_type), schema_tokens(document_type)
     answer = min(model.max_output, model.window // 2)
     pages = model.window - frame - margin - answer
@@ -59,24 +101,4 @@ def make_recipe(document_type: DocumentType, model: Model, settings: Settings) -
         )
     lists_answer = max(1, round(answer * _ANSWER_SHARE) - scalar_answer_tokens(document_type.root))
     decoding = Decoding(model.slug, model.window, answer)
-    kept: Mapping[str, Any] = {
-        "images": settings.images,
-        "attachments": settings.attachments,
-        "chunk_tokens": settings.chunk_tokens,
-        "window": model.window,
-        "max_output": answer,
-        "temperature": decoding.temperature,
-        "image_limit": model.images,
-    }
-    versions = {"split": SPLIT_VERSION, "prompt": PROMPT_VERSION, "parse": PARSE_VERSION}
-    identity = [document_type.identity, system_text(document_type), [model.slug], kept, versions]
-    digest = hashlib.sha256(json.dumps(identity, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
-    return Recipe(
-        document_type=document_type,
-        decoding=decoding,
-        room=Room(pages, lists_answer, model.images),
-        options=SplitOptions(settings.images, settings.passwords, settings.attachments),
-        recipe_id=digest[:16],
-        settings=json.dumps(kept, sort_keys=True),
-        versions=json.dumps(versions, sort_keys=True),
-    )
+    return Reader(decoding, Room(pages, lists_answer, model.images, settings.request_bytes))

@@ -44,12 +44,27 @@ def status_lines(figures: Mapping[str, Any], out: Path) -> list[str]:
 
 def run_lines(summary: Mapping[str, Any], out: Path) -> list[str]:
     """A run's summary for people: the sum, the calls, the cost."""
-    cost = "unknown" if summary["cost_usd"] is None else f"${summary['cost_usd']:.4f}"
+    cost = "unknown"
+    if summary["cost_usd"] is not None:
+        cost = f"${summary['cost_usd']:.4f}{_estimate_error(summary)}"
+        if summary["cut_calls"]:
+            cost += (
+                f", of it at most ${summary['cost_usd_cut']:.4f} for {summary['cut_calls']:,} calls that were cut off"
+            )
     return [
         f"{out}: {sum_line(summary)}",
         f"{summary['requests']:,} requests, {summary['prompt_tokens']:,} tokens in, {summary['completion_tokens']:,} out",
         f"cost {cost}, {summary['seconds']:.1f} s, run {summary['run_id']}",
     ]
+
+
+def _estimate_error(summary: Mapping[str, Any]) -> str:
+    """By how much the answers cost more or less than the estimate of their requests."""
+    expected = summary["cost_usd_estimated"]
+    if not expected:
+        return ""
+    paid = summary["cost_usd"] - summary["cost_usd_cut"]
+    return f" (estimated ${expected:.4f}, {paid / expected - 1:+.0%})"
 
 
 def sum_line(summary: Mapping[str, Any]) -> str:

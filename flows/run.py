@@ -9,8 +9,9 @@ import datetime
 import secrets
 import shutil
 import signal
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -22,8 +23,14 @@ import pyarrow as pa
 from extractors.split.formats import FORMATS
 from flows.accounts import Accounts
 from flows.discover import Address, discover
+from flows.estimate import quick_cost_nusd
 from flows.extract import Tools
-from flows.model import Answers, Endpoint, Spending
+from flows.model.address import model_address
+from flows.model.endpoint import Answers, Endpoint
+from flows.model.listing import served_windows
+from flows.model.memory import EndpointMemory
+from flows.model.spending import Spending
+from flows.outage import OutageNotice
 from flows.plan import Plan, make_plan
 from flows.progress import ProgressLine, say
 from flows.recipe import Recipe, make_recipe
@@ -42,9 +49,10 @@ from schemas.errors import (
     PagemillError,
     RunStoppedError,
 )
-from schemas.models import OFFLINE, model_entry
+from schemas.models import OFFLINE
 from schemas.tables import LOG_TABLES, all_tables, record_tables
 
+_TOLD_TO_STOP = "stopped; what was answered is kept, run the same command again to go on"
 SHARDS_IN_FLIGHT = 2  # so that the tail of one never leaves the endpoint idle
 
 
@@ -59,6 +67,7 @@ class RunRequest:
     limit: int | None = None
     allow_empty: bool = False
     quiet: bool = False
+    confirm: Callable[[str], bool] | None = None  # asks a person; null where there is none
 
 
 @dataclass(slots=True)
@@ -107,33 +116,18 @@ def engine(settings: Settings) -> Iterator[Engine]:
                 EventsWorker.drain_all(timeout=5)  # before the server that they go to ends
 
 
-@contextmanager
-def model_address(settings: Settings) -> Iterator[tuple[str, str | None]]:
-    """Base URL and key of the model; the embedded one is started for as long as it is needed."""
-    if settings.model == OFFLINE:
-        from flows.offline.server import OfflineModel
-
-        with OfflineModel() as offline:
-            yield offline.base_url, offline.api_key
-    else:
-        yield settings.base_url, settings.key.get_secret_value() if settings.key else None
-
-
 def run(engine: Engine, request: RunRequest) -> Outcome:
     """Extract what is new into `request.out`. Raises ConfigurationError when nothing can be started."""
     settings = engine.settings
     require_model(settings)
     began = time.monotonic()
-    recipe = make_recipe(request.document_type, model_entry(settings.model), settings)
     addresses = _discovered(request)
     spending = Spending(None if request.budget_usd is None else round(request.budget_usd * 1e9))
-    endpoint = Endpoint(settings, engine.base_url, engine.api_key, spending)
-    if request.budget_usd is not None and not endpoint.has_price:
-        raise ConfigurationError(
-            f"--budget needs the price of {settings.model!r}, which is not listed; set PAGEMILL_PRICE_IN and "
-            "PAGEMILL_PRICE_OUT (USD per million tokens)"
-        )
-    dataset = open_dataset(request.out, _spec(request.document_type))
+    dataset = _opened(request, engine, spending)
+    memory = EndpointMemory(dataset.work / "endpoints.json", dataset.work / "lock", settings.endpoint)
+    windows = asyncio.run(served_windows(settings, engine.base_url, engine.api_key, memory))
+    recipe = make_recipe(request.document_type, settings, windows)
+    endpoint = Endpoint(settings, engine.base_url, engine.api_key, spending, memory)
     run_id = f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
     if not request.quiet:
         say(_first_line(settings, dataset, recipe))
@@ -142,6 +136,7 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
             recover(dataset)
         plan = make_plan(dataset, addresses, recipe.recipe_id)
         accounts = Accounts(plan.discovered, plan.already_done, plan.skipped)
+        _confirm(engine, request, plan, recipe, endpoint)
         facts = {**accounts.as_row(), "run_id": run_id, "started_at": accounts.started_at.isoformat()}
         dataset.note_run(run_id, {**facts, "recipe_id": recipe.recipe_id, "version": version("pagemill")})
         spool_folder = dataset.work / "spool" / run_id
@@ -155,7 +150,7 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
                 request.limit,
             )  # fmt: skip
             try:
-                _through_prefect(engine, work, endpoint)
+                _through_prefect(engine, work, endpoint, quiet=request.quiet)
             finally:
                 shutil.rmtree(spool_folder, ignore_errors=True)
         _keep_recipe(dataset, recipe, run_id, accounts)
@@ -167,9 +162,42 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
         "prompt_tokens": spending.prompt_tokens,
         "completion_tokens": spending.completion_tokens,
         "cost_usd": spending.spent_nusd / 1e9 if endpoint.has_price else None,
+        "cost_usd_cut": spending.cut_nusd / 1e9 if endpoint.has_price else None,
+        "cut_calls": spending.cut_calls,
+        "cost_usd_estimated": spending.expected_nusd / 1e9 if endpoint.has_price else None,
         "seconds": round(time.monotonic() - began, 3),
     }
     return Outcome(summary, stopped)
+
+
+def _opened(request: RunRequest, engine: Engine, spending: Spending) -> Dataset:
+    """The dataset, once it is clear that the run can be begun at all: before that, nothing is made on disk."""
+    make_recipe(request.document_type, engine.settings)
+    if request.budget_usd is not None and not Endpoint(engine.settings, engine.base_url, None, spending).has_price:
+        raise ConfigurationError(
+            f"--budget needs the price of {' and '.join(engine.settings.models)}, which is not listed; set PAGEMILL_PRICE_IN "
+            "and PAGEMILL_PRICE_OUT (USD per million tokens)"
+        )
+    return open_dataset(request.out, _spec(request.document_type))
+
+
+def _confirm(engine: Engine, request: RunRequest, plan: Plan, recipe: Recipe, endpoint: Endpoint) -> None:
+    """Without a budget, a run that may cost a lot asks first. Raises ConfigurationError where there is nobody to ask."""
+    above = engine.settings.confirm_above
+    if request.budget_usd is not None:
+        return
+    pending = plan.pending if request.limit is None else plan.pending[: request.limit]
+    with tempfile.TemporaryDirectory(prefix="pagemill-") as folder:
+        cost = quick_cost_nusd(pending, recipe, engine.sandbox, Path(folder), endpoint)
+    if cost is None or cost / 1e9 <= above:
+        return
+    text = (
+        f"{len(pending):,} documents will cost about ${cost / 1e9:.2f}, more than PAGEMILL_CONFIRM_ABOVE (${above:.2f})"
+    )
+    if request.confirm is None:
+        raise ConfigurationError(f"{text}; cap it with --budget, or raise PAGEMILL_CONFIRM_ABOVE. Nothing was sent")
+    if not request.confirm(text):
+        raise ConfigurationError("not confirmed; nothing was sent")
 
 
 def _discovered(request: RunRequest) -> list[Address]:
@@ -209,7 +237,7 @@ def _shards(plan: Plan, settings: Settings) -> Iterator[tuple[Address, ...]]:
         yield tuple(held)
 
 
-def _through_prefect(engine: Engine, work: Work, endpoint: Endpoint) -> None:
+def _through_prefect(engine: Engine, work: Work, endpoint: Endpoint, *, quiet: bool) -> None:
     """Run the shards as tasks of a flow. What Prefect itself fails at stops the run; documents are not its business."""
     from prefect import flow, task
     from prefect.cache_policies import NO_CACHE
@@ -226,6 +254,7 @@ def _through_prefect(engine: Engine, work: Work, endpoint: Endpoint) -> None:
     async def extract(run_id: str) -> None:
         two = asyncio.Semaphore(SHARDS_IN_FLIGHT)
         _stop_on_signals(work, endpoint)
+        endpoint.pressure.on_outage = OutageNotice(engine.settings.host, engine.settings.patience, quiet=quiet)
 
         async def one(place: int) -> None:
             async with two:
@@ -249,7 +278,7 @@ def _through_prefect(engine: Engine, work: Work, endpoint: Endpoint) -> None:
             if error is not work.stopped and str(error) != str(work.stopped):
                 raise
         except (KeyboardInterrupt, TerminationSignal):
-            work.stopped = RunStoppedError("stopped; run the same command again to go on")
+            work.stopped = RunStoppedError(_TOLD_TO_STOP)
 
 
 def _stop_on_signals(work: Work, endpoint: Endpoint) -> None:
@@ -259,7 +288,7 @@ def _stop_on_signals(work: Work, endpoint: Endpoint) -> None:
     def stop(number: signal.Signals) -> None:
         loop.remove_signal_handler(number)
         signal.signal(number, signal.SIG_DFL)
-        reason = RunStoppedError("stopped; what was answered is kept, run the same command again to go on")
+        reason = RunStoppedError(_TOLD_TO_STOP)
         work.stopped = work.stopped or reason
         endpoint.stop(reason)
 

@@ -12,16 +12,18 @@ import os
 import pickle
 import signal
 import struct
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
 from pebble import ProcessExpired, ProcessPool
 
 from extractors.split.split import SplitOptions, split
+from flows.settings import Settings
 from schemas.errors import DocumentError, SandboxLimitError
 from schemas.pipeline import DocumentInfo, Page
 
@@ -89,6 +91,16 @@ class Sandbox:
         return outcome
 
 
+@contextmanager
+def workplace(settings: Settings) -> Iterator[tuple[Sandbox, Path]]:
+    """A sandbox and a temporary folder, for as long as documents are looked at without a dataset."""
+    with (
+        tempfile.TemporaryDirectory(prefix="pagemill-") as folder,
+        Sandbox(settings.workers, settings.split_seconds, settings.split_memory) as sandbox,
+    ):
+        yield sandbox, Path(folder)
+
+
 def read_frames(frames: Path) -> Iterator[Page]:
     """The pages of a frames file, one in memory at a time."""
     with frames.open("rb") as file:
@@ -125,7 +137,9 @@ def _confine(memory: int, parent: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # pebble's handler, run while the interpreter ends, prints a traceback
+    signal.signal(
+        signal.SIGTERM, signal.SIG_DFL
+    )  # pebble's handler, run while the interpreter ends, prints a traceback
     with suppress(OSError, AttributeError, TypeError):  # elsewhere than on Linux the watch below must do
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()

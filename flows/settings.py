@@ -1,18 +1,26 @@
 """The environment and `.env`, read here and nowhere else. A flag of the command line wins over both."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError
 
 from schemas.errors import ConfigurationError
-from schemas.models import OFFLINE
+from schemas.models import OFFLINE, Model, model_entry
 
 OPENROUTER_HOST = "openrouter.ai"
+ROUTING = frozenset(  # of OpenRouter's `provider` object (FACTS §5)
+    (
+        "order", "only", "ignore", "allow_fallbacks", "require_parameters", "data_collection", "zdr", "quantizations",
+        "sort", "max_price",
+    )
+)  # fmt: skip
 
 
 class Settings(BaseSettings):
@@ -26,8 +34,19 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = None
     openrouter_api_key: SecretStr | None = Field(None, validation_alias=AliasChoices("OPENROUTER_API_KEY"))
     model: str = "mistralai/mistral-small-3.1-24b-instruct"
+    fallback_models: Annotated[tuple[str, ...], NoDecode] = ()  # asked in this order for what the model cannot answer
+    provider: dict[str, Any] = {}  # OpenRouter's routing options, as JSON
+    window: Annotated[int, Field(ge=1_024)] | None = None  # tokens; the smaller of this and the table's is used
+    max_output: Annotated[int, Field(ge=64)] | None = None  # tokens of one answer
+    images_per_request: Annotated[int, Field(ge=1)] | None = None
+    request_bytes: Annotated[int, Field(ge=100_000)] = 20_000_000  # of one request's pictures as they are sent
     concurrency: Annotated[int, Field(ge=1, le=1024)] = 16
+    rpm: Annotated[int, Field(ge=1)] | None = None  # requests a minute, over all processes of this machine
+    tpm: Annotated[int, Field(ge=1)] | None = None  # tokens a minute, likewise
+    global_limit: str | None = None  # a Prefect global concurrency limit that counts requests, over all machines
     patience: Annotated[float, Field(ge=0)] = 6 * 3600.0  # seconds to wait for a failing endpoint
+    backoff: Annotated[float, Field(gt=0)] = 1.0  # seconds of the first pause; each further one is twice as long
+    confirm_above: Annotated[float, Field(ge=0)] = 5.0  # USD of an estimate above which a run without --budget asks
     request_timeout: Annotated[float, Field(gt=0)] = 600.0  # seconds for one answer
     price_in: Annotated[float, Field(ge=0)] | None = None  # USD per million tokens
     price_out: Annotated[float, Field(ge=0)] | None = None
@@ -42,10 +61,48 @@ class Settings(BaseSettings):
     passwords_file: Path | None = None
     cache_dir: Path = Path(platformdirs.user_cache_dir("pagemill"))
 
+    @field_validator("fallback_models", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        return tuple(each.strip() for each in value.split(",") if each.strip()) if isinstance(value, str) else value
+
+    @field_validator("provider")
+    @classmethod
+    def _known_routing(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if unknown := sorted(value.keys() - ROUTING):
+            raise ValueError(f"{unknown[0]!r} is no routing option; known are {', '.join(sorted(ROUTING))}")
+        return value
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models in the order in which they are asked."""
+        return (self.model, *(each for each in self.fallback_models if each != self.model))
+
+    @property
+    def routing(self) -> dict[str, Any]:
+        """OpenRouter's `provider` object: providers that keep data are refused unless the operator says otherwise."""
+        return {"data_collection": "deny", **self.provider}
+
+    def model_entry(self, slug: str, served_window: int | None = None) -> Model:
+        """The model table's line for `slug` within the limits that the operator has set, and what the endpoint serves."""
+        entry = model_entry(slug)
+        window = served_window or entry.window
+        return replace(
+            entry,
+            window=min(window, self.window or window),
+            max_output=self.max_output or entry.max_output,
+            images=self.images_per_request or entry.images,
+        )
+
     @property
     def host(self) -> str:
         """The host that page text and images go to."""
         return urlsplit(self.base_url).hostname or self.base_url
+
+    @property
+    def endpoint(self) -> str:
+        """What is learned of an endpoint is kept under: its host and the model."""
+        return f"{self.host} {self.model}"
 
     @property
     def is_openrouter(self) -> bool:
@@ -79,7 +136,9 @@ def load_settings(**flags: Any) -> Settings:
         detail = failure.errors(include_url=False, include_input=False)[0]
         name = str(detail["loc"][0]) if detail["loc"] else "settings"
         flag = f"--{name.replace('_', '-')}" if name in given else f"PAGEMILL_{name.upper()}"
-        raise ConfigurationError(f"{flag}: {detail['msg']}") from None
+        raise ConfigurationError(f"{flag}: {detail['msg'].removeprefix('Value error, ')}") from None
+    except SettingsError:
+        raise ConfigurationError('PAGEMILL_PROVIDER: not JSON; an example is {"order": ["mistral"]}') from None
 
 
 def require_model(settings: Settings) -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from extractors.ground import printed
-from flows.look import estimate
+from flows.estimate import estimate
 from flows.report import sum_line
 from flows.run import Outcome, RunRequest, engine, run
 from flows.settings import Settings, load_settings

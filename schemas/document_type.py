@@ -81,6 +81,14 @@ class DocumentType:
         return (*problems, *_required(self.root, value, ""))
 
 
+def conforms(text: str, schema: Mapping[str, Any]) -> bool:
+    """True when `text` is JSON that a strict endpoint could have written under `schema`."""
+    try:
+        return jsonschema.Draft202012Validator(schema).is_valid(json.loads(text))
+    except (ValueError, RecursionError):
+        return False
+
+
 class _Generator(GenerateJsonSchema):
     """Pydantic's own schemas, but a Decimal is money rather than a number or a string."""
 

@@ -13,6 +13,7 @@
         ├── SandboxLimitError
         ├── OversizedPageError
         └── InvalidCompletionError
+            └── RequestTooLargeError
 
 Every message says where, what and what to do. Errors survive pickling, since they cross process borders.
 """
@@ -102,3 +103,7 @@ class InvalidCompletionError(DocumentError):
 
     stage = "parse"
     retryable = True
+
+
+class RequestTooLargeError(InvalidCompletionError):
+    """The endpoint takes no request of this size: fewer pages must be asked for at once."""

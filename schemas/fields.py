@@ -15,12 +15,20 @@ Kind = Literal["object", "list", "string", "integer", "number", "decimal", "date
 MONEY_SCALE = 4
 PRICE_SCALE = 6
 _SCALARS: dict[str, Kind] = {"integer": "integer", "number": "number", "boolean": "boolean", "string": "string"}
+_LIMITS = {
+    "pattern": "matches {}", "minimum": "at least {}", "exclusiveMinimum": "more than {}", "maximum": "at most {}",
+    "exclusiveMaximum": "less than {}", "multipleOf": "a multiple of {}", "minLength": "at least {} characters",
+    "maxLength": "at most {} characters", "minItems": "at least {} items", "maxItems": "at most {} items",
+}  # fmt: skip
 _FORMATS: dict[str, Kind] = {"date": "date", "date-time": "datetime", "decimal": "decimal"}
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One place of a schema. `fields` are an object's, `item` is a list's; `name` is empty for the root and for items."""
+    """One place of a schema. `fields` are an object's, `item` is a list's; `name` is empty for the root and for items.
+
+    `limits` says in words what the strict dialect of JSON Schema has no keyword for: patterns, bounds, lengths.
+    """
 
     name: str
     kind: Kind
@@ -29,6 +37,7 @@ class Field:
     choices: tuple[str, ...] = ()
     scale: int = PRICE_SCALE
     evidence: bool = True
+    limits: str = ""
     fields: tuple["Field", ...] = ()
     item: "Field | None" = None
 
@@ -78,7 +87,7 @@ def _field(name: str, node: Any, root: Mapping[str, Any], seen: frozenset[str], 
         return Field(name, "json", required=required)
     node, seen, recursive = _resolved(node, root, seen)
     description = str(node.get("description") or node.get("title") or "")
-    leaf = Field(name, "json", description, required, evidence=node.get("x-evidence") != "none")
+    leaf = Field(name, "json", description, required, evidence=node.get("x-evidence") != "none", limits=_limits(node))
     if recursive:
         return leaf
     kind = node.get("type")
@@ -117,6 +126,11 @@ def _scalar(leaf: Field, node: Mapping[str, Any], kind: Any) -> Field:
     if scale not in {MONEY_SCALE, PRICE_SCALE}:
         raise ConfigurationError(f"field {leaf.name!r}: x-pagemill-scale is 4 or 6, not {scale}")
     return replace(leaf, kind=kind_here, scale=scale)
+
+
+def _limits(node: Mapping[str, Any]) -> str:
+    """The keywords that endpoints refuse or ignore in strict mode, in words for the model to read."""
+    return ", ".join(said.format(node[key]) for key, said in _LIMITS.items() if key in node)
 
 
 def _resolved(

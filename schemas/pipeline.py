@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from schemas.fields import Field
+
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in points, top-left origin
 SentAs = Literal["text", "figures", "image", "blank"]
 Match = Literal["exact", "normalized", "fuzzy", "image", "absent", "rejected", "conflict", "unanswered"]
@@ -104,7 +106,8 @@ class Chunk:
 class Request:
     """What is asked of the model for one chunk: independent of endpoint, dialect and routing.
 
-    `prompt_tokens` is the exact count for the model's tokenizer, `max_tokens` the room for the answer.
+    `prompt_tokens` is the exact count for the model's tokenizer, `max_tokens` the room for the answer. `is_constrained` is
+    false where the model shall write freely, since it ran away under constrained decoding.
     """
 
     request_id: str
@@ -118,6 +121,19 @@ class Request:
     max_tokens: int
     prompt_tokens: int
     attempt: int = 0
+    is_constrained: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What of an answer is asked for once more: `root` is the tree of just these fields, `reasons` say what was wrong.
+
+    An item of a list has an integer `index_name` beside its fields: its place in the list of the earlier answer.
+    """
+
+    root: Field
+    reasons: tuple[str, ...]
+    index_name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +164,14 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A parsed completion: `value` has the schema's shape, every leaf of its type or null."""
+    """A parsed completion: `value` has the schema's shape, every leaf of its type or null.
+
+    `is_whole` is false when the model's JSON ended in the middle: what a list would have gone on to say is lost.
+    """
 
     value: Mapping[str, Any]
     problems: tuple[Problem, ...] = ()
+    is_whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ def state() -> dict[str, dict]:
     requests = [
         prompt(each, kind, Decoding("model", 128_000, 8_192)).messages
         for kind in DOCUMENT_TYPES.values()
-        for each in chunk([plain], Room(10_000, 10_000, 8), page_tokens, lambda _: 0)
+        for each in chunk([plain], Room(10_000, 10_000, 8, 10**9), page_tokens, lambda _: 0)
     ]
     answers = [repr(parse(text, DOCUMENT_TYPES["invoice"].root)) for text in ANSWERS]
     return {

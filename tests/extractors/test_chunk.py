@@ -30,7 +30,7 @@ def test_every_page_is_in_exactly_one_chunk_in_order_and_within_limits(
     shapes: list[tuple[int, int]], room: int, images: int
 ) -> None:
     pages = [page(number, "word " * words, pictures) for number, (words, pictures) in enumerate(shapes, start=1)]
-    made = list(chunk(pages, Room(room, 10**6, images), cost, lambda _: 0))
+    made = list(chunk(pages, Room(room, 10**6, images, 10**9), cost, lambda _: 0))
     whole = [each for each in made if each.part == 0]
     numbers = [each.number for one in whole for each in one.pages]
     assert numbers == list(range(1, len(pages) + 1))
@@ -47,7 +47,7 @@ def test_the_expected_answer_closes_a_chunk_too() -> None:
     rows = "\n".join(f"| {number} | Screw | 2 | 3.50 | 7.00 |" for number in range(40))
     estimate = answer_estimator(INVOICE)
     pages = [page(number, rows) for number in range(1, 7)]
-    made = list(chunk(pages, Room(100_000, estimate(pages[0]) * 2, 8), cost, estimate))
+    made = list(chunk(pages, Room(100_000, estimate(pages[0]) * 2, 8, 10**9), cost, estimate))
     assert [len(one.pages) for one in made] == [2, 2, 2]
 
 
@@ -61,14 +61,14 @@ def test_a_schema_without_lists_expects_no_rows() -> None:
 
 def test_a_page_too_long_is_cut_at_lines_and_one_line_too_long_within_it() -> None:
     text = "\n".join(f"line {number}" for number in range(2_000)) + "\n" + "x" * 9_000
-    made = list(chunk([page(1), page(2, text), page(3)], Room(1_000, 10**6, 8), cost, lambda _: 0))
+    made = list(chunk([page(1), page(2, text), page(3)], Room(1_000, 10**6, 8, 10**9), cost, lambda _: 0))
     assert [one.part for one in made if one.pages[0].number == 2] == list(range(len(made) - 2))
     assert made[-1].pages[0].number == 3
 
 
 def test_pictures_that_alone_do_not_fit_are_an_error_with_a_remedy() -> None:
     with pytest.raises(OversizedPageError, match="--images never"):
-        list(chunk([page(1, "text", 5)], Room(100, 10**6, 8), cost, lambda _: 0))
+        list(chunk([page(1, "text", 5)], Room(100, 10**6, 8, 10**9), cost, lambda _: 0))
 
 
 @given(st.integers(1, 9), st.integers(1, 9))

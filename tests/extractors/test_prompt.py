@@ -88,7 +88,7 @@ def test_identity_changes_with_what_is_asked_and_with_nothing_else() -> None:
 @given(st.lists(st.tuples(st.text(max_size=300), st.integers(0, 2)), min_size=1, max_size=8), st.integers(1_500, 4_000))
 def test_a_packed_request_fits_its_room_by_the_exact_count(shapes: list[tuple[str, int]], room: int) -> None:
     pages = [page(number, text, pictures) for number, (text, pictures) in enumerate(shapes, start=1)]
-    for each in chunk(pages, Room(room, 10**6, 8), page_tokens, lambda _: 0):
+    for each in chunk(pages, Room(room, 10**6, 8, 10**9), page_tokens, lambda _: 0):
         request = prompt(each, INVOICE, DECODING)
         assert request.prompt_tokens == count_messages(request.messages)
         assert request.prompt_tokens <= frame_tokens(INVOICE) + room

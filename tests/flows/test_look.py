@@ -44,15 +44,15 @@ def test_try_gives_the_record_with_evidence_publishes_nothing_and_pays_once(
 
 
 def test_estimate_takes_a_sample_of_a_large_archive(tmp_path: Path, monkeypatch) -> None:
-    from flows import look
+    from flows import estimate
     from flows.settings import load_settings
     from flows.types import load_type
     from tests.flows.test_run import invoices
 
     source = invoices(tmp_path / "in", 30)
-    monkeypatch.setattr(look, "SAMPLE_ABOVE", 10)
-    sampled = look.estimate([str(source)], load_type("invoice"), load_settings(), exact=False)
-    exact = look.estimate([str(source)], load_type("invoice"), load_settings(), exact=True)
+    monkeypatch.setattr(estimate, "SAMPLE_ABOVE", 10)
+    sampled = estimate.estimate([str(source)], load_type("invoice"), load_settings(), exact=False)
+    exact = estimate.estimate([str(source)], load_type("invoice"), load_settings(), exact=True)
     assert (sampled["sampled"], exact["sampled"]) == (10, 30)
     assert sampled["documents"] == exact["documents"] == sampled["requests"] == 30
     assert abs(sampled["prompt_tokens"] / exact["prompt_tokens"] - 1) < 0.02

@@ -4,7 +4,7 @@ It answers with the embedded model's reading of the request, writes every reques
 a line), and can be told to answer otherwise: `--poison TEXT` puts impossible values into answers to requests that
 hold TEXT, `--delay` waits before answering, `--no-schema` answers 400 to `json_schema`, `--status` answers it always,
 `--busy-calls N` answers 429 to the first N calls, `--body-error` an HTTP 200 with an error inside to every third,
-`--refuse TEXT` answers 413 and `--odd TEXT` with a list of parts and impossible usage to requests that hold TEXT.
+`--refuse TEXT` answers 403 (moderation) and `--odd TEXT` with a list of parts and impossible usage to requests that hold TEXT.
 """
 
 import argparse
@@ -63,7 +63,7 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(400, {"error": {"message": "response_format json_schema is not supported"}})
             return
         if options.refuse and options.refuse in json.dumps(body["messages"][-1], ensure_ascii=False):
-            self.reply(413, {"error": {"message": f"too large, {self.headers.get('Authorization')}"}})
+            self.reply(403, {"error": {"message": f"flagged by moderation, {self.headers.get('Authorization')}"}})
             return
         answer = complete(body)
         if options.odd and options.odd in json.dumps(body["messages"][-1], ensure_ascii=False):

@@ -1,0 +1,152 @@
+"""What of an answer must be asked for once more, and the answer with what came back put in its place.
+
+Only the failing sub-trees are asked for: scalars where they stand, items of a list by their place in it. Where many items
+of one list fail, the list is asked for as a whole.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from schemas.fields import Field, escape, unescape
+from schemas.pipeline import Answer, Problem, Repair
+
+INDEX_NAME = "item"  # of the column that says which item of a list is meant
+MOST_ITEMS = 20  # of one list that are asked for one by one
+
+Tree = dict[str, Any]  # steps of the failing pointers; an empty tree is a whole sub-tree
+
+
+def failing(answer: Answer, invalid: Iterable[Problem], root: Field) -> Repair | None:
+    """What of `answer` to ask for again: what parse rejected, and `invalid`, what validation rejects of it. Null for nothing."""
+    problems = [each for each in (*answer.problems, *invalid) if each.kind == "rejected" and each.field]
+    tree: Tree = {}
+    reasons: dict[str, str] = {}
+    for problem in problems:
+        steps = [unescape(step) for step in problem.field.split("/")[1:]]
+        if _field_at(root, steps) is not None:
+            _plant(tree, steps)
+            reasons.setdefault(problem.field, f"{problem.field}: {problem.message}{_which(answer.value, steps)}")
+    return Repair(_pruned(root, tree), tuple(reasons.values()), INDEX_NAME) if tree else None
+
+
+def repaired(answer: Answer, again: Answer, repair: Repair, root: Field) -> Answer:
+    """`answer` with the values of `again` where they were asked for and are stated; their problems are settled with them."""
+    settled: set[str] = set()  # pointers of values that are there now
+    replaced: list[str] = []  # pointers of lists that are new as a whole
+    value = _put(answer.value, again.value, root, repair.root, "", settled, replaced)
+    below = tuple(f"{pointer}/" for pointer in replaced)
+    kept = [
+        each
+        for each in answer.problems
+        if each.kind != "rejected" or (each.field not in settled and not each.field.startswith(below))
+    ]
+    kept += [each for each in again.problems if each.field.startswith(below)]
+    return replace(answer, value=value, problems=tuple(kept))
+
+
+def _which(value: Any, steps: Sequence[str]) -> str:
+    """How to tell the item that a pointer leads through: its place, and the first text that it has."""
+    for step in steps:
+        if isinstance(value, list):
+            item = value[int(step)] if step.isdigit() and int(step) < len(value) else None
+            texts = [each for each in item.values() if isinstance(each, str)] if isinstance(item, Mapping) else []
+            return f" (item {step}{f', {texts[0][:60]!r}' if texts else ''})"
+        value = value.get(step) if isinstance(value, Mapping) else None
+    return ""
+
+
+def _plant(tree: Tree, steps: Sequence[str]) -> None:
+    """Add one failing place; what lies below a failing place is asked for with it."""
+    head, *rest = steps
+    if head in tree and not tree[head]:
+        return
+    below = tree.get(head, {}) if rest else {}
+    if rest:
+        _plant(below, rest)
+    tree[head] = below
+
+
+def _field_at(root: Field, steps: Sequence[str]) -> Field | None:
+    field: Field | None = root
+    for step in steps:
+        if field is None:
+            return None
+        field = field.item or next((child for child in field.fields if child.name == step), None)
+    return field
+
+
+def _pruned(field: Field, tree: Tree) -> Field:
+    """`field` with nothing but what the tree names."""
+    if not tree or field.is_leaf:
+        return field
+    if field.item is None:
+        return replace(
+            field,
+            fields=tuple(_pruned(child, tree[child.name]) for child in field.fields if child.name in tree),
+        )
+    if len(tree) > MOST_ITEMS:
+        return field
+    below: Tree = {}
+    whole = field.item.is_leaf or not all(tree.values())
+    for each in tree.values():
+        _unite(below, each)
+    item = field.item if whole else _pruned(field.item, below)
+    children = (replace(field.item, name="value"),) if field.item.is_leaf else item.fields
+    index = Field(INDEX_NAME, "integer", "place of the item in its list, counted from 0", evidence=False)
+    return replace(field, item=replace(item, kind="object", fields=(index, *children)))
+
+
+def _unite(into: Tree, more: Tree) -> None:
+    for step, below in more.items():
+        if step not in into:
+            into[step] = {**below}
+        elif into[step] and below:
+            _unite(into[step], below)
+        else:
+            into[step] = {}
+
+
+def _put(old: Any, new: Any, field: Field, asked: Field, pointer: str, settled: set[str], replaced: list[str]) -> Any:
+    """The old value with the new one where it is stated."""
+    if field.is_leaf:
+        if new is None:
+            return old
+        settled.add(pointer)
+        return new
+    if field.item is not None and asked.item is not None:
+        if any(child.name == INDEX_NAME and not child.evidence for child in asked.item.fields):
+            return _put_items(old, new, field.item, asked.item, pointer, settled, replaced)
+        if not new:
+            return old
+        settled.add(pointer)
+        replaced.append(pointer)
+        return new
+    merged = dict(old)
+    fields = {child.name: child for child in field.fields}
+    for child in asked.fields:
+        here = f"{pointer}/{escape(child.name)}"
+        value = new.get(child.name)
+        merged[child.name] = _put(old[child.name], value, fields[child.name], child, here, settled, replaced)
+    if any(each not in (None, []) for each in new.values()):
+        settled.add(pointer)
+    return merged
+
+
+def _put_items(
+    old: Any, new: Any, item: Field, asked: Field, pointer: str, settled: set[str], replaced: list[str]
+) -> Any:
+    """The old list with the new values of the items that are named by their place in it."""
+    merged = list(old)
+    without = replace(asked, fields=tuple(child for child in asked.fields if child.name != INDEX_NAME))
+    for each in new or ():
+        place = each.get(INDEX_NAME)
+        if not isinstance(place, int) or not 0 <= place < len(merged):
+            continue
+        here = f"{pointer}/{place}"
+        if not item.is_leaf:
+            merged[place] = _put(merged[place], each, item, without, here, settled, replaced)
+        elif each.get("value") is not None:
+            merged[place] = each["value"]
+            settled.add(here)
+    return merged

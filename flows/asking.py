@@ -1,0 +1,176 @@
+"""Asking for the chunks of one document with one model: what is asked again, in which other way, and when it is given up.
+
+- an answer that is too long halves its chunk, as does a request that the endpoint finds too large;
+- one that runs away is asked for again without constraints and at a higher temperature;
+- an empty, refused, filtered or broken one is asked for again as it was;
+- of one with values that do not fit the schema just these are asked for again, with the reason, at most twice.
+
+What still cannot be used is null, with its reason, and the rest of the answer is kept.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from extractors.chunk import answer_estimator, halves, scalar_answer_tokens
+from extractors.ending import Ending, ending
+from extractors.ground import ground
+from extractors.parse import parse
+from extractors.prompt import prompt
+from extractors.repair import failing, repaired
+from extractors.tabulate import call_row
+from flows.model.endpoint import Answers
+from flows.recipe import Reader, Recipe
+from schemas.document_type import conforms
+from schemas.errors import InvalidCompletionError, RequestTooLargeError
+from schemas.pipeline import Answer, Chunk, Completion, Located, Problem, Request
+
+MOST_AGAIN = 3  # times that a chunk is asked for again as a whole
+MOST_REPAIRS = 2  # times that the failing parts of an answer are asked for again
+_SAID: Mapping[Ending, str] = {
+    "degenerate": "the model ran on to its output limit without an end",
+    "empty": "the model's answer is empty",
+    "filtered": "the endpoint's content filter withheld the answer",
+    "refused": "the model refused to answer",
+}
+
+Stored = Mapping[tuple[str, str], Mapping[str, Any]]
+Keep = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of one chunk (or of a half of one)."""
+
+    chunk: Chunk
+    completions: tuple[Completion, ...]
+    located: Located | None
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Asks `reader` for the chunks of one document. `stored` are answers paid for earlier, `keep` journals new ones."""
+
+    recipe: Recipe
+    reader: Reader
+    answers: Answers
+    run_id: str
+    document_id: str
+    stored: Stored
+    keep: Keep
+
+    async def ask(self, whole: Chunk) -> list[Result]:
+        """The results for a chunk in page order: several where it had to be asked for in pieces."""
+        seen: list[Completion] = []
+        said = ""
+        is_free = False
+        last: Answer | None = None
+        for attempt in range(MOST_AGAIN + 1):
+            request = prompt(whole, self.recipe.document_type, self.reader.decoding, attempt, is_free=is_free)
+            try:
+                completion = await self._completion(request, whole, is_first=attempt == 0)
+            except RequestTooLargeError as error:
+                return await self._in_halves(whole, seen, str(error))
+            except InvalidCompletionError as error:
+                said = str(error)
+                break
+            seen.append(completion)
+            ended = self._ending(completion, whole)
+            if ended == "long":
+                return await self._in_halves(whole, seen, "the answer is longer than the model's output limit")
+            is_free = is_free or ended == "degenerate"
+            if ended != "whole":
+                said = _SAID[ended]
+                continue
+            try:
+                answer = parse(completion.text, self.recipe.document_type.root)
+            except InvalidCompletionError as error:
+                said = str(error)
+                await self.answers.endpoint.judge(completion, keeps_schema=False)
+                continue
+            if answer.is_whole:
+                keeps = not answer.problems or conforms(completion.text, request.schema)
+                await self.answers.endpoint.judge(completion, keeps_schema=keeps)
+                return [await self._repaired(whole, answer, seen)]
+            said, last = "the model's answer breaks off in the middle", answer
+        if last is not None:  # better a part that says so than nothing
+            located = ground(last, self.recipe.document_type.root, whole.index, whole.pages)
+            return [Result(whole, tuple(seen), located, said)]
+        return [Result(whole, tuple(seen), None, said)]
+
+    async def _in_halves(self, whole: Chunk, seen: list[Completion], why: str) -> list[Result]:
+        parts = halves(whole)
+        if parts is None:
+            return [Result(whole, tuple(seen), None, why)]
+        first = await self.ask(parts[0])
+        second = await self.ask(parts[1])
+        return [Result(whole, tuple(seen), None, None), *first, *second]
+
+    async def _repaired(self, whole: Chunk, answer: Answer, seen: list[Completion]) -> Result:
+        """The answer with its failing parts asked for again; an answer that says the same again is the last."""
+        document_type = self.recipe.document_type
+        for attempt in range(MOST_REPAIRS):
+            invalid = [each for each in document_type.validate(answer.value) if each.kind == "rejected"]
+            repair = failing(answer, invalid, document_type.root)
+            if repair is None:
+                break
+            request = prompt(whole, document_type, self.reader.decoding, attempt, repair=repair)
+            try:
+                completion = await self._completion(request, whole, is_first=False)
+                seen.append(completion)
+                again = parse(completion.text, repair.root)
+            except InvalidCompletionError:
+                continue
+            better = repaired(answer, again, repair, document_type.root)
+            if better == answer and not again.problems:
+                break  # the pages do not state it
+            answer = better
+        located = ground(answer, document_type.root, whole.index, whole.pages)
+        return Result(whole, tuple(seen), located, None)
+
+    def _ending(self, completion: Completion, whole: Chunk) -> Ending:
+        """How an answer ended, by what its pages can honestly make a model write: twice what they hold, and the schema."""
+        root = self.recipe.document_type.root
+        rows = answer_estimator(root)
+        most = sum(rows(page) for page in whole.pages) + scalar_answer_tokens(root) + sum(whole.page_tokens)
+        lines = sum(page.text.count("\n") + 1 for page in whole.pages)
+        has_images = any(page.images for page in whole.pages)
+        return ending(completion, self.reader.decoding.window if has_images else 2 * most, lines)
+
+    async def _completion(self, request: Request, whole: Chunk, *, is_first: bool) -> Completion:
+        """The answer as it was stored, or asked for now and kept."""
+
+        async def keep(completion: Completion) -> None:
+            await self.keep(call_row(self.document_id, self.run_id, whole.index, whole.part, completion))
+
+        row = self.stored.get((self.document_id, request.request_id))
+        if row is not None:
+            return _from_row(row)
+        if is_first:
+            self.answers.endpoint.expect(request, expected_answer(self.recipe, whole))
+        return await self.answers.get(request, keep)
+
+
+def expected_answer(recipe: Recipe, whole: Chunk) -> int:
+    """Tokens that the answer for a chunk is expected to take: what `estimate` reckons with."""
+    root = recipe.document_type.root
+    return scalar_answer_tokens(root) + sum(map(answer_estimator(root), whole.pages))
+
+
+def unanswered(result: Result) -> Problem | None:
+    """The problem of a chunk without an answer, by its pages."""
+    if result.problem is None:
+        return None
+    numbers = ", ".join(str(page.number) for page in result.chunk.pages)
+    return Problem("", "unanswered", f"pages {numbers}: {result.problem}")
+
+
+def _from_row(row: Mapping[str, Any]) -> Completion:
+    cost = row["cost_usd"]
+    names = ("request_id", "finish_reason", "model", "model_returned", "provider", "prompt_tokens", "completion_tokens")
+    return Completion(
+        **{name: row[name] for name in (*names, "seconds", "attempts")},
+        text=row["response"],
+        cost_nusd=None if cost is None else round(cost * 1e9),
+    )

@@ -1,0 +1,304 @@
+"""The network: one endpoint that speaks the chat-completions protocol. `Endpoint.ask` is the one way to a model.
+
+Retries are ours (the client makes none, or calls would multiply): what is turned away waits and never costs a document;
+refused keys, empty accounts and unknown models stop the run. There are no probe requests: the first real request is the
+probe, and what is learned from answers (the step of the dialect ladder) is remembered.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import openai
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+
+from flows.model.limits import GlobalPermits, MachineLimits
+from flows.model.memory import EndpointMemory
+from flows.model.pressure import Outage, Pressure
+from flows.model.spending import Spending
+from flows.model.wire import DIALECTS, Refusal, classify, printable, read_answer, request_body
+from flows.settings import Settings
+from schemas.errors import InvalidCompletionError, ModelUnavailableError, PagemillError, RequestTooLargeError
+from schemas.models import OFFLINE, model_entry
+from schemas.pipeline import Completion, Request
+
+NANO_PER_MILLION = 1_000  # nano-USD per token of one USD per million tokens
+MOST_TRIES = (
+    8  # of one request that breaks while the endpoint answers others: the request is at fault, not the endpoint
+)
+BREAKING_ANSWERS = 2  # in a row that break the schema, and the endpoint does not enforce it: one step down the ladder
+_STRANGE_ANSWERS = 3  # with none of the protocol before them, and this is no endpoint at all
+_NOT_SENT = ("ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "InvalidURL")
+
+Keep = Callable[[Completion], Awaitable[None]]
+
+
+class Endpoint:
+    """A model (or several) behind an OpenAI-compatible URL, with its limits, its prices and its budget."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        base_url: str,
+        api_key: str | None,
+        spending: Spending,
+        memory: EndpointMemory | None = None,
+    ) -> None:
+        self.pressure = Pressure(settings.concurrency, settings.backoff)
+        self.spending = spending
+        self._settings = settings
+        self._memory = memory
+        self._step = _remembered_step(memory)
+        self._breaking: set[str] = set()  # requests whose answers broke the schema, since the last that kept it
+        self._strange = 0
+        self._closed_by: PagemillError | None = None  # what lets no further call begin
+        key = "".join(character if character.isalnum() else "-" for character in f"{settings.host}-{settings.model}")
+        self._limits = MachineLimits(settings.cache_dir / "limits" / f"{key}.json", settings.rpm, settings.tpm)
+        self._permits = GlobalPermits(settings.global_limit)
+        self._client = AsyncOpenAI(
+            base_url=base_url,
+            api_key=api_key or "none",
+            max_retries=0,
+            timeout=settings.request_timeout,
+            # a redirect would carry page text to a host that the first line of the run did not name
+            http_client=DefaultAsyncHttpxClient(follow_redirects=False, timeout=settings.request_timeout),
+        )
+
+    @property
+    def has_price(self) -> bool:
+        """False when USD cannot be told before a call."""
+        return all(None not in self._prices(model) for model in self._settings.models)
+
+    def cost_nusd(self, prompt_tokens: int, completion_tokens: int, model: str | None = None) -> int | None:
+        """The price of a call by the settings or the model table; null where unknown."""
+        price_in, price_out = self._prices(model or self._settings.model)
+        if price_in is None or price_out is None:
+            return None
+        return round(price_in * prompt_tokens + price_out * completion_tokens)
+
+    def stop(self, reason: PagemillError) -> None:
+        """Let no further call begin; those in flight are answered, paid and kept."""
+        self._closed_by = self._closed_by or reason
+
+    def expect(self, request: Request, completion_tokens: int) -> None:
+        """Note what the estimate says of a request that is about to be asked for the first time."""
+        self.spending.expected_nusd += self.cost_nusd(request.prompt_tokens, completion_tokens, request.model) or 0
+
+    async def judge(self, completion: Completion, *, keeps_schema: bool) -> None:
+        """Tell whether an answer kept to the schema: where two in a row did not, the dialect goes one step down."""
+        if keeps_schema:
+            self._breaking.clear()
+        elif completion.finish_reason == "stop":
+            self._breaking.add(completion.request_id)
+            if len(self._breaking) >= BREAKING_ANSWERS:
+                self._breaking.clear()
+                await self._step_down(self._step)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def ask(self, request: Request, keep: Keep) -> Completion:
+        """Answer `request`; `keep` journals the completion before it is returned.
+
+        Raises BudgetExceededError before the call, ModelUnavailableError when the endpoint refuses or stays away longer
+        than the patience, RequestTooLargeError when less must be asked at once, and InvalidCompletionError for a request that it
+        will not take, or that breaks while others are answered.
+        """
+        attempts = own_failures = 0
+        answered_before = self.pressure.answered
+        while True:
+            attempts += 1
+            started = time.monotonic()
+            async with self.pressure.slot():
+                step = self._step
+                outcome = await self._call(request, step, attempts)
+                if isinstance(outcome, Completion):
+                    self.pressure.succeeded()
+                    break
+                failing = self._weigh(outcome, started)
+            if outcome.kind == "dialect":
+                await self._fall_back(request, step, outcome)
+            elif failing > self._settings.patience:
+                raise self._gone(outcome)
+            elif outcome.kind == "failed":
+                own_failures += 1
+                others = self.pressure.answered > answered_before or self._settings.model == OFFLINE
+                if others and own_failures >= MOST_TRIES:
+                    raise InvalidCompletionError(
+                        f"{self._settings.host} failed this request {own_failures} times (last: {outcome.reason})"
+                    )
+                await asyncio.sleep(outcome.retry_after or self.pressure.alone(own_failures))
+        await keep(outcome)
+        return outcome
+
+    async def _call(self, request: Request, step: int, attempts: int) -> Completion | Refusal:
+        """One call, with what it may cost set aside for as long as it runs."""
+        self._raise_if_closed()
+        await self._permits.take()
+        await self._limits.enter(request.prompt_tokens)
+        reserved = await self.spending.reserve(self.cost_nusd(request.prompt_tokens, request.max_tokens, request.model))
+        is_sent = False
+        try:
+            self._raise_if_closed()
+            is_sent = True
+            outcome = await self._posted(request, step, attempts)
+        except BaseException:
+            await (self.spending.cut(reserved) if is_sent else self.spending.release(reserved))
+            raise
+        if isinstance(outcome, Refusal):
+            await (self.spending.cut(reserved) if outcome.is_billable else self.spending.release(reserved))
+            return outcome
+        priced = self._priced(outcome)
+        await self.spending.settle(reserved, priced)
+        await self._limits.owe(priced.completion_tokens)
+        return priced
+
+    async def _posted(self, request: Request, step: int, attempts: int) -> Completion | Refusal:
+        started = time.monotonic()
+        provider = self._settings.routing if self._settings.is_openrouter else None
+        body = request_body(request, step, provider)
+        try:
+            raw = await self._client.chat.completions.with_raw_response.create(**body)
+        except openai.APIStatusError as error:
+            return classify(error.status_code, error.response.headers, _without_key(error.body, self._client.api_key))
+        except openai.APIConnectionError as error:
+            cause = error.__cause__ or error
+            was_sent = type(cause).__name__ not in _NOT_SENT
+            what = printable(f"{type(cause).__name__} {cause}".strip())
+            return Refusal("failed", what, is_billable=was_sent)
+        return read_answer(request, raw.content, attempts, time.monotonic() - started)
+
+    def _weigh(self, refusal: Refusal, started: float) -> float:
+        """Raise what waiting does not cure; else tell the pressure, and return how long nobody was answered."""
+        if refusal.kind == "refused":
+            raise self._refused(refusal)
+        if refusal.kind == "too_large":
+            raise RequestTooLargeError(f"{self._settings.host} takes no request of this size ({refusal.reason})")
+        if refusal.kind == "invalid":
+            raise InvalidCompletionError(f"{self._settings.host} refused the request ({refusal.reason})")
+        if refusal.kind == "overloaded":
+            return self.pressure.turned_away(refusal.retry_after, refusal.reason)
+        if refusal.kind == "failed":
+            if refusal.reason.startswith("no JSON") and not self.pressure.answered:
+                self._strange += 1
+                if self._strange >= _STRANGE_ANSWERS:
+                    remedy = "this is no chat-completions endpoint: check PAGEMILL_BASE_URL, which mostly ends in /v1"
+                    raise self._refused(replace(refusal, remedy=remedy))
+            return self.pressure.failed(started, refusal.reason)
+        return 0.0
+
+    async def _fall_back(self, request: Request, step: int, refusal: Refusal) -> None:
+        """One step down the ladder, once for all requests in flight; at its end the request itself is at fault."""
+        if not request.is_constrained or (step == self._step and step + 1 >= len(DIALECTS)):
+            raise InvalidCompletionError(
+                f"{self._settings.host} refused the request of {request.prompt_tokens:,} tokens ({refusal.reason}); see "
+                "`pagemill show`"
+            )
+        await self._step_down(step)
+
+    async def _step_down(self, step: int) -> None:
+        if step != self._step or step + 1 >= len(DIALECTS):
+            return
+        self._step = step + 1
+        if self._memory is not None:
+            await asyncio.to_thread(self._memory.keep, dialect=DIALECTS[self._step])
+
+    def _priced(self, completion: Completion) -> Completion:
+        if completion.cost_nusd is not None:
+            return completion
+        cost = self.cost_nusd(completion.prompt_tokens, completion.completion_tokens, completion.model)
+        return replace(completion, cost_nusd=cost)
+
+    def _prices(self, model: str) -> tuple[int | None, int | None]:
+        entry = model_entry(model)
+        own = self._settings.price_in, self._settings.price_out
+        if model != self._settings.model:  # a price that was set is the first model's
+            own = None, None
+        return (
+            _nano(own[0] if own[0] is not None else entry.price_in),
+            _nano(own[1] if own[1] is not None else entry.price_out),
+        )
+
+    def _raise_if_closed(self) -> None:
+        if self._closed_by is not None:
+            raise self._closed_by
+
+    def _refused(self, refusal: Refusal) -> ModelUnavailableError:
+        remedy = f"; {refusal.remedy}" if refusal.remedy else ""
+        error = ModelUnavailableError(
+            f"{self._settings.host} refuses model {self._settings.model!r} ({refusal.reason}){remedy}", refused=True
+        )
+        self.stop(error)
+        return error
+
+    def _gone(self, refusal: Refusal) -> ModelUnavailableError:
+        error = ModelUnavailableError(
+            f"{self._settings.host} has not answered for {self._settings.patience:g} s (last: {refusal.reason}); what was "
+            "answered is kept: run again when it is back, or raise PAGEMILL_PATIENCE"
+        )
+        self.stop(error)
+        return error
+
+
+class Answers:
+    """Asks each request once in this process: an equal request waits for the first and gets the same answer for nothing."""
+
+    MOST_REMEMBERED = 20_000  # answers kept for equal requests: some 100 MB
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self._asked: dict[str, asyncio.Future[Completion]] = {}  # oldest first
+
+    async def get(self, request: Request, keep: Keep) -> Completion:
+        """The answer to `request`, kept by `keep` before it is returned; reused ones have attempts, tokens and cost 0."""
+        known = self._asked.get(request.request_id)
+        if known is None:
+            known = asyncio.get_running_loop().create_future()
+            self._asked[request.request_id] = known
+            self._forget_oldest()
+            try:
+                completion = await self.endpoint.ask(request, keep)
+            except BaseException as error:
+                self._asked.pop(request.request_id, None)
+                if not known.done():
+                    known.set_exception(error) if isinstance(error, Exception) else known.cancel()
+                    if not known.cancelled():
+                        known.exception()  # somebody may have been waiting, or nobody
+                raise
+            known.set_result(completion)
+            return completion
+        answered = await asyncio.shield(known)
+        reused = replace(answered, prompt_tokens=0, completion_tokens=0, cost_nusd=0, attempts=0, seconds=0.0)
+        await keep(reused)
+        return reused
+
+    def _forget_oldest(self) -> None:
+        """Keep memory bounded over an archive: equal requests mostly come close together."""
+        while len(self._asked) > self.MOST_REMEMBERED:
+            oldest = next(iter(self._asked))
+            if not self._asked[oldest].done():
+                return
+            del self._asked[oldest]
+
+
+def _remembered_step(memory: EndpointMemory | None) -> int:
+    dialect = memory.recall().get("dialect") if memory is not None else None
+    return DIALECTS.index(dialect) if dialect in DIALECTS else 0
+
+
+def _without_key(body: Any, key: str) -> Any:
+    """An error's body without the key that an endpoint may say again."""
+    if isinstance(body, Mapping):
+        return {name: _without_key(below, key) for name, below in body.items()}
+    return body.replace(key, "(key)") if isinstance(body, str) else body
+
+
+def _nano(price: float | None) -> int | None:
+    return None if price is None else round(Decimal(str(price)) * NANO_PER_MILLION)
+
+
+__all__ = ["Answers", "Endpoint", "Outage"]

@@ -1,0 +1,143 @@
+"""How many calls may be in flight, and when.
+
+The ceiling at first, half of it after a window in which calls were turned away, one more after each window of successes.
+Two kinds of trouble are told apart. An endpoint that turns calls away (429, 503) pauses everybody, so that it hears from
+us once and not from all. A call that fails (500, a broken connection) waits alone, since the request may be at fault;
+only when calls fail one after the other without any success is it the endpoint. While an endpoint has never answered,
+or answers nobody, one call at a time goes out: the first real request is the probe.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds, doubled from window to window of trouble
+HEAD_START = 0.4  # seconds that the first request is alone: refusals are quick, answers are not
+_LOOK_AGAIN = 1.0  # seconds after which a waiting call looks again, should nobody have woken it
+DOWN_AFTER = 3  # windows of trouble without a success: the endpoint is down, and the run says so
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """An endpoint that answers nobody: since when, the last reason, and seconds to the next try."""
+
+    seconds: float
+    reason: str
+    next_try: float
+
+
+class Pressure:
+    """The slots of one endpoint, shared by all calls of a process. `on_outage` hears of an outage, and null at its end."""
+
+    def __init__(
+        self,
+        ceiling: int,
+        first_pause: float = FIRST_PAUSE,
+        longest_pause: float = LONGEST_PAUSE,
+        on_outage: Callable[[Outage | None], None] = lambda _: None,
+    ) -> None:
+        self.limit = ceiling
+        self.answered = 0  # calls, ever
+        self.on_outage = on_outage
+        self._ceiling = ceiling
+        self._pauses = (first_pause, max(first_pause, longest_pause))
+        self._in_flight = 0
+        self._successes = 0
+        self._waves = 0  # windows of trouble without a success between them
+        self._failures = 0  # calls that failed since the last success
+        self._resume_at = 0.0
+        self._window_ends = 0.0
+        self._first_at: float | None = None
+        self._failing_since: float | None = None
+        self._is_down = False
+        self._changed = asyncio.Condition()
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """One call's place: waits until there is one and until a pause has passed. First come, first served."""
+        async with self._changed:
+            while (wait := self._wait()) is not None:
+                await self._wait_at_most(wait)
+            self._in_flight += 1
+            if self._first_at is None:
+                self._first_at = time.monotonic()
+        try:
+            yield
+        finally:
+            async with self._changed:
+                self._in_flight -= 1
+                self._changed.notify(max(1, self.limit - self._in_flight))
+
+    def succeeded(self) -> None:
+        """A call was answered."""
+        self.answered += 1
+        self._failing_since = None
+        self._waves = self._failures = 0
+        self._successes += 1
+        if self._successes >= self.limit:
+            self._successes = 0
+            self.limit = min(self._ceiling, self.limit + 1)
+        if self._is_down:
+            self._is_down = False
+            self.on_outage(None)
+
+    def turned_away(self, retry_after: float | None, reason: str = "") -> float:
+        """The endpoint has no room: everybody waits. Returns how long it will have failed when the pause is over."""
+        now = time.monotonic()
+        if self._failing_since is None:
+            self._failing_since = now
+        backoff = self._backoff(self._waves)
+        if now >= self._window_ends:  # the calls that were in flight together count as one
+            self._successes = 0
+            self.limit = max(1, self.limit // 2)
+            self._waves += 1
+            least = backoff / 2 if self._waves > DOWN_AFTER else 0.0  # a Retry-After of 0 is no invitation to hammer
+            self._window_ends = self._resume_at = now + (backoff if retry_after is None else max(retry_after, least))
+        elif retry_after is not None:
+            self._resume_at = max(self._resume_at, now + retry_after)
+        failing = self._resume_at - self._failing_since
+        if self._waves >= DOWN_AFTER:
+            self._is_down = True
+            self.on_outage(Outage(failing, reason, max(0.0, self._resume_at - now)))
+        return failing
+
+    def failed(self, started: float, reason: str = "") -> float:
+        """A call that began at `started` (monotonic) broke. Returns how long nobody was answered."""
+        self._failures += 1
+        if self._failing_since is None:
+            self._failing_since = started
+        if self._failures > DOWN_AFTER * max(1, self.limit if self.answered else 1):
+            return self.turned_away(None, reason)
+        return time.monotonic() - self._failing_since
+
+    def alone(self, failures: int) -> float:
+        """Seconds that a request waits by itself after so many failures of its own."""
+        return self._backoff(failures - 1)
+
+    def _backoff(self, times: int) -> float:
+        first, longest = self._pauses
+        return float(min(longest, first * 2 ** min(times, 16))) * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
+
+    def _wait(self) -> float | None:
+        """Null when a call may begin now, else the most seconds to wait before looking again."""
+        now = time.monotonic()
+        if (pause := self._resume_at - now) > 0:
+            return pause
+        allowed, again = self.limit, _LOOK_AGAIN
+        if self._is_down:
+            allowed = 1
+        elif not self.answered:
+            head_start = HEAD_START if self._first_at is None else self._first_at + HEAD_START - now
+            if self._failing_since is not None or head_start > 0:
+                allowed, again = 1, max(head_start, 0.05)
+        return None if self._in_flight < allowed else again
+
+    async def _wait_at_most(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        except TimeoutError:
+            return

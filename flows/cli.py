@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -126,6 +127,45 @@ def show_command(
     else:
         _print([f"drawn in {html}"] if html is not None else show_lines(result))
     return 0
+
+
+@app.command("refresh")
+def refresh_command(
+    out: Dataset,
+    use_stored: Annotated[
+        bool, typer.Option("--replay", help="today's parser over stored answers, calling nothing")
+    ] = False,
+    type_name: Annotated[str | None, typer.Option("--type", help="the dataset's type, where it cannot be told")] = None,
+    model: ModelName = None,
+    images: Images = None,
+    as_json: AsJson = False,
+) -> int:
+    """Make published rows anew: with --replay from stored answers, for nothing."""
+    from flows.replay import replay, replay_lines
+    from flows.settings import load_settings
+    from flows.types import load_type
+
+    if not use_stored:
+        raise ConfigurationError("refresh can only replay stored answers yet: add --replay")
+    document_type = load_type(type_name) if type_name is not None else None
+    done = replay(out, load_settings(model=model, images=images), document_type)
+    _print_json(asdict(done)) if as_json else _print(replay_lines(done, out))
+    return 0
+
+
+@app.command("check")
+def check_command(model: ModelName = None, as_json: AsJson = False) -> int:
+    """Look at the endpoint before the night: key, model, window, price, pictures, schema; for less than a cent."""
+    from flows.check import check, check_lines
+    from flows.settings import load_settings
+
+    checked = check(load_settings(model=model))
+    if as_json:
+        findings = [asdict(finding) for finding in checked.findings]
+        _print_json({"ok": checked.is_ok, "findings": findings, "cost_usd": checked.cost_usd})
+    else:
+        _print(check_lines(checked))
+    return 2 if checked.is_refused else 0 if checked.is_ok else 1
 
 
 @app.command("status")

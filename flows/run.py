@@ -39,7 +39,7 @@ from flows.server import ChildServer, prefect_server
 from flows.settings import Settings, require_model
 from flows.shard import Work, extract_shard
 from flows.storage.dataset import Dataset, DatasetSpec, open_dataset
-from flows.storage.publish import end_run, publish_log, recover
+from flows.storage.publish import end_run, publish, recover
 from schemas.document_type import DocumentType
 from schemas.errors import (
     BudgetExceededError,
@@ -302,7 +302,7 @@ def _keep_recipe(dataset: Dataset, recipe: Recipe, run_id: str, accounts: Accoun
     known = dataset.rows("recipes", ["recipe_id"]).column(0).to_pylist()
     if accounts.done and recipe.recipe_id not in known:
         batch = pa.RecordBatch.from_pylist([recipe.row()], schema=LOG_TABLES["recipes"])
-        publish_log(dataset, run_id, {"recipes": [batch]})
+        publish(dataset, run_id, {"recipes": [batch]})
 
 
 def _settle_accounts(work: Work, spending: Spending) -> PagemillError | None:

@@ -100,6 +100,11 @@ class Settings(BaseSettings):
         return urlsplit(self.base_url).hostname or self.base_url
 
     @property
+    def place(self) -> str:
+        """Where the model is, for people."""
+        return "the embedded model" if self.model == OFFLINE else self.host
+
+    @property
     def endpoint(self) -> str:
         """What is learned of an endpoint is kept under: its host and the model."""
         return f"{self.host} {self.model}"

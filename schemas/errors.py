@@ -12,6 +12,7 @@
         │   └── EncryptedDocumentError
         ├── SandboxLimitError
         ├── OversizedPageError
+        ├── AnswerNotStoredError
         └── InvalidCompletionError
             └── RequestTooLargeError
 
@@ -107,3 +108,9 @@ class InvalidCompletionError(DocumentError):
 
 class RequestTooLargeError(InvalidCompletionError):
     """The endpoint takes no request of this size: fewer pages must be asked for at once."""
+
+
+class AnswerNotStoredError(DocumentError):
+    """A replay needs an answer that is not among the stored ones."""
+
+    stage = "ask"

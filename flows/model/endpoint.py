@@ -129,7 +129,7 @@ class Endpoint:
                 others = self.pressure.answered > answered_before or self._settings.model == OFFLINE
                 if others and own_failures >= MOST_TRIES:
                     raise InvalidCompletionError(
-                        f"{self._settings.host} failed this request {own_failures} times (last: {outcome.reason})"
+                        f"{self._settings.place} failed this request {own_failures} times (last: {outcome.reason})"
                     )
                 await asyncio.sleep(outcome.retry_after or self.pressure.alone(own_failures))
         await keep(outcome)
@@ -145,19 +145,19 @@ class Endpoint:
         try:
             self._raise_if_closed()
             is_sent = True
-            outcome = await self._posted(request, step, attempts)
+            outcome = await self.post(request, step, attempts)
         except BaseException:
             await (self.spending.cut(reserved) if is_sent else self.spending.release(reserved))
             raise
         if isinstance(outcome, Refusal):
             await (self.spending.cut(reserved) if outcome.is_billable else self.spending.release(reserved))
             return outcome
-        priced = self._priced(outcome)
-        await self.spending.settle(reserved, priced)
-        await self._limits.owe(priced.completion_tokens)
-        return priced
+        await self.spending.settle(reserved, outcome)
+        await self._limits.owe(outcome.completion_tokens)
+        return outcome
 
-    async def _posted(self, request: Request, step: int, attempts: int) -> Completion | Refusal:
+    async def post(self, request: Request, step: int, attempts: int) -> Completion | Refusal:
+        """One call, now, whatever the limits and the budget: what `ask` does again and again, and `check` once."""
         started = time.monotonic()
         provider = self._settings.routing if self._settings.is_openrouter else None
         body = request_body(request, step, provider)
@@ -170,16 +170,17 @@ class Endpoint:
             was_sent = type(cause).__name__ not in _NOT_SENT
             what = printable(f"{type(cause).__name__} {cause}".strip())
             return Refusal("failed", what, is_billable=was_sent)
-        return read_answer(request, raw.content, attempts, time.monotonic() - started)
+        outcome = read_answer(request, raw.content, attempts, time.monotonic() - started)
+        return self._priced(outcome) if isinstance(outcome, Completion) else outcome
 
     def _weigh(self, refusal: Refusal, started: float) -> float:
         """Raise what waiting does not cure; else tell the pressure, and return how long nobody was answered."""
         if refusal.kind == "refused":
             raise self._refused(refusal)
         if refusal.kind == "too_large":
-            raise RequestTooLargeError(f"{self._settings.host} takes no request of this size ({refusal.reason})")
+            raise RequestTooLargeError(f"{self._settings.place} takes no request of this size ({refusal.reason})")
         if refusal.kind == "invalid":
-            raise InvalidCompletionError(f"{self._settings.host} refused the request ({refusal.reason})")
+            raise InvalidCompletionError(f"{self._settings.place} refused the request ({refusal.reason})")
         if refusal.kind == "overloaded":
             return self.pressure.turned_away(refusal.retry_after, refusal.reason)
         if refusal.kind == "failed":
@@ -195,7 +196,7 @@ class Endpoint:
         """One step down the ladder, once for all requests in flight; at its end the request itself is at fault."""
         if not request.is_constrained or (step == self._step and step + 1 >= len(DIALECTS)):
             raise InvalidCompletionError(
-                f"{self._settings.host} refused the request of {request.prompt_tokens:,} tokens ({refusal.reason}); see "
+                f"{self._settings.place} refused the request of {request.prompt_tokens:,} tokens ({refusal.reason}); see "
                 "`pagemill show`"
             )
         await self._step_down(step)
@@ -208,6 +209,7 @@ class Endpoint:
             await asyncio.to_thread(self._memory.keep, dialect=DIALECTS[self._step])
 
     def _priced(self, completion: Completion) -> Completion:
+        """The completion with its cost by our prices where the endpoint does not bill it."""
         if completion.cost_nusd is not None:
             return completion
         cost = self.cost_nusd(completion.prompt_tokens, completion.completion_tokens, completion.model)
@@ -230,14 +232,14 @@ class Endpoint:
     def _refused(self, refusal: Refusal) -> ModelUnavailableError:
         remedy = f"; {refusal.remedy}" if refusal.remedy else ""
         error = ModelUnavailableError(
-            f"{self._settings.host} refuses model {self._settings.model!r} ({refusal.reason}){remedy}", refused=True
+            f"{self._settings.place} refuses model {self._settings.model!r} ({refusal.reason}){remedy}", refused=True
         )
         self.stop(error)
         return error
 
     def _gone(self, refusal: Refusal) -> ModelUnavailableError:
         error = ModelUnavailableError(
-            f"{self._settings.host} has not answered for {self._settings.patience:g} s (last: {refusal.reason}); what was "
+            f"{self._settings.place} has not answered for {self._settings.patience:g} s (last: {refusal.reason}); what was "
             "answered is kept: run again when it is back, or raise PAGEMILL_PATIENCE"
         )
         self.stop(error)

@@ -65,6 +65,12 @@ class Dataset:
         """The published files of a table, by name."""
         return sorted((self.root / table).glob("*.parquet"))
 
+    def shard_rows(self, table: str, shard: str) -> pa.Table:
+        """The rows of one shard of a table; none where it has no file."""
+        path = self.root / table / f"{shard}.parquet"
+        schema = self.tables[table]
+        return read_parquet(path).cast(schema) if path.exists() else schema.empty_table()
+
     def rows(self, table: str, columns: Iterable[str]) -> pa.Table:
         """Some columns of a whole table. A file that was read before and has not changed is not read again."""
         wanted = tuple(columns)
@@ -87,7 +93,14 @@ class Dataset:
     def claim(self, run_id: str, ids: Iterable[str]) -> set[str]:
         """Claim what of `ids` is neither published nor claimed by another live run. Hold the lock, recover first."""
         taken = self.published_ids() | self.claimed_by_others(run_id)
-        granted = [each for each in dict.fromkeys(ids) if each not in taken]
+        return self._claimed(run_id, [each for each in dict.fromkeys(ids) if each not in taken])
+
+    def claim_published(self, run_id: str, ids: Iterable[str]) -> set[str]:
+        """Claim what of `ids` is published and not claimed by another live run, to replace it. Hold the lock, recover first."""
+        mine = (self.published_ids() & set(ids)) - self.claimed_by_others(run_id)
+        return self._claimed(run_id, sorted(mine))
+
+    def _claimed(self, run_id: str, granted: list[str]) -> set[str]:
         if granted:
             with (self.work / "claims" / run_id).open("a", encoding="ascii") as file:
                 file.writelines(f"{each}\n" for each in granted)

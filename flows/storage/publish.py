@@ -9,7 +9,7 @@ Recovery replays 5 to 7 where READY stands: a listed file that is not in staging
 import datetime
 import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ _KEEPS_EARLIER_ATTEMPTS = frozenset({"calls", "failures"})
 
 
 def publish(dataset: Dataset, shard: str, batches: Batches) -> None:
-    """Publish the rows of one shard, named `<run_id>-<n>`; empty tables get no file.
+    """Publish the rows of one shard, named `<run_id>-<n>`, or of log tables, named by their run; empty tables get no file.
 
     Raises DatasetError when the disk is full or the folder cannot be written; nothing is then published, and the shard's
     answers stay in its journal.
@@ -38,11 +38,36 @@ def publish(dataset: Dataset, shard: str, batches: Batches) -> None:
         _stage_and_move(dataset, shard, batches)
 
 
-def publish_log(dataset: Dataset, name: str, batches: Batches) -> None:
-    """Publish rows of log tables (`runs`, `sources`, `recipes`) as files called `name`. Hold no lock."""
+def replace_documents(
+    dataset: Dataset, shard: str, staging: str, batches: Batches, pointers: Mapping[str, Mapping[str, str]]
+) -> int:
+    """Put new rows in the place of a shard's old ones, for the documents in `batches` that are still in it.
+
+    `staging` is a name of this command's own, `<run_id>-<n>`; `pointers` give, for each record table, the JSON pointer of
+    each column (of a list's table: of the list, under `""`), which `changes` tells. `calls` and `failures` stay. Returns how
+    many documents have other values now.
+    """
     with dataset.locked():
         recover(dataset)
-        _stage_and_move(dataset, name, batches)
+        there = set(dataset.shard_rows("documents", shard).column("document_id").to_pylist())
+        wanted = pa.array(sorted(there & set(_added(batches))), pa.string())
+        changed: list[dict[str, Any]] = []
+        tables: dict[str, pa.Table] = {}
+        for table, schema in dataset.tables.items():
+            if table in LOG_TABLES or table in _KEEPS_EARLIER_ATTEMPTS:
+                continue
+            old = dataset.shard_rows(table, shard)
+            is_old = pc.is_in(old.column("document_id"), value_set=wanted)
+            found = [_as_stated(dataset, table, batch) for batch in batches.get(table, ())]
+            new = pa.Table.from_batches(found, schema)
+            new = new.filter(pc.is_in(new.column("document_id"), value_set=wanted))
+            if table in pointers:
+                changed += _differences(old.filter(is_old), new, pointers[table])
+            if old.num_rows or new.num_rows:
+                tables[table] = pa.concat_tables([old.filter(pc.invert(is_old)), new])
+        if len(wanted):
+            _stage_and_replace(dataset, shard, staging, tables, changed)
+        return len({row["document_id"] for row in changed})
 
 
 def recover(dataset: Dataset) -> None:
@@ -97,12 +122,7 @@ def _stage_and_move(dataset: Dataset, shard: str, batches: Batches) -> None:
         _stage(dataset, staged, _without_published(dataset, batches))
         _move(dataset, staged)
     except OSError as error:
-        if not (staged / READY).exists():  # what is ready is moved by the next recovery
-            shutil.rmtree(staged, ignore_errors=True)
-        raise DatasetError(
-            f"{dataset.root}: shard {shard} could not be written ({error.strerror or error}); make room or check the "
-            "folder's rights, then run again: answers already paid for are in its journal"
-        ) from error
+        raise _unwritten(dataset, staged, error) from error
 
 
 def _stage(dataset: Dataset, staged: Path, batches: Batches) -> None:
@@ -119,9 +139,78 @@ def _stage(dataset: Dataset, staged: Path, batches: Batches) -> None:
             path = staged / f"{table}.parquet"
             write_parquet(path, dataset.tables[table], held)
             files.append({"table": table, "sha256": file_hash(path)})
+    _make_ready(staged, files)
+
+
+def _stage_and_replace(
+    dataset: Dataset, shard: str, staging: str, tables: Mapping[str, pa.Table], changed: Sequence[Mapping[str, Any]]
+) -> None:
+    """Stage whole files for `shard`, and a file of `changes` of this command's own; then move them."""
+    staged = dataset.work / "staged" / staging
+    try:
+        if staged.exists():
+            shutil.rmtree(staged)
+        staged.mkdir()
+        files = []
+        for table, rows in tables.items():
+            write_parquet(staged / f"{table}.parquet", dataset.tables[table], rows.to_batches())
+            digest = file_hash(staged / f"{table}.parquet")
+            files.append({"table": table, "sha256": digest, "target": shard})
+        if changed:
+            batch = _numbered(dataset, run_of(staging), changed)
+            write_parquet(staged / "changes.parquet", dataset.tables["changes"], [batch])
+            files.append({"table": "changes", "sha256": file_hash(staged / "changes.parquet")})
+        _make_ready(staged, files)
+        _move(dataset, staged)
+    except OSError as error:
+        raise _unwritten(dataset, staged, error) from error
+
+
+def _make_ready(staged: Path, files: list[dict[str, str]]) -> None:
     files.sort(key=lambda file: (file["table"] == "changes", file["table"] == "documents"))
     sync_folder(staged)
     write_durably(staged / READY, json.dumps(files).encode())
+
+
+def _unwritten(dataset: Dataset, staged: Path, error: OSError) -> DatasetError:
+    if not (staged / READY).exists():  # what is ready is moved by the next recovery
+        shutil.rmtree(staged, ignore_errors=True)
+    return DatasetError(
+        f"{dataset.root}: shard {staged.name} could not be written ({error.strerror or error}); make room or check the "
+        "folder's rights, then run again: answers already paid for are in its journal"
+    )
+
+
+def _differences(old: pa.Table, new: pa.Table, pointers: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """What differs between the old and the new rows of one record table, field by field; a list as a whole."""
+    is_list = "" in pointers
+    columns = [name for name in pointers if name]
+    before, after = _by_record(old, columns), _by_record(new, columns)
+    for key in sorted({*before, *after}):
+        document_id, record = key
+        rows = before.get(key, []), after.get(key, [])
+        head = {"document_id": document_id, "record": record, "kind": "replaced"}
+        if is_list:
+            if rows[0] != rows[1]:
+                yield {**head, "field": pointers[""], "old": _as_text(rows[0]), "new": _as_text(rows[1])}
+            continue
+        values = [row[0] if row else dict.fromkeys(columns) for row in rows]
+        for name in columns:
+            if values[0][name] != values[1][name]:
+                texts = [None if value[name] is None else _as_text(value[name]) for value in values]
+                yield {**head, "field": pointers[name], "old": texts[0], "new": texts[1]}
+
+
+def _by_record(table: pa.Table, columns: Sequence[str]) -> dict[tuple[str, int], list[dict[str, Any]]]:
+    grouped: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for row in table.select(["document_id", "record", *columns]).to_pylist():
+        key = (row.pop("document_id"), row.pop("record"))
+        grouped.setdefault(key, []).append(row)
+    return grouped
+
+
+def _as_text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list | dict) else str(value)
 
 
 def _move(dataset: Dataset, staged: Path) -> None:
@@ -134,7 +223,7 @@ def _move(dataset: Dataset, staged: Path) -> None:
                 f"{source} is not what was staged: the disk has damaged it; remove {staged} and run again"
             )
         folder = dataset.root / file["table"]
-        source.replace(folder / f"{staged.name}.parquet")
+        source.replace(folder / f"{file.get('target', staged.name)}.parquet")
         sync_folder(folder)
     (dataset.work / "journal" / staged.name).unlink(missing_ok=True)
     sync_folder(dataset.work / "journal")
@@ -168,12 +257,14 @@ def _added(batches: Batches) -> list[str]:
 
 
 def _changes(dataset: Dataset, added: Sequence[str], run_id: str) -> pa.RecordBatch:
+    return _numbered(dataset, run_id, [{"document_id": each, "kind": "added"} for each in added])
+
+
+def _numbered(dataset: Dataset, run_id: str, changes: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
+    """Rows of `changes`, numbered from the published maximum."""
     last = pc.max(dataset.rows("changes", ["change_id"]).column(0)).as_py() or 0
     at = datetime.datetime.now(datetime.UTC)
-    rows = [
-        {"change_id": last + place, "at": at, "run_id": run_id, "document_id": each, "kind": "added"}
-        for place, each in enumerate(added, start=1)
-    ]
+    rows = [{**each, "change_id": last + place, "at": at, "run_id": run_id} for place, each in enumerate(changes, 1)]
     return pa.RecordBatch.from_pylist(rows, schema=LOG_TABLES["changes"])
 
 

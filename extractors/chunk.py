@@ -133,8 +133,8 @@ def _within_images(page: Page, room: Room) -> Page:
 def _parts(page: Page, room: int, page_tokens: Callable[[Page], int]) -> Iterator[Page]:
     if page_tokens(replace(page, text="")) + JOIN_TOKENS > room:
         raise OversizedPageError(
-            f"page {page.number}: its pictures alone take more than the {room:,} tokens of the model's window; "
-            "use --images never, or a model with a larger window"
+            f"page {page.number}: its pictures alone take more than the {room:,} tokens that a request has for pages; use "
+            "--images never, a larger PAGEMILL_CHUNK_TOKENS where it is set, or a model with a larger window"
         )
     lines = [piece for line in page.text.splitlines() for piece in _pieces(line, room // 2)]
     rest = page

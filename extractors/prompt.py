@@ -8,6 +8,7 @@ the model its schema (FACTS §5).
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +37,10 @@ Only these fields are asked for now. An earlier answer could not be used there:
 Read them again on the pages. What the pages do not state is null."""
 _REPAIR_ITEMS = " `{name}` is the place of an item in its list, counted from 0: repeat it with each item."
 _MOST_REASONS = 40
+_MARKS = re.compile(  # of ours, and of the Tekken vocabulary, which llama.cpp reads out of a message's text
+    r"</?page|</?s>|<(?:unk|pad)>|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_RESULTS|TOOL_CALLS|TOOL_CONTENT|IMG|IMG_BREAK|"
+    r"IMG_END|PREFIX|MIDDLE|SUFFIX|AUDIO|BEGIN_AUDIO)\]"
+)
 _WIRE: Mapping[str, str] = {
     "string": "string", "json": "string", "date": "string", "datetime": "string",
     "integer": "integer", "number": "number", "decimal": "number", "boolean": "boolean",
@@ -189,8 +194,8 @@ def _page_pieces(page: Page) -> Iterator[str | Image]:
 
 
 def _inside(text: str) -> str:
-    """What a document says, so that it cannot close its own block."""
-    return text.replace("<page", "< page").replace("</page", "< /page")
+    """What a document says, so that it can close neither its own block nor, where a server reads them, the message."""
+    return _MARKS.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
 
 
 def _part(piece: str | Image) -> dict[str, Any]:

@@ -9,7 +9,7 @@ What still cannot be used is null, with its reason, and the rest of the answer i
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from extractors.chunk import answer_estimator, halves, scalar_answer_tokens
@@ -22,7 +22,7 @@ from extractors.tabulate import call_row
 from flows.model.endpoint import Answers
 from flows.recipe import Reader, Recipe
 from schemas.document_type import conforms
-from schemas.errors import AnswerNotStoredError, InvalidCompletionError, RequestTooLargeError
+from schemas.errors import AnswerNotStoredError, InvalidCompletionError, PicturesRefusedError, RequestTooLargeError
 from schemas.pipeline import Answer, Chunk, Completion, Located, Problem, Request
 
 MOST_AGAIN = 3  # times that a chunk is asked for again as a whole
@@ -72,6 +72,8 @@ class Asker:
                 completion = await self._completion(request, whole, is_first=attempt == 0)
             except RequestTooLargeError as error:
                 return await self._in_halves(whole, seen, str(error))
+            except PicturesRefusedError as error:
+                return await self._without_pictures(whole, str(error))
             except InvalidCompletionError as error:
                 said = str(error)
                 break
@@ -107,6 +109,14 @@ class Asker:
         second = await self.ask(parts[1])
         return [Result(whole, tuple(seen), None, None), *first, *second]
 
+    async def _without_pictures(self, whole: Chunk, why: str) -> list[Result]:
+        """The chunk's text alone, for an endpoint that takes no pictures; the pages that lack one are named."""
+        bare = tuple(replace(page, image=None, figures=()) for page in whole.pages)
+        lost = Result(replace(whole, pages=tuple(page for page in whole.pages if page.images)), (), None, why)
+        if not any(page.text for page in bare):
+            return [lost]
+        return [*await self.ask(replace(whole, pages=bare)), lost]
+
     async def _repaired(self, whole: Chunk, answer: Answer, seen: list[Completion]) -> Result:
         """The answer with its failing parts asked for again; an answer that says the same again is the last."""
         document_type = self.recipe.document_type
@@ -125,8 +135,9 @@ class Asker:
             except AnswerNotStoredError:  # a replay: today's parser asks for what yesterday's did not
                 break
             better = repaired(answer, again, repair, document_type.root)
-            if better == answer and not again.problems:
-                break  # the pages do not state it
+            known = {each.message for each in (*answer.problems, *invalid)}
+            if better == answer and {each.message for each in again.problems} <= known:
+                break  # the pages do not state it, or the model will not be moved
             answer = better
         located = ground(answer, document_type.root, whole.index, whole.pages)
         return Result(whole, tuple(seen), located, None)

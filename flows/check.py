@@ -22,7 +22,7 @@ MOST_NUSD = 10_000_000  # a cent: what the call may cost at most
 _ANSWER_TOKENS = 40
 _RED_SIDE = 28  # pixels
 _RED = (  # a red square as PNG
-    "iVBORw0KGgoAAAANSUhEUgAAABwAAAAcCAIAAAD9b0jDAAAAI0lEQVR42u3MsQ0AAAjAoP7/tD7hJgkzTZ1LKpVKpVKp9Ee6DsoNHtgm0ZUAAAAASUVORK5CYII="  # noqa: E501
+    "iVBORw0KGgoAAAANSUhEUgAAABwAAAAcCAIAAAD9b0jDAAAAI0lEQVR42u3MsQ0AAAjAoP7/tD7hJgkzTZ1LKpVKpVKp9Ee6DsoNHtgm0ZUAAAAASUVORK5CYII="
 )
 _SCHEMA = {
     "type": "object",
@@ -141,7 +141,7 @@ async def _asked(endpoint: Endpoint, settings: Settings) -> tuple[Completion | R
         if (endpoint.cost_nusd(request.prompt_tokens, request.max_tokens) or 0) > MOST_NUSD:
             break
         outcome = await endpoint.post(request, step, 1)
-        if isinstance(outcome, Completion) or outcome.kind not in {"dialect", "too_large", "invalid"}:
+        if isinstance(outcome, Completion) or outcome.kind not in {"dialect", "too_large", "no_pictures", "invalid"}:
             return outcome, with_image, DIALECTS[step]
     return outcome, False, DIALECTS[-1]
 

@@ -27,15 +27,24 @@ from flows.progress import ProgressLine
 from flows.recipe import Recipe, make_recipe
 from flows.sandbox import Sandbox
 from flows.settings import Settings
-from flows.spool import spool
-from flows.storage.dataset import Dataset, DatasetSpec, open_dataset, read_dataset
+from flows.spool import is_disk_full, spool
+from flows.storage.dataset import BIRTH_FILE, Dataset, DatasetSpec, open_dataset, read_dataset
 from flows.storage.publish import end_run, publish, recover, replace_documents
 from schemas.document_type import DocumentType
 from schemas.document_types import DOCUMENT_TYPES
-from schemas.errors import AnswerNotStoredError, ConfigurationError, DocumentError
+from schemas.errors import AnswerNotStoredError, ConfigurationError, DatasetError, DocumentError
 from schemas.fields import escape
 from schemas.pipeline import Completion, Request
 from schemas.tables import LOG_TABLES, SHARD_TABLES, all_tables, record_tables
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A document that keeps its old rows, and why."""
+
+    document_id: str
+    source_uri: str
+    reason: str
 
 
 @dataclass(slots=True)
@@ -45,7 +54,7 @@ class Replayed:
     run_id: str
     replayed: int
     changed: int
-    kept: dict[str, str]
+    kept: list[Kept]
 
 
 class _StoredOnly:
@@ -57,7 +66,10 @@ class _StoredOnly:
     async def get(self, request: Request, keep: Any) -> Completion:
         """Refuse: nothing is asked."""
         del keep
-        raise AnswerNotStoredError(f"an answer that it needs ({request.request_id[:12]}) is not among the stored ones")
+        raise AnswerNotStoredError(
+            f"an answer of {request.model} that it needs ({request.request_id[:12]}) is not among the stored ones; replay "
+            "with the model and the settings that it was made with"
+        )
 
     def expect(self, request: Request, completion_tokens: int) -> None:
         """Nothing is paid."""
@@ -72,16 +84,19 @@ def replay(out: Path, settings: Settings, document_type: DocumentType | None = N
     kind = document_type or _type_of(dataset)
     tables = record_tables(kind)
     dataset = open_dataset(out, DatasetSpec(kind.name, kind.schema, all_tables(kind), tuple(t.name for t in tables)))
-    recipe = make_recipe(kind, settings)
+    recipe = make_recipe(kind, settings, _windows(dataset, settings))
     run_id = f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
     accounts = Accounts()
     with dataset.lease(run_id):
         with dataset.locked():
             recover(dataset)
-        done = Replayed(run_id, 0, 0, {})
-        shards = [path for path in dataset.files("documents") if path.name != "0.parquet"]
-        accounts.discovered = dataset.rows("documents", ["document_id"]).num_rows
-        with ProgressLine(accounts.discovered) as line, _sandbox(settings) as sandbox:
+        done = Replayed(run_id, 0, 0, [])
+        shards = [path for path in dataset.files("documents") if path.name != BIRTH_FILE]
+        total = dataset.rows("documents", ["document_id"]).num_rows
+        facts = {"discovered": total, "already_done": 0, "skipped": 0, "started_at": accounts.started_at.isoformat()}
+        note = {"run_id": run_id, "recipe_id": recipe.recipe_id, "version": version("pagemill")}
+        dataset.note_run(run_id, {**facts, **note})
+        with ProgressLine(total) as line, _sandbox(settings) as sandbox:
             tools = Tools(recipe, sandbox, _StoredOnly(), run_id)  # type: ignore[arg-type] # it speaks the same
             for place, shard in enumerate(shards):
                 _replay_shard(dataset, tools, shard.stem, f"{run_id}-{place:05d}", accounts, done)
@@ -101,7 +116,8 @@ def replay_lines(done: Replayed, out: Path) -> list[str]:
     lines = [
         f"{out}: {done.replayed:,} documents made anew from stored answers, {done.changed:,} of them with other values"
     ]
-    lines += [f"kept as it was: {name}: {why}" for name, why in done.kept.items()]
+    for kept in done.kept:
+        lines.append(f"kept as it was: {kept.source_uri}: {kept.reason.removeprefix(f'{kept.source_uri}: ')}")
     return lines
 
 
@@ -111,9 +127,28 @@ def _type_of(dataset: Dataset) -> DocumentType:
     if built_in is not None and json.loads(json.dumps(built_in.schema)) == dataset.schema:
         return built_in
     found = DocumentType.from_schema(dataset.schema, dataset.document_type)
-    if found.name != dataset.document_type:
-        raise ConfigurationError(f"{dataset.root}: name its document type with --type {dataset.document_type}")
+    if found.name != dataset.document_type or _is_of_class(dataset.schema):
+        raise ConfigurationError(
+            f"{dataset.root} holds documents of type {dataset.document_type!r}, whose class its schema does not tell; name "
+            "it with --type path/to/file.py:Class"
+        )
     return found
+
+
+def _is_of_class(schema: Mapping[str, Any]) -> bool:
+    """True for what pydantic has written, by the titles that it makes of names: the class may have validators of its own."""
+    properties = [each for each in schema.get("properties", {}).items() if isinstance(each[1], Mapping)]
+    return any(about.get("title") == name.replace("_", " ").title() for name, about in properties)
+
+
+def _windows(dataset: Dataset, settings: Settings) -> dict[str, int]:
+    """The windows that these models were last asked with: what an endpoint serves decides how pages are packed."""
+    rows = dataset.rows("recipes", ["model", "settings", "first_used_at"]).to_pylist()
+    mine = [row for row in rows if row["model"] == ",".join(settings.models)]
+    if not mine:
+        return {}
+    models = json.loads(max(mine, key=lambda row: row["first_used_at"])["settings"])["models"]
+    return {slug: limits[0] for slug, limits in zip(settings.models, models, strict=True)}
 
 
 def _sandbox(settings: Settings) -> Sandbox:
@@ -125,6 +160,7 @@ def _replay_shard(dataset: Dataset, tools: Tools, shard: str, staging: str, acco
     columns = ["document_id", "source_uri", "status"]
     documents = dataset.shard_rows("documents", shard).select(columns).to_pylist()
     ids = [row["document_id"] for row in documents]
+    accounts.discovered += len(ids)
     with dataset.locked():
         recover(dataset)
         mine = dataset.claim_published(tools.run_id, ids)
@@ -139,10 +175,9 @@ def _replay_shard(dataset: Dataset, tools: Tools, shard: str, staging: str, acco
         shutil.rmtree(spool_folder, ignore_errors=True)
     held: Batches = {}
     for row in documents:
-        name = Path(row["source_uri"]).name
         outcome = outcomes.get(row["document_id"], "another run works on it")
         if isinstance(outcome, str):
-            done.kept[name] = outcome
+            done.kept.append(Kept(row["document_id"], row["source_uri"], outcome))
             continue
         status, batches = outcome
         done.replayed += 1
@@ -172,6 +207,12 @@ async def _all(
                 outcomes[document_id] = extracted.extraction.record.status, extracted.batches
             except DocumentError as error:
                 outcomes[document_id] = str(error)
+            except DatasetError:
+                raise
+            except Exception as error:  # a fault of ours, too, costs this document only
+                if is_disk_full(error):
+                    raise DatasetError(f"{folder}: {error}; make room and run again") from error
+                outcomes[document_id] = f"{type(error).__name__}: {error}"
 
     await asyncio.gather(*map(one, documents))
     return outcomes
@@ -183,12 +224,18 @@ async def _no_journal(row: dict[str, Any]) -> None:
 
 
 def _pointers(document_type: DocumentType) -> dict[str, dict[str, str]]:
-    """For each record table the JSON pointer of each column; of a list's table also that of the list, under no name."""
+    """For each record table the JSON pointer of each column; of a list's table also that of the list, under no name.
+
+    The index columns of a list in a list are among them, so that an item that moves from one to another is told.
+    """
     found = {}
     for table in record_tables(document_type):
         steps = [escape(key) for step in table.steps for key in step]
         pointers = {column.name: "/" + "/".join(map(escape, column.keys)) for column in table.columns}
-        found[table.name] = {**pointers, "": "/" + "/".join(steps)} if table.is_items else pointers
+        place = "/" + "/".join(steps)
+        found[table.name] = (
+            {**dict.fromkeys(table.index_names, place), **pointers, "": place} if table.is_items else pointers
+        )
     return found
 
 

@@ -14,7 +14,8 @@
         ├── OversizedPageError
         ├── AnswerNotStoredError
         └── InvalidCompletionError
-            └── RequestTooLargeError
+            ├── RequestTooLargeError
+            └── PicturesRefusedError
 
 Every message says where, what and what to do. Errors survive pickling, since they cross process borders.
 """
@@ -114,3 +115,7 @@ class AnswerNotStoredError(DocumentError):
     """A replay needs an answer that is not among the stored ones."""
 
     stage = "ask"
+
+
+class PicturesRefusedError(InvalidCompletionError):
+    """The endpoint takes no pictures: what a page shows besides its text cannot be read there."""

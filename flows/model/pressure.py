@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds, doubled from window to window of trouble
-HEAD_START = 0.4  # seconds that the first request is alone: refusals are quick, answers are not
+HEAD_START = 0.25  # seconds that the first request is alone: refusals are quick, answers are not
 _LOOK_AGAIN = 1.0  # seconds after which a waiting call looks again, should nobody have woken it
 DOWN_AFTER = 3  # windows of trouble without a success: the endpoint is down, and the run says so
 

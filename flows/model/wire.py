@@ -20,7 +20,7 @@ DIALECTS = ("json_schema", "json_object", "prompt")  # the ladder, from the stri
 MOST_TOKENS, MOST_COST = 10_000_000, 1_000.0  # of one call: what reports more is no usage, but noise
 _LONGEST_REASON = 200
 
-Kind = Literal["overloaded", "failed", "refused", "dialect", "too_large", "invalid"]
+Kind = Literal["overloaded", "failed", "refused", "dialect", "too_large", "no_pictures", "invalid"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class Refusal:
     """Why there is no answer.
 
     overloaded: wait, everybody · failed: try this request again · refused: no waiting cures it, the run stops ·
-    dialect: one step down the ladder, or the request is at fault · too_large: ask for less at once · invalid: the endpoint
-    will not take this request. `is_billable` is true when the model may have worked for it.
+    dialect: one step down the ladder, or the request is at fault · too_large: ask for less at once · no_pictures: ask without
+    them · invalid: the endpoint will not take this request. `is_billable` is true when the model may have worked for it.
     """
 
     kind: Kind
@@ -56,7 +56,7 @@ def request_body(request: Request, step: int, provider: Mapping[str, Any] | None
         if dialect == "json_object":
             body["response_format"] = {"type": "json_object"}
     if provider is not None:
-        body["extra_body"] = {"provider": dict(provider), "usage": {"include": True}}
+        body |= {"provider": dict(provider), "usage": {"include": True}}
     return body
 
 
@@ -101,8 +101,12 @@ def classify(status: int, headers: Mapping[str, str], body: Any) -> Refusal:
     wait = retry_after(headers)
     if 300 <= status < 400:
         return Refusal("refused", f"{reason}; it redirects", remedy="set PAGEMILL_BASE_URL to where it leads")
+    if status in {400, 404, 413, 422, 500, 501} and _is_blind(codes):
+        return Refusal("no_pictures", reason)
     if status in {400, 413, 422}:
         return _of_request(status, codes, reason)
+    if status in {500, 501} and "response_format" in codes:  # llama-cpp-python's own server says it so
+        return Refusal("dialect", reason)
     if status == 401:
         return Refusal("refused", reason, remedy="check the key in PAGEMILL_API_KEY")
     if (status == 402 and wait is None) or "insufficient_quota" in codes:
@@ -147,6 +151,13 @@ def printable(text: str) -> str:
     """Text of a stranger on one line, without control characters, not too long."""
     flat = "".join(character if character.isprintable() else " " for character in text)
     return flat if len(flat) <= _LONGEST_REASON else f"{flat[:_LONGEST_REASON]}…"
+
+
+def _is_blind(codes: str) -> bool:
+    """True for what endpoints say when a model has no eyes (llama.cpp with 500, OpenRouter with 404, vLLM with 400)."""
+    return "image" in codes and any(
+        said in codes for said in ("not supported", "support image", "mmproj", "not a multimodal", "no vision")
+    )
 
 
 def _of_request(status: int, codes: str, reason: str) -> Refusal:

@@ -117,7 +117,8 @@ def replay_lines(done: Replayed, out: Path) -> list[str]:
         f"{out}: {done.replayed:,} documents made anew from stored answers, {done.changed:,} of them with other values"
     ]
     for kept in done.kept:
-        lines.append(f"kept as it was: {kept.source_uri}: {kept.reason.removeprefix(f'{kept.source_uri}: ')}")
+        why = kept.reason.removeprefix(f"{kept.source_uri}: ")
+        lines.append(f"kept as it was: {kept.source_uri}: {why}")
     return lines
 
 

@@ -119,6 +119,25 @@ def offline_engine() -> Iterator[object]:
         yield shared
 
 
+@pytest.fixture
+def extract(offline_engine: object) -> Callable[..., object]:
+    """A run against an endpoint, in this process, on the shared engine: what a command does without its start-up."""
+    import dataclasses
+
+    from flows.run import RunRequest, run
+    from flows.settings import load_settings
+    from flows.types import load_type
+
+    def call(source: Path, out: Path, url: str, budget: float | None = None, **options: object) -> object:
+        settings = load_settings(
+            base_url=url, api_key="canary-key", **{"backoff": 0.1, "request_timeout": 3.0, **options}
+        )
+        engine = dataclasses.replace(offline_engine, settings=settings, base_url=url, api_key="canary-key")
+        return run(engine, RunRequest([str(source)], load_type("invoice"), out, budget))
+
+    return call
+
+
 @pytest.fixture(scope="session")
 def samples_out(tmp_path_factory: pytest.TempPathFactory, offline_engine: object) -> dict[str, Path]:
     """The sample documents, extracted once with the embedded model: a dataset per folder."""

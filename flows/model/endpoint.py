@@ -139,6 +139,8 @@ class Endpoint:
                         f"{self._settings.place} failed this request {own_failures} times (last: {outcome.reason})"
                     )
                 await asyncio.sleep(outcome.retry_after or self.pressure.alone(own_failures))
+            elif outcome.retry_after is None:
+                await asyncio.sleep(self.pressure.alone(1))
         await keep(outcome)
         return outcome
 

@@ -24,8 +24,8 @@ class EndpointMemory:
     def recall(self) -> Mapping[str, Any]:
         """What is remembered and not yet too old; nothing where the file cannot be read."""
         facts = self._all().get(self._endpoint, {})
-        age = time.time() - facts.get("at", 0) if isinstance(facts, dict) else KEPT_SECONDS
-        return facts if 0 <= age < KEPT_SECONDS else {}
+        at = facts.get("at") if isinstance(facts, dict) else None
+        return facts if isinstance(at, int | float) and 0 <= time.time() - at < KEPT_SECONDS else {}
 
     def keep(self, **facts: Any) -> None:
         """Remember `facts` from now on; where nothing can be written, they are learned again."""

@@ -1,8 +1,8 @@
 """How many calls may be in flight, and when.
 
 The ceiling at first, half of it after a window in which calls were turned away, one more after each window of successes.
-Two kinds of trouble are told apart. An endpoint that turns calls away (429, 503) pauses everybody, so that it hears from
-us once and not from all. A call that fails (500, a broken connection) waits alone, since the request may be at fault;
+Two kinds of trouble are told apart. An endpoint that turns calls away (429, 503) with a time to wait, or twice without an
+answer in between, pauses everybody, so that it hears from us once and not from all. A call that fails (500, a broken connection) waits alone, since the request may be at fault;
 only when calls fail one after the other without any success is it the endpoint. While an endpoint has never answered,
 or answers nobody, one call at a time goes out: the first real request is the probe.
 """
@@ -95,7 +95,10 @@ class Pressure:
             self.limit = max(1, self.limit // 2)
             self._waves += 1
             least = backoff / 2 if self._waves > DOWN_AFTER else 0.0  # a Retry-After of 0 is no invitation to hammer
-            self._window_ends = self._resume_at = now + (backoff if retry_after is None else max(retry_after, least))
+            pause = backoff if retry_after is None else max(retry_after, least)
+            self._window_ends = now + pause
+            if retry_after is not None or self._waves > 1 or not self.answered:
+                self._resume_at = self._window_ends  # else half as many may go on, and only who was turned away waits
         elif retry_after is not None:
             self._resume_at = max(self._resume_at, now + retry_after)
         failing = self._resume_at - self._failing_since

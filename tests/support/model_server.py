@@ -4,6 +4,7 @@ It answers with the embedded model's reading of the request, writes every reques
 a line), and can be told to answer otherwise: `--poison TEXT` puts impossible values into answers to requests that
 hold TEXT, `--delay` waits before answering, `--no-schema` answers 400 to `json_schema`, `--status` answers it always,
 `--busy-calls N` answers 429 to the first N calls, `--body-error` an HTTP 200 with an error inside to every third,
+`--broken TEXT` answers 500 to requests that hold TEXT, `--prose-for MODEL` answers that model's requests with prose,
 `--refuse TEXT` answers 403 (moderation) and `--odd TEXT` with a list of parts and impossible usage to requests that hold TEXT.
 """
 
@@ -65,7 +66,12 @@ class Handler(BaseHTTPRequestHandler):
         if options.refuse and options.refuse in json.dumps(body["messages"][-1], ensure_ascii=False):
             self.reply(403, {"error": {"message": f"flagged by moderation, {self.headers.get('Authorization')}"}})
             return
+        if options.broken and options.broken in json.dumps(body["messages"][-1], ensure_ascii=False):
+            self.reply(500, {"error": {"message": f"out of order, {self.headers.get('Authorization')}"}})
+            return
         answer = complete(body)
+        if body["model"] == options.prose_for:
+            answer["choices"][0]["message"]["content"] = "I would rather talk about the weather."
         if options.odd and options.odd in json.dumps(body["messages"][-1], ensure_ascii=False):
             answer["choices"][0]["message"]["content"] = [
                 {"type": "text", "text": answer["choices"][0]["message"]["content"]}
@@ -102,6 +108,8 @@ def main() -> None:
     parser.add_argument("--busy-calls", type=int, default=0)
     parser.add_argument("--refuse")
     parser.add_argument("--odd")
+    parser.add_argument("--broken")
+    parser.add_argument("--prose-for")
     parser.add_argument("--body-error", action="store_true")
     parser.add_argument("--no-schema", action="store_true")
     options = parser.parse_args()

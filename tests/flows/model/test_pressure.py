@@ -31,15 +31,19 @@ async def in_flight(pressure: Pressure, calls: int, seconds: float) -> int:
     return now
 
 
-def test_refusals_of_one_window_halve_once_and_pause_everybody() -> None:
+def test_refusals_of_one_window_halve_once_and_a_second_window_pauses_everybody() -> None:
     async def check() -> None:
         pressure = answered(16, first_pause=0.2)
         for _ in range(16):
             pressure.turned_away(None)
         assert pressure.limit == 8
-        began = time.monotonic()
-        async with pressure.slot():
-            assert time.monotonic() - began > 0.1
+        assert await in_flight(pressure, 16, 0.05) == 8  # half as many go on
+        await asyncio.sleep(0.3)
+        pressure.turned_away(None)
+        assert pressure.limit == 4
+        assert await in_flight(pressure, 16, 0.1) == 0  # again, and no answer in between
+        await asyncio.sleep(0.5)
+        assert await in_flight(pressure, 16, 0.1) == 4
 
     asyncio.run(check())
 

@@ -9,12 +9,14 @@ import pytest
 
 from tests.conftest import ROOT, SAMPLES
 
-DOCUMENTS = ["README.md", "docs/operations.md", "docs/tables.md", "docs/contributing.md"]
+DOCUMENTS = ["README.md", "docs/operations.md", "docs/tables.md", "docs/contributing.md", "docs/answers.md"]
 # What cannot run here, and why.
 NOT_RUN = {
     "make run": "run by .ci/run, twice",
     "make test": "this is it",
     "make lint": "part of make test",
+    "make test-real": "compiles for minutes: run by hand",
+    "prefect gcl create": "needs a Prefect server; tests/flows/model/test_limits.py makes the same limit",
     "vllm serve": "needs the model's weights",
     "export": "a setting, checked by name below",
     "YOUR_FOLDER": "needs a real model",

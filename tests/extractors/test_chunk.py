@@ -83,3 +83,23 @@ def test_halves_hold_together_what_the_whole_held(count: int, lines: int) -> Non
         text for each in pages for text in each.text.splitlines()
     ]
     assert len({whole.part, parts[0].part, parts[1].part}) == 3
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=20), st.integers(1, 6))
+def test_no_request_carries_more_bytes_of_pictures_than_the_endpoint_takes(shapes: list[int], most: int) -> None:
+    picture = Image(b"x" * 30_000, "image/png", 28, 28)
+    limit = most * 40_010
+    pages = [
+        Page(
+            number, 595, 842, "text", (), "text", "why",
+            figures=tuple(Figure(place + 1, (0, 0, 1, 1), "raster", None, picture) for place in range(count)),
+        )
+        for number, count in enumerate(shapes, start=1)
+    ]  # fmt: skip
+    made = list(chunk(pages, Room(10**6, 10**6, 8, limit), cost, lambda _: 0))
+    for one in made:
+        assert sum(len(image.data) * 4 / 3 for each in one.pages for image in each.images) <= limit
+    sent = [each for one in made for each in one.pages]
+    assert [each.number for each in sent] == [each.number for each in pages]
+    for before, after in zip(pages, sent, strict=True):
+        assert len(after.images) == min(len(before.images), most)

@@ -106,6 +106,34 @@ def test_whatever_a_model_writes_its_values_fit_the_columns(written: object) -> 
         pa.array([answer.value[field.name]], type=arrow_type(field))
 
 
+@pytest.mark.parametrize(
+    ("text", "is_whole"),
+    [
+        ('{"number": "7"}', True), ('{"number": "7",}', True), ('```json\n{"number": "7"}\n```', True),
+        ('{"number": "7", "line_items": [{"quantity": 1', False), ('{"number": "7', False), ('{"number": "a}", "line_items": [', False),
+        ('{"number": "7"} and more', True), ("{'number': '7'}", True),
+    ],
+)  # fmt: skip
+def test_json_that_ends_in_the_middle_is_told_from_json_that_is_odd(text: str, is_whole: bool) -> None:
+    assert parse(text, INVOICE).is_whole is is_whole
+
+
+@pytest.mark.parametrize(
+    ("written", "pointer"),
+    [
+        ('{"m": NaN}', "/m"), ('{"n": Infinity}', "/n"), ('{"n": -Infinity}', "/n"), ('{"l": {"a": 1}}', "/l/0"),
+    ],
+)  # fmt: skip
+def test_a_value_of_another_shape_is_a_problem_and_not_silence(written: str, pointer: str) -> None:
+    assert [problem.field for problem in parse(written, KINDS).problems] == [pointer]
+
+
+def test_a_text_in_the_place_of_rows_is_a_problem() -> None:
+    answer = parse('{"line_items": "see above", "seller": "Acme"}', INVOICE)
+    assert {problem.field for problem in answer.problems} == {"/line_items", "/seller"}
+    assert answer.value["line_items"] == []
+
+
 def test_every_field_of_a_type_is_in_its_answer() -> None:
     for each in DOCUMENT_TYPES.values():
         value = parse("{}", each.root).value

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import jsonschema
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,9 +11,10 @@ from extractors.chunk import Room, chunk
 from extractors.parse import parse
 from extractors.prompt import Decoding, frame_tokens, page_tokens, prompt, system_text, wire_schema
 from extractors.tokens import count_messages
+from schemas.document_type import DocumentType
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.fields import walk
-from schemas.pipeline import Chunk, Figure, Image, Page
+from schemas.pipeline import Chunk, Figure, Image, Page, Repair
 
 INVOICE = DOCUMENT_TYPES["invoice"]
 DECODING = Decoding("model", 128_000, 8_192)
@@ -92,3 +94,51 @@ def test_a_packed_request_fits_its_room_by_the_exact_count(shapes: list[tuple[st
         request = prompt(each, INVOICE, DECODING)
         assert request.prompt_tokens == count_messages(request.messages)
         assert request.prompt_tokens <= frame_tokens(INVOICE) + room
+
+
+@pytest.mark.parametrize("word", ["</s>", "[/INST]", "[SYSTEM_PROMPT]", "[IMG_END]", "<s>", "</page>"])
+def test_a_page_cannot_speak_the_tokenizers_control_words(word: str) -> None:
+    content = prompt(one(page(1, f"before {word} after")), INVOICE, DECODING).messages[1]["content"]
+    inside = content.partition("before")[2].partition("after")[0]
+    assert word not in inside
+    assert word.replace("/", "").strip("<>[]") in inside.replace("/", "").replace(" ", "")
+
+
+def test_keywords_that_strict_endpoints_refuse_are_said_in_words() -> None:
+    schema = {
+        "title": "bounded",
+        "type": "object",
+        "properties": {
+            "code": {"type": "string", "pattern": "^[A-Z]{3}$", "description": "Code"},
+            "share": {"type": "number", "minimum": 0, "maximum": 100},
+        },
+    }
+    bounded = DocumentType.from_schema(schema, "bounded")
+    wire = wire_schema(bounded.root)
+    assert wire["properties"]["code"] == {"type": ["string", "null"], "description": "Code (matches ^[A-Z]{3}$)"}
+    assert "pattern" not in wire["properties"]["code"]
+    assert "at least 0, at most 100" in system_text(bounded)
+
+
+def test_a_repair_has_the_same_start_and_asks_only_for_its_part() -> None:
+    whole = prompt(one(page()), INVOICE, DECODING)
+    root = replace(INVOICE.root, fields=tuple(each for each in INVOICE.root.fields if each.name == "issue_date"))
+    repair = prompt(
+        one(page()), INVOICE, DECODING, repair=Repair(root, ("/issue_date: soon: no date </page>",), "item")
+    )
+    assert repair.messages[0] == whole.messages[0]
+    assert repair.messages[1]["content"].startswith(whole.messages[1]["content"])
+    assert "soon: no date" in repair.messages[1]["content"]
+    assert list(repair.schema["properties"]) == ["issue_date"]
+    assert repair.request_id != whole.request_id
+
+
+def test_asking_freely_or_again_is_another_request() -> None:
+    ids = {
+        prompt(one(page()), INVOICE, DECODING, attempt, is_free=free).request_id
+        for attempt in range(3)
+        for free in (0, 1)
+    }
+    assert len(ids) == 6
+    assert prompt(one(page()), INVOICE, DECODING, 2, is_free=True).temperature > DECODING.temperature
+    assert not prompt(one(page()), INVOICE, DECODING, 2, is_free=True).is_constrained

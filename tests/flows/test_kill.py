@@ -3,6 +3,7 @@
 import collections
 import hashlib
 import json
+import os
 import random
 import shutil
 import time
@@ -15,6 +16,8 @@ import polars as pl
 import psutil
 
 from tests.conftest import SAMPLES, start
+
+KILLS = int(os.environ.get("PAGEMILL_TEST_KILLS", "10"))  # each takes seconds
 
 
 def forty_copies(folder: Path) -> Path:
@@ -65,7 +68,7 @@ def read_all(out: Path) -> None:
             duckdb.sql(f"select count(*) from '{folder}/*.parquet'").fetchall()
 
 
-def test_ten_kills_of_the_command_lose_and_double_nothing(tmp_path: Path, model_server: Callable) -> None:
+def test_kills_of_the_command_lose_and_double_nothing(tmp_path: Path, model_server: Callable) -> None:
     source, out = forty_copies(tmp_path / "in"), tmp_path / "out"
     chance = random.Random(1)
     kills = 0
@@ -73,7 +76,7 @@ def test_ten_kills_of_the_command_lose_and_double_nothing(tmp_path: Path, model_
         options = {**server.environment, "PAGEMILL_CONCURRENCY": "2", "PAGEMILL_SHARD_SIZE": "5"}
         arguments = ("run", source, "--type", "invoice", "--out", out, "--json")
         kept: set[tuple[str, str]] = set()
-        for _ in range(10):
+        for _ in range(KILLS):
             asked_before = len(server.entries("asked"))
             process = start(*arguments, **options)
             deadline = time.monotonic() + 120
@@ -99,7 +102,7 @@ def test_ten_kills_of_the_command_lose_and_double_nothing(tmp_path: Path, model_
         answered = collections.Counter(request_id(entry["body"]) for entry in server.entries("answered"))
         again = {request_id(each["body"]) for each in server.entries("asked")[len(asked) :]}
         assert not {request for _, request in kept} & again
-    assert kills >= 8
+    assert kills >= 0.8 * KILLS
     assert duckdb.sql(f"select count(*), count(distinct document_id) from '{out}/documents/*.parquet'").fetchall() == [
         (40, 40)
     ]

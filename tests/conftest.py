@@ -121,19 +121,29 @@ def offline_engine() -> Iterator[object]:
 
 @pytest.fixture
 def extract(offline_engine: object) -> Callable[..., object]:
-    """A run against an endpoint, in this process, on the shared engine: what a command does without its start-up."""
+    """A run in this process on the shared engine: what a command does without its start-up. No `url`: the embedded model."""
     import dataclasses
 
     from flows.run import RunRequest, run
     from flows.settings import load_settings
     from flows.types import load_type
 
-    def call(source: Path, out: Path, url: str, budget: float | None = None, **options: object) -> object:
+    def call(
+        source: Path,
+        out: Path,
+        url: str | None = None,
+        budget: float | None = None,
+        kind: str = "invoice",
+        **options: object,
+    ) -> object:
+        request = RunRequest([str(source)], load_type(kind), out, budget)
+        if url is None:
+            return run(dataclasses.replace(offline_engine, settings=load_settings(model="offline", **options)), request)
         settings = load_settings(
             base_url=url, api_key="canary-key", **{"backoff": 0.1, "request_timeout": 3.0, **options}
         )
         engine = dataclasses.replace(offline_engine, settings=settings, base_url=url, api_key="canary-key")
-        return run(engine, RunRequest([str(source)], load_type("invoice"), out, budget))
+        return run(engine, request)
 
     return call
 

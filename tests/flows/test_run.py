@@ -158,66 +158,40 @@ def test_bad_documents_fail_alone_and_are_held_back_the_next_time(
     check_sum(second.json)
 
 
-def test_a_password_from_the_file_opens_a_locked_document(tmp_path: Path, pagemill: Callable) -> None:
+def test_a_password_from_the_file_opens_a_locked_document(tmp_path: Path, extract: Callable) -> None:
     (tmp_path / "passwords.txt").write_text("wrong\nsecret\n")
+    locked = tmp_path / "locked.pdf"
     with pymupdf.open(INVOICE) as document:
-        document.save(
-            tmp_path / "locked.pdf", encryption=pymupdf.PDF_ENCRYPT_AES_256, user_pw="secret", owner_pw="owner"
-        )
-    arguments = (
-        "run",
-        tmp_path / "locked.pdf",
-        "--type",
-        "invoice",
-        "--out",
-        tmp_path / "out",
-        "--model",
-        "offline",
-        "--json",
-    )
-    done = pagemill(*arguments, PAGEMILL_PASSWORDS_FILE=str(tmp_path / "passwords.txt"))
-    assert (done.code, done.json["ok"]) == (0, 1)
+        document.save(locked, encryption=pymupdf.PDF_ENCRYPT_AES_256, user_pw="secret", owner_pw="owner")
+    done = extract(locked, tmp_path / "out", passwords_file=tmp_path / "passwords.txt")
+    assert (done.exit_code, done.summary["ok"]) == (0, 1)
 
 
-def test_a_page_too_long_for_the_window_is_asked_in_parts_and_kept_whole(tmp_path: Path, pagemill: Callable) -> None:
+def test_a_page_too_long_for_the_window_is_asked_in_parts_and_kept_whole(tmp_path: Path, extract: Callable) -> None:
     words = [f"line {number} of a very long page" for number in range(400)]
     (tmp_path / "long.txt").write_text("\n".join(words))
-    done = pagemill(
-        "run",
-        tmp_path / "long.txt",
-        "--type",
-        "report",
-        "--out",
-        tmp_path / "out",
-        "--model",
-        "offline",
-        "--json",
-        PAGEMILL_CHUNK_TOKENS="400",
-    )
-    assert done.json["requests"] > 5
+    done = extract(tmp_path / "long.txt", tmp_path / "out", kind="report", chunk_tokens=400)
+    assert done.summary["requests"] > 5
     text = "\n".join(text for (text,) in rows(tmp_path / "out", "pages", "text"))
     assert all(line in text for line in words)
 
 
 def test_one_poisonous_answer_costs_only_its_own_values(
-    tmp_path: Path, pagemill: Callable, model_server: Callable
+    tmp_path: Path, extract: Callable, model_server: Callable
 ) -> None:
-    source = invoices(tmp_path / "in", 20)
+    source, out = invoices(tmp_path / "in", 20), tmp_path / "out"
     with model_server("--poison", "INV-0007") as server:
-        done = pagemill("run", source, "--type", "invoice", "--out", tmp_path / "out", "--json", **server.environment)
-    assert done.code == 0
-    assert (done.json["ok"], done.json["partial"]) == (19, 1)
-    ((number, total, problems),) = (
-        rows(tmp_path / "out", "invoice", "number, gross_total, record_problems")
-        and duckdb.sql(
-            f"select number, gross_total, record_problems from '{tmp_path}/out/invoice/*.parquet' where record_status = 'partial'"
-        ).fetchall()
-    )
+        done = extract(source, out, server.url)
+    assert done.exit_code == 0
+    assert (done.summary["ok"], done.summary["partial"]) == (19, 1)
+    ((number, total, problems),) = duckdb.sql(
+        f"select number, gross_total, record_problems from '{out}/invoice/*.parquet' where record_status = 'partial'"
+    ).fetchall()
     assert number == "P\ufffd-\ufffd-7"
     assert total is None
     assert any("/gross_total" in problem for problem in problems)
     ((match,),) = duckdb.sql(
-        f"select match from '{tmp_path}/out/evidence/*.parquet' where field = '/gross_total' and value is null"
+        f"select match from '{out}/evidence/*.parquet' where field = '/gross_total' and value is null"
     ).fetchall()
     assert match == "rejected"
 
@@ -259,119 +233,54 @@ def test_requests_go_to_another_process_with_text_images_and_schema(
     assert "canary-key" not in everything + done.out + done.err
 
 
-def test_an_endpoint_without_json_schema_is_asked_with_the_schema_in_the_prompt(
-    tmp_path: Path, pagemill: Callable, model_server: Callable
+def test_an_endpoint_without_json_schema_is_asked_with_the_schema_in_the_prompt_and_that_is_remembered(
+    tmp_path: Path, extract: Callable, model_server: Callable
 ) -> None:
-    source = invoices(tmp_path / "in", 3)
+    source, out = invoices(tmp_path / "in", 3), tmp_path / "out"
     with model_server("--no-schema") as server:
-        done = pagemill(
-            "run",
-            source,
-            "--type",
-            "invoice",
-            "--out",
-            tmp_path / "out",
-            "--json",
-            PAGEMILL_CONCURRENCY="1",
-            **server.environment,
-        )
-        asked = server.entries("asked")
-    assert (done.code, done.json["ok"]) == (0, 3)
-    assert [each["body"]["response_format"]["type"] for each in asked] == ["json_schema", *["json_object"] * 3]
-
-
-def test_a_busy_endpoint_and_errors_inside_answers_cost_no_document(
-    tmp_path: Path, pagemill: Callable, model_server: Callable
-) -> None:
-    source = invoices(tmp_path / "in", 30)
-    with model_server("--busy-calls", "6", "--body-error") as server:
-        done = pagemill("run", source, "--type", "invoice", "--out", tmp_path / "out", "--json", **server.environment)
-        asked, answered = len(server.entries("asked")), len(server.entries("answered"))
-    assert (done.code, done.json["ok"], done.json["requests"]) == (0, 30, 30)
-    assert answered == 30
-    assert asked < 3 * 30
+        done = extract(source, out, server.url, concurrency=1)
+        more = extract(invoices(tmp_path / "more", 5), out, server.url, concurrency=1)
+        asked = [entry["body"]["response_format"]["type"] for entry in server.entries("asked")]
+    assert (done.exit_code, done.summary["ok"], more.summary["ok"]) == (0, 3, 5)
+    assert asked == ["json_schema", *["json_object"] * 8]
 
 
 def test_an_endpoint_that_stays_away_stops_the_run_within_the_patience(
-    tmp_path: Path, pagemill: Callable, model_server: Callable
+    tmp_path: Path, extract: Callable, model_server: Callable
 ) -> None:
-    source = invoices(tmp_path / "in", 5)
+    source, out = invoices(tmp_path / "in", 5), tmp_path / "out"
     with model_server("--status", "503") as server:
-        done = pagemill(
-            "run",
-            source,
-            "--type",
-            "invoice",
-            "--out",
-            tmp_path / "out",
-            "--json",
-            PAGEMILL_PATIENCE="2",
-            **server.environment,
-        )
+        done = extract(source, out, server.url, patience=2.0, backoff=1.0)
         assert len(server.entries("asked")) <= 4
-    assert (done.code, done.json["deferred"], done.json["failed"]) == (1, 5, 0)
-    assert "PAGEMILL_PATIENCE" in done.err
+    assert (done.exit_code, done.summary["deferred"], done.summary["failed"]) == (1, 5, 0)
+    assert "PAGEMILL_PATIENCE" in str(done.stopped)
     with model_server() as server:
-        again = pagemill("run", source, "--type", "invoice", "--out", tmp_path / "out", "--json", **server.environment)
-    assert (again.code, again.json["ok"]) == (0, 5)
+        again = extract(source, out, server.url)
+    assert (again.exit_code, again.summary["ok"]) == (0, 5)
 
 
 def test_an_odd_answer_is_used_and_a_refused_document_fails_alone(
-    tmp_path: Path, pagemill: Callable, model_server: Callable
+    tmp_path: Path, extract: Callable, model_server: Callable
 ) -> None:
-    source = invoices(tmp_path / "in", 6)
+    source, out = invoices(tmp_path / "in", 6), tmp_path / "out"
     with model_server("--odd", "INV-0002", "--refuse", "INV-0004") as server:
-        arguments = ("run", source, "--type", "invoice", "--out", tmp_path / "out", "--json")
-        done = pagemill(*arguments, **server.environment)
-        again = pagemill(*arguments, **server.environment)
-    assert (done.code, done.json["ok"], done.json["failed"]) == (1, 5, 1)
-    assert 0 < done.json["prompt_tokens"] < 10_000
-    assert 0 < done.json["cost_usd"] < 1
-    ((error, message),) = rows(tmp_path / "out", "failures", "error, message")
+        done = extract(source, out, server.url)
+        again = extract(source, out, server.url)
+    assert (done.exit_code, done.summary["ok"], done.summary["failed"]) == (1, 5, 1)
+    assert 0 < done.summary["prompt_tokens"] < 10_000
+    assert 0 < done.summary["cost_usd"] < 1
+    ((error, message),) = rows(out, "failures", "error, message")
     assert error == "InvalidCompletionError"
     assert "canary-key" not in message
-    assert (again.code, again.json["already_done"], again.json["skipped"]) == (0, 5, 1)
-
-
-def test_a_refused_key_stops_the_run_after_one_call_and_defers_the_rest(
-    tmp_path: Path, pagemill: Callable, model_server: Callable
-) -> None:
-    source = invoices(tmp_path / "in", 5)
-    with model_server("--status", "401") as server:
-        done = pagemill(
-            "run",
-            source,
-            "--type",
-            "invoice",
-            "--out",
-            tmp_path / "out",
-            "--json",
-            PAGEMILL_CONCURRENCY="1",
-            **server.environment,
-        )
-        assert len(server.entries("asked")) == 1
-    assert done.code == 2
-    assert done.json["deferred"] == 5
-    assert "PAGEMILL_API_KEY" in done.err
+    assert (again.exit_code, again.summary["already_done"], again.summary["skipped"]) == (0, 5, 1)
 
 
 def test_a_budget_stops_the_run_before_it_is_passed(tmp_path: Path, pagemill: Callable, model_server: Callable) -> None:
     source = invoices(tmp_path / "in", 6)
     prices = {"PAGEMILL_PRICE_IN": "10", "PAGEMILL_PRICE_OUT": "10", "PAGEMILL_CONCURRENCY": "1"}
+    arguments = ("run", source, "--type", "invoice", "--out", tmp_path / "out", "--budget", "0.12", "--json")
     with model_server() as server:
-        done = pagemill(
-            "run",
-            source,
-            "--type",
-            "invoice",
-            "--out",
-            tmp_path / "out",
-            "--budget",
-            "0.12",
-            "--json",
-            **prices,
-            **server.environment,
-        )
+        done = pagemill(*arguments, **prices, **server.environment)
         billed = sum(each["usage"]["total_tokens"] for each in server.entries("answered")) * 10 / 1e6
     assert done.code == 3
     assert billed == pytest.approx(done.json["cost_usd"])
@@ -381,16 +290,16 @@ def test_a_budget_stops_the_run_before_it_is_passed(tmp_path: Path, pagemill: Ca
 
 
 def test_equal_requests_are_asked_once_and_bytes_are_done_once(
-    tmp_path: Path, pagemill: Callable, model_server: Callable
+    tmp_path: Path, extract: Callable, model_server: Callable
 ) -> None:
-    source = copies(tmp_path / "in", 4)
+    source, out = copies(tmp_path / "in", 4), tmp_path / "out"
     shutil.copy(source / "copy000.pdf", source / "same-bytes.pdf")
     with model_server("--delay", "0.2") as server:
-        done = pagemill("run", source, "--type", "invoice", "--out", tmp_path / "out", "--json", **server.environment)
+        done = extract(source, out, server.url)
         assert len(server.entries("asked")) == 1
-    assert (done.json["ok"], done.json["already_done"], done.json["requests"]) == (4, 1, 1)
-    assert sorted(rows(tmp_path / "out", "calls", "attempts, prompt_tokens = 0")) == [(0, True)] * 3 + [(1, False)]
-    check_sum(done.json)
+    assert (done.summary["ok"], done.summary["already_done"], done.summary["requests"]) == (4, 1, 1)
+    assert sorted(rows(out, "calls", "attempts, prompt_tokens = 0")) == [(0, True)] * 3 + [(1, False)]
+    check_sum(done.summary)
 
 
 def test_two_runs_at_once_do_each_document_once_and_ask_for_it_once(tmp_path: Path, model_server: Callable) -> None:

@@ -4,15 +4,16 @@ No two answers that enter cover the same page for the same list, so nothing is d
 twice in the document stay two.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from schemas.checks import run_check
 from schemas.document_type import DocumentType
 from schemas.fields import Field, escape, unescape
 from schemas.pipeline import Evidence, Located, Match, Problem, Record
 
-_PARTIAL = {"rejected", "unanswered", "required", "page"}
+_PARTIAL = {"rejected", "unanswered", "required", "page", "check"}
 
 
 def merge(located: Sequence[Located], document_type: DocumentType, problems: Iterable[Problem] = ()) -> Record:
@@ -34,16 +35,24 @@ def merge(located: Sequence[Located], document_type: DocumentType, problems: Ite
         for problem in found
         if problem.kind == "rejected" and problem.field and problem.field not in rejected
     ]
+    checks = tuple(result for each in document_type.checks if (result := run_check(each, value)) is not None)
+    found += [
+        Problem("", "check", f"{each.check}: {each.found} is found where {each.expected} is expected")
+        for each in checks
+        if not each.ok
+    ]
+    proven = {pointer for each in checks if each.ok for pointer in each.fields}
     pages = [page for each in located for page in each.pages]
     return Record(
         value=value,
         evidence=tuple(evidence),
         problems=tuple(found),
         status="partial" if any(problem.kind in _PARTIAL for problem in found) else "ok",
-        needs_review=bool(found) or any(_is_money_by_image(each, document_type.root) for each in evidence),
+        needs_review=bool(found) or any(_is_unproven_money(each, document_type.root, proven) for each in evidence),
         first_page=min(pages, default=None),
         last_page=max(pages, default=None),
         item_pages=_item_pages(evidence),
+        checks=checks,
     )
 
 
@@ -135,8 +144,10 @@ def _absent(evidence: Iterable[Evidence]) -> Iterator[Evidence]:
     return (each for each in evidence if each.match == "absent")
 
 
-def _is_money_by_image(evidence: Evidence, root: Field) -> bool:
-    if evidence.match != "image":
+def _is_unproven_money(evidence: Evidence, root: Field, proven: Container[str]) -> bool:
+    """True for money that was read from a picture only, and that no passed check speaks of."""
+    general = "".join(f"/{'*' if step.isdigit() else step}" for step in evidence.field.split("/")[1:])
+    if evidence.match != "image" or general in proven:
         return False
     field: Field | None = root
     for step in evidence.field.split("/")[1:]:

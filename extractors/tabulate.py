@@ -54,6 +54,12 @@ def tabulate(extraction: Extraction, document_type: DocumentType) -> Batches:
                 "seconds": extraction.seconds, "attachments": list(extraction.info.attachments),
             }])
         ],
+        "checks": [
+            rows("checks", ({
+                "document_id": document.document_id, "record": 0, "check": each.check, "ok": each.ok,
+                "expected": each.expected, "found": each.found,
+            } for each in record.checks))
+        ],
         "evidence": [rows("evidence", (_evidence_row(document.document_id, each) for each in record.evidence))],
     }  # fmt: skip
     head = {

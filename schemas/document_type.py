@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from schemas.checks import Check, declared_checks
 from schemas.errors import ConfigurationError
 from schemas.fields import MONEY_SCALE, Field, escape, field_tree
 from schemas.pipeline import Problem
@@ -24,7 +25,7 @@ class DocumentType:
     """What to extract from one kind of document.
 
     `name` names the record table; `schema` is the JSON Schema as given, `root` the same as a tree of fields, and
-    `model` the pydantic class where there is one, whose own validators then run too.
+    `model` the pydantic class where there is one, whose own validators then run too. `checks` are what must add up.
     """
 
     name: str
@@ -32,13 +33,15 @@ class DocumentType:
     schema: Mapping[str, Any]
     root: Field
     model: type[BaseModel] | None = None
+    checks: tuple[Check, ...] = ()
 
     @classmethod
     def from_model(cls, model: type[BaseModel], name: str | None = None) -> "DocumentType":
         """The type of a pydantic class; its table is named by the class in snake_case."""
         schema = model.model_json_schema(schema_generator=_Generator)
         description = re.sub(r"\s+", " ", model.__doc__ or "").strip()
-        return cls(_table_name(name or model.__name__), description, schema, field_tree(schema), model)
+        root = field_tree(schema)
+        return cls(_table_name(name or model.__name__), description, schema, root, model, declared_checks(schema, root))
 
     @classmethod
     def from_schema(cls, schema: Mapping[str, Any], stem: str) -> "DocumentType":
@@ -52,7 +55,8 @@ class DocumentType:
             place = "/".join(str(step) for step in error.absolute_path) or "the root"
             raise ConfigurationError(f"not a valid JSON Schema at {place}: {error.message}") from None
         name = _table_name(str(schema.get("title") or stem))
-        return cls(name, str(schema.get("description") or ""), schema, field_tree(schema))
+        root = field_tree(schema)
+        return cls(name, str(schema.get("description") or ""), schema, root, None, declared_checks(schema, root))
 
     @property
     def identity(self) -> str:

@@ -4,8 +4,9 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import BaseModel, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from schemas.checks import KEYWORD
 from schemas.fields import MONEY_SCALE, PRICE_SCALE
 
 Money = Annotated[Decimal, WithJsonSchema({"type": "number", "format": "decimal", "x-pagemill-scale": MONEY_SCALE})]
@@ -33,6 +34,16 @@ class LineItem(BaseModel):
 
 class Invoice(BaseModel):
     """An invoice or credit note: who charges whom how much for what."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            KEYWORD: [
+                {"name": "net", "check": "sum(line_items.amount) - allowances? + charges? = net_total"},
+                {"name": "gross", "check": "net_total + tax_total = gross_total"},
+                {"name": "dates", "check": "due_date >= issue_date"},
+            ]
+        }
+    )
 
     number: str = Field(description="Invoice number")
     issue_date: date = Field(description="Date of issue")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from schemas.checks import CheckResult
 from schemas.fields import Field
 
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in points, top-left origin
@@ -158,7 +159,7 @@ class Problem:
     """Something about a value that people must know. `field` is a JSON pointer ("" for the record as a whole)."""
 
     field: str
-    kind: Literal["rejected", "conflict", "unanswered", "absent", "required", "page", "hidden"]
+    kind: Literal["rejected", "conflict", "unanswered", "absent", "required", "page", "hidden", "check"]
     message: str
 
 
@@ -208,3 +209,4 @@ class Record:
     first_page: int | None
     last_page: int | None
     item_pages: Mapping[str, int | None]
+    checks: tuple[CheckResult, ...] = ()

@@ -1,5 +1,6 @@
 """What the documents say is run: shell commands of README and docs, and the Python recipes over real tables."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -45,8 +46,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, samples_out: dict[str, P
     for name, path in samples_out.items():
         shutil.copytree(path, place / "out" / name)
     (place / "sample_docs").symlink_to(SAMPLES)
-    (schema,) = [block for name, block in blocks("json") if name == "README.md"]
-    (place / "delivery_note.schema.json").write_text(schema)
+    schema, checks = [json.loads(block) for name, block in blocks("json") if name == "README.md"]
+    (place / "delivery_note.schema.json").write_text(json.dumps({**schema, **checks}))
     shutil.copy(SAMPLES / "invoices" / "harrow_finch.pdf", place / "FILE.pdf")
     return place
 

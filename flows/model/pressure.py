@@ -2,9 +2,10 @@
 
 The ceiling at first, half of it after a window in which calls were turned away, one more after each window of successes.
 Two kinds of trouble are told apart. An endpoint that turns calls away (429, 503) with a time to wait, or twice without an
-answer in between, pauses everybody, so that it hears from us once and not from all. A call that fails (500, a broken connection) waits alone, since the request may be at fault;
-only when calls fail one after the other without any success is it the endpoint. While an endpoint has never answered,
-or answers nobody, one call at a time goes out: the first real request is the probe.
+answer in between, pauses everybody, so that it hears from us once and not from all. A call that fails (500, a broken
+connection) waits alone, since the request may be at fault; only when calls fail one after the other without any success is
+it the endpoint. While an endpoint has never answered, or answers nobody, one call at a time goes out: the first real
+request is the probe.
 """
 
 import asyncio

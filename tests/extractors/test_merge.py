@@ -1,5 +1,6 @@
 """Answers of several chunks to one record: first stated counts, conflicts kept, lists joined, nothing de-duplicated."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 from extractors.merge import merge
@@ -96,3 +97,24 @@ def test_a_document_without_any_answer_is_a_record_of_nulls() -> None:
     assert record.status == "partial"
     assert record.value["line_items"] == []
     assert record.first_page is None
+
+
+def test_a_failed_check_makes_the_record_partial_and_a_skipped_one_says_nothing() -> None:
+    right = merge([located(0, '{%s, "net_total": 2, "tax_total": 1}' % WHOLE)], INVOICE)
+    assert (right.status, [(each.check, each.ok) for each in right.checks]) == ("ok", [("gross", True)])
+    wrong = merge([located(0, '{%s, "net_total": 2, "tax_total": 2}' % WHOLE)], INVOICE)
+    assert wrong.status == "partial"
+    assert [problem.message for problem in wrong.problems] == ["gross: 4.0000 is found where 3.0000 is expected"]
+    assert merge([located(0, "{%s}" % WHOLE)], INVOICE).checks == ()
+
+
+def test_money_that_only_a_picture_shows_needs_a_look_unless_a_check_proves_it() -> None:
+    def by_image(text: str) -> Located:
+        found = located(0, text)
+        return replace(
+            found, evidence={key: replace(each, match="image", box=None) for key, each in found.evidence.items()}
+        )
+
+    assert merge([by_image("{%s}" % WHOLE)], INVOICE).needs_review
+    proven = merge([by_image('{%s, "net_total": 2, "tax_total": 1}' % WHOLE)], INVOICE)
+    assert (proven.status, proven.needs_review) == ("ok", False)

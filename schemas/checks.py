@@ -1,0 +1,199 @@
+"""What must add up in a record: checks that a type declares under `x-pagemill-checks`, as short equations.
+
+    {"name": "net", "check": "sum(line_items.amount) - allowances? + charges? = net_total"}
+    {"name": "dates", "check": "due_date >= issue_date"}
+    {"name": "items", "check": "count(line_items) = number_of_items"}
+
+Terms are fields (a dotted path), numbers, `sum(list.field)` and `count(list)`, joined by + and -. A check over a null is
+skipped. A field with `?` counts as 0 when it is null; then only a check that holds counts, since what is missing may be
+what the null hides. Dates are compared, not added.
+"""
+
+import datetime
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal
+
+from schemas.errors import ConfigurationError
+from schemas.fields import Field, escape
+
+KEYWORD = "x-pagemill-checks"
+_ROUNDED = Decimal("0.01")  # of a printed total
+_ROUNDED_ITEM = Decimal("0.005")  # of each item that is summed
+_OPERATOR = re.compile(r"(<=|>=|=)")
+_TERM = re.compile(
+    r"\s*(?P<sign>[+\-\u2212])?\s*(?:(?P<call>sum|count)\(\s*(?P<inside>[^()\s]+)\s*\)|(?P<number>\d+(?:\.\d+)?)"
+    r"|(?P<path>[^\s()+\-\u2212?=<>]+)(?P<optional>\?)?)\s*"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One summand: a field, a number, or the sum or count over a list. `keys` lead to it; `list_keys` to its list."""
+
+    sign: int
+    kind: Literal["field", "number", "sum", "count"]
+    keys: tuple[str, ...] = ()
+    list_keys: tuple[str, ...] = ()
+    number: Decimal = Decimal(0)
+    is_optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One equation. `fields` are the JSON pointers it speaks of, lists with `*` for the index."""
+
+    name: str
+    left: tuple[Term, ...]
+    operator: str
+    right: tuple[Term, ...]
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """A check that was made: whether it holds, the right side (`expected`) and the left side (`found`)."""
+
+    check: str
+    ok: bool
+    expected: str
+    found: str
+    fields: tuple[str, ...] = ()
+
+
+def declared_checks(schema: Mapping[str, Any], root: Field) -> tuple[Check, ...]:
+    """The checks of a schema. Raises ConfigurationError naming the one that cannot be read."""
+    declared = schema.get(KEYWORD, ())
+    if not isinstance(declared, list | tuple):
+        raise ConfigurationError(f'{KEYWORD} is a list of {{"name": ..., "check": ...}}')
+    return tuple(_check(each, place, root) for place, each in enumerate(declared))
+
+
+def run_check(check: Check, record: Mapping[str, Any]) -> CheckResult | None:
+    """The check over a record; null where it is skipped."""
+    left, right = _side(check.left, record), _side(check.right, record)
+    if left is None or right is None:
+        return None
+    (found, is_sure, few), (expected, is_sure_too, some) = left, right
+    if isinstance(found, datetime.date) != isinstance(expected, datetime.date):
+        return None
+    ok = _holds(found, check.operator, expected, _ROUNDED + _ROUNDED_ITEM * (few + some))
+    if not ok and not (is_sure and is_sure_too):
+        return None
+    return CheckResult(check.name, ok, str(expected), str(found), check.fields)
+
+
+def _check(declared: Any, place: int, root: Field) -> Check:
+    text = declared.get("check") if isinstance(declared, Mapping) else None
+    name = str(declared.get("name") or f"check {place + 1}") if isinstance(declared, Mapping) else ""
+    if not isinstance(text, str):
+        raise ConfigurationError(f'{KEYWORD}: entry {place + 1} is no {{"name": ..., "check": "a + b = c"}}')
+    parts = _OPERATOR.split(text)
+    if len(parts) != 3:
+        raise ConfigurationError(f"{KEYWORD}: {name!r}: {text!r} needs one of =, <= and >=")
+    left, right = tuple(_terms(parts[0], name, root)), tuple(_terms(parts[2], name, root))
+    return Check(
+        name, left, parts[1], right, tuple(_pointer(term) for term in (*left, *right) if term.kind != "number")
+    )
+
+
+def _terms(text: str, name: str, root: Field) -> Iterator[Term]:
+    place = 0
+    while place < len(text):
+        found = _TERM.match(text, place)
+        if found is None or (place and not found["sign"]):
+            raise ConfigurationError(f"{KEYWORD}: {name!r}: {text[place:].strip()!r} cannot be read")
+        place = found.end()
+        sign = 1 if found["sign"] in {None, "+"} else -1
+        if found["number"]:
+            yield Term(sign, "number", number=Decimal(found["number"]))
+        elif found["call"]:
+            yield _over_list(sign, found["call"], tuple(found["inside"].split(".")), name, root)
+        else:
+            keys = tuple(found["path"].split("."))
+            if _leaf(root, keys) is None:
+                raise ConfigurationError(f"{KEYWORD}: {name!r}: there is no field {found['path']!r}")
+            yield Term(sign, "field", keys, is_optional=bool(found["optional"]))
+    if not text.strip():
+        raise ConfigurationError(f"{KEYWORD}: {name!r}: one side is empty")
+
+
+def _over_list(sign: int, call: str, keys: tuple[str, ...], name: str, root: Field) -> Term:
+    for end in range(1, len(keys) + 1):
+        field = _leaf(root, keys[:end])
+        if field is None or field.item is None:
+            continue
+        below = keys[end:]
+        if call == "count" and not below:
+            return Term(sign, "count", (), keys)
+        if call == "sum" and below and _leaf(field.item, below) is not None:
+            return Term(sign, "sum", below, keys[:end])
+    raise ConfigurationError(
+        f"{KEYWORD}: {name!r}: {call}({'.'.join(keys)}) names no list{' and field' * (call == 'sum')}"
+    )
+
+
+def _leaf(field: Field, keys: tuple[str, ...]) -> Field | None:
+    here: Field | None = field
+    for key in keys:
+        here = next((child for child in here.fields if child.name == key), None) if here is not None else None
+    return here
+
+
+def _side(terms: tuple[Term, ...], record: Mapping[str, Any]) -> tuple[Any, bool, int] | None:
+    """The value of one side, whether no null was counted as 0, and how many items were summed."""
+    if len(terms) == 1 and isinstance(value := _at(record, terms[0].keys), datetime.date):
+        return value, True, 0
+    total, is_sure, items = Decimal(0), True, 0
+    for term in terms:
+        value = _value(term, record)
+        if value is None:
+            if not term.is_optional:
+                return None
+            is_sure, value = False, Decimal(0)
+        items += len(_at(record, term.list_keys)) if term.kind == "sum" else 0
+        total += term.sign * value
+    return total, is_sure, items
+
+
+def _value(term: Term, record: Mapping[str, Any]) -> Decimal | None:
+    if term.kind == "number":
+        return term.number
+    if term.kind == "field":
+        return _number(_at(record, term.keys))
+    listed = _at(record, term.list_keys)
+    if term.kind == "count":
+        return Decimal(len(listed)) if listed is not None else None
+    values = [_number(_at(item, term.keys)) for item in listed or ()]
+    if not values or any(value is None for value in values):
+        return None
+    return sum((value for value in values if value is not None), Decimal(0))
+
+
+def _number(value: Any) -> Decimal | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return None
+    return Decimal(str(value))
+
+
+def _holds(found: Any, operator: str, expected: Any, tolerance: Decimal) -> bool:
+    if isinstance(found, datetime.date):
+        day, other = (each.date() if isinstance(each, datetime.datetime) else each for each in (found, expected))
+        return bool(day == other if operator == "=" else day <= other if operator == "<=" else day >= other)
+    difference = found - expected
+    if operator == "=":
+        return bool(abs(difference) <= tolerance)
+    return bool(difference <= tolerance if operator == "<=" else difference >= -tolerance)
+
+
+def _at(value: Any, keys: tuple[str, ...]) -> Any:
+    for key in keys:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _pointer(term: Term) -> str:
+    steps = [escape(key) for key in (*term.list_keys, *(["*"] if term.kind == "sum" else []), *term.keys)]
+    return "".join(f"/{step}" for step in steps)

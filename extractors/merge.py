@@ -8,6 +8,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from extractors.settle import Settled, settle
 from schemas.checks import run_check
 from schemas.document_type import DocumentType
 from schemas.fields import Field, escape, unescape
@@ -21,6 +22,9 @@ def merge(located: Sequence[Located], document_type: DocumentType, problems: Ite
     found: list[Problem] = [*problems]
     evidence: list[Evidence] = []
     value = _merged(document_type.root, located, "", evidence, found)
+    conflicts = list(dict.fromkeys(each.field for each in evidence if each.match == "conflict"))
+    for settled in settle(value, located, conflicts, document_type.checks):
+        _replace(value, settled, evidence, found)
     for problem in document_type.validate(value):
         if problem.kind == "rejected":
             _reject(value, problem, evidence)
@@ -115,6 +119,20 @@ def _first_stated(located: Sequence[Located], pointer: str, evidence: list[Evide
             where = f" on page {found.page}" if found.page else ""
             problems.append(Problem(pointer, "conflict", f"{found.value!r}{where} differs from what stands before it"))
     return stated
+
+
+def _replace(value: Any, settled: Settled, evidence: list[Evidence], problems: list[Problem]) -> None:
+    """Put a value in the place of the first stated one, which becomes the conflict."""
+    *path, last = [unescape(step) for step in settled.field.split("/")[1:]]
+    holder = _at(value, "".join(f"/{escape(step)}" for step in path))
+    before, holder[last] = holder[last], settled.value
+    for place, each in enumerate(evidence):
+        if each.field == settled.field:
+            is_chosen = settled.evidence is not None and replace(each, match=settled.evidence.match) == settled.evidence
+            evidence[place] = settled.evidence if is_chosen and settled.evidence else replace(each, match="conflict")
+    said = f"of several values that differ, {settled.value} adds up ({', '.join(settled.checks)}) and {before} does not"
+    problems[:] = [each for each in problems if not (each.kind == "conflict" and each.field == settled.field)]
+    problems.append(Problem(settled.field, "conflict", said))
 
 
 def _at(value: Any, pointer: str) -> Any:

@@ -20,6 +20,7 @@ PARSE_VERSION = 2
 _INT64 = 2**63
 _LONGEST_NUMBER = 60  # digits; what is longer fits no column, and Python refuses to read beyond 4,300
 _LONGEST_REPAIR = 2_000_000  # characters
+_KEY = re.compile(r'"([^"\\]+)"\s*:')
 _FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
 
 
@@ -36,6 +37,30 @@ def parse(text: str, root: Field) -> Answer:
     problems: list[Problem] = []
     value = _object(loaded, root, "", problems)
     return Answer(value, tuple(problems), is_whole)
+
+
+def parse_cut(text: str, root: Field) -> Answer | None:
+    """What an answer that was cut by length still says outside of its lists; null when that is nothing.
+
+    The value that was being written when it was cut is left out: half a number is a wrong number.
+    """
+    try:
+        answer = parse(text, root)
+    except InvalidCompletionError:
+        return None
+    keys = _KEY.findall(text)
+    value = _without_lists(answer.value, root, keys[-1] if keys else "")
+    return None if is_empty(value) else Answer(value, (), is_whole=False)
+
+
+def _without_lists(value: Mapping[str, Any], field: Field, cut: str) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for child in field.fields:
+        if child.kind == "object":
+            kept[child.name] = _without_lists(value[child.name], child, cut)
+        else:
+            kept[child.name] = [] if child.item is not None else None if child.name == cut else value[child.name]
+    return kept
 
 
 def _load(text: str) -> tuple[Any, bool]:

@@ -15,7 +15,7 @@ from typing import Any
 from extractors.chunk import answer_estimator, halves, scalar_answer_tokens
 from extractors.ending import Ending, ending
 from extractors.ground import ground
-from extractors.parse import parse
+from extractors.parse import parse, parse_cut
 from extractors.prompt import prompt
 from extractors.repair import failing, repaired
 from extractors.tabulate import call_row
@@ -80,7 +80,8 @@ class Asker:
             seen.append(completion)
             ended = self._ending(completion, whole)
             if ended == "long":
-                return await self._in_halves(whole, seen, "the answer is longer than the model's output limit")
+                kept = parse_cut(completion.text, self.recipe.document_type.root)
+                return await self._in_halves(whole, seen, "the answer is longer than the model's output limit", kept)
             is_free = is_free or ended == "degenerate"
             if ended != "whole":
                 said = _SAID[ended]
@@ -101,13 +102,19 @@ class Asker:
             return [Result(whole, tuple(seen), located, said)]
         return [Result(whole, tuple(seen), None, said)]
 
-    async def _in_halves(self, whole: Chunk, seen: list[Completion], why: str) -> list[Result]:
+    async def _in_halves(
+        self, whole: Chunk, seen: list[Completion], why: str, kept: Answer | None = None
+    ) -> list[Result]:
+        """The chunk in two; `kept` is what its cut answer says outside of the lists, which are asked for anew."""
+        located = None
+        if kept is not None:
+            located = ground(kept, self.recipe.document_type.root, whole.index, whole.pages)
         parts = halves(whole)
         if parts is None:
-            return [Result(whole, tuple(seen), None, why)]
+            return [Result(whole, tuple(seen), located, why)]
         first = await self.ask(parts[0])
         second = await self.ask(parts[1])
-        return [Result(whole, tuple(seen), None, None), *first, *second]
+        return [Result(whole, tuple(seen), located, None), *first, *second]
 
     async def _without_pictures(self, whole: Chunk, why: str) -> list[Result]:
         """The chunk's text alone, for an endpoint that takes no pictures; the pages that lack one are named."""

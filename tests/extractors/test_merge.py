@@ -118,3 +118,27 @@ def test_money_that_only_a_picture_shows_needs_a_look_unless_a_check_proves_it()
     assert merge([by_image("{%s}" % WHOLE)], INVOICE).needs_review
     proven = merge([by_image('{%s, "net_total": 2, "tax_total": 1}' % WHOLE)], INVOICE)
     assert (proven.status, proven.needs_review) == ("ok", False)
+
+
+def test_a_conflict_is_settled_by_what_adds_up() -> None:
+    first = located(0, '{"number": "7", "issue_date": "2026-01-02", "net_total": 30}')
+    last = located(1, '{"net_total": 2, "tax_total": 1, "gross_total": 3}', page=2)
+    record = merge([first, last], INVOICE)
+    assert record.value["net_total"] == 2
+    assert record.status == "ok"
+    assert [(each.check, each.ok) for each in record.checks] == [("gross", True)]
+    assert [(each.page, each.match) for each in record.evidence if each.field == "/net_total"] == [
+        (1, "conflict"),
+        (2, "exact"),
+    ]
+    ((problem),) = [each for each in record.problems if each.field == "/net_total"]
+    assert "2.0000 adds up (gross) and 30.0000 does not" in problem.message
+
+
+def test_a_conflict_that_nothing_settles_keeps_the_first_value_and_fails_its_check() -> None:
+    first = located(0, '{"number": "7", "issue_date": "2026-01-02", "net_total": 30}')
+    last = located(1, '{"net_total": 20, "tax_total": 1, "gross_total": 3}', page=2)
+    record = merge([first, last], INVOICE)
+    assert record.value["net_total"] == 30
+    assert record.status == "partial"
+    assert [problem.kind for problem in record.problems] == ["conflict", "check"]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from extractors.parse import parse
+from extractors.parse import is_empty, parse, parse_cut
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.errors import InvalidCompletionError
 from schemas.fields import field_tree
@@ -144,3 +144,23 @@ def test_every_field_of_a_type_is_in_its_answer() -> None:
                     for key in column.keys:
                         place = place[key]
                     assert place in (None, [])
+
+
+@given(st.integers(2, 400))
+def test_of_an_answer_cut_by_length_only_whole_values_outside_of_lists_are_kept(end: int) -> None:
+    right = {
+        "number": "CPM-118", "issue_date": "2026-02-27", "seller": {"name": "Calder Point", "address": "2210 Wharf Road"},
+        "net_total": 82504.9, "gross_total": 89847.84,
+        "line_items": [{"description": f"Shackle {number}", "amount": number * 1.25} for number in range(9)], "iban": "DE02 1203",
+    }  # fmt: skip
+    text = json.dumps(right)
+    cut = parse_cut(text[: min(end, len(text) - 1)], INVOICE)
+    if cut is None:
+        return
+    whole = parse(text, INVOICE).value
+    assert cut.value["line_items"] == []
+    for name in ("number", "issue_date", "net_total", "gross_total", "iban"):
+        assert cut.value[name] in (None, whole[name])
+    for name in ("name", "address"):
+        assert cut.value["seller"][name] in (None, whole["seller"][name])
+    assert not is_empty(cut.value)

@@ -231,9 +231,11 @@ def test_a_malformed_answer_comes_to_what_the_table_says(name: str) -> None:
 
 def test_a_long_answer_is_asked_for_in_halves() -> None:
     used = {"prompt_tokens": 100, "completion_tokens": 300}
-    long = answer(json.dumps(RIGHT)[:-30], "length", usage=used)
-    outcome = outcome_of([long, GOOD, answer(json.dumps({**RIGHT, "rows": ROWS[:1]}))], pages(2))
+    long = answer(json.dumps({**RIGHT, "kind": "credit"})[:-30], "length", usage=used)
+    outcome = outcome_of([long, answer(changed(day=None)), answer(changed(rows=ROWS[:1]))], pages(2))
     assert len(outcome.asked) == 3
+    assert outcome.value["kind"] == "credit"  # what the cut answer says outside of its lists is kept
+    assert outcome.value["day"].isoformat() == RIGHT["day"]
     assert [len(row["name"]) for row in outcome.value["rows"]] == [4, 4, 4]
     assert ['number="1"' in each["messages"][1]["content"] for each in outcome.asked] == [True, True, False]
 

@@ -23,6 +23,7 @@ from flows.model.endpoint import Answers
 from flows.recipe import Reader, Recipe
 from schemas.document_type import conforms
 from schemas.errors import AnswerNotStoredError, InvalidCompletionError, PicturesRefusedError, RequestTooLargeError
+from schemas.fields import Field
 from schemas.pipeline import Answer, Chunk, Completion, Located, Problem, Request
 
 MOST_AGAIN = 3  # times that a chunk is asked for again as a whole
@@ -61,33 +62,42 @@ class Asker:
     keep: Keep
 
     async def ask(self, whole: Chunk) -> list[Result]:
-        """The results for a chunk in page order: several where it had to be asked for in pieces."""
+        """The results for a chunk, of one group of fields after the other: their requests start alike, for prompt caches."""
+        return [result for group in self.recipe.group_roots for result in await self._ask(whole, group)]
+
+    async def _ask(self, whole: Chunk, group: Field | None) -> list[Result]:
+        """The results for one group in page order: several where the chunk had to be asked for in pieces."""
+        root = group or self.recipe.document_type.root
         seen: list[Completion] = []
         said = ""
         is_free = False
         last: Answer | None = None
         for attempt in range(MOST_AGAIN + 1):
-            request = prompt(whole, self.recipe.document_type, self.reader.decoding, attempt, is_free=is_free)
+            request = prompt(
+                whole, self.recipe.document_type, self.reader.decoding, attempt, is_free=is_free, group=group
+            )
             try:
-                completion = await self._completion(request, whole, is_first=attempt == 0)
+                completion = await self._completion(request, whole, root if attempt == 0 else None)
             except RequestTooLargeError as error:
-                return await self._in_halves(whole, seen, str(error))
+                return await self._in_halves(whole, group, seen, str(error))
             except PicturesRefusedError as error:
-                return await self._without_pictures(whole, str(error))
+                return await self._without_pictures(whole, group, str(error))
             except InvalidCompletionError as error:
                 said = str(error)
                 break
             seen.append(completion)
-            ended = self._ending(completion, whole)
+            ended = self._ending(completion, whole, root)
             if ended == "long":
-                kept = parse_cut(completion.text, self.recipe.document_type.root)
-                return await self._in_halves(whole, seen, "the answer is longer than the model's output limit", kept)
+                kept = parse_cut(completion.text, root)
+                return await self._in_halves(
+                    whole, group, seen, "the answer is longer than the model's output limit", kept
+                )
             is_free = is_free or ended == "degenerate"
             if ended != "whole":
                 said = _SAID[ended]
                 continue
             try:
-                answer = parse(completion.text, self.recipe.document_type.root)
+                answer = parse(completion.text, root)
             except InvalidCompletionError as error:
                 said = str(error)
                 await self.answers.endpoint.judge(completion, keeps_schema=False)
@@ -95,71 +105,71 @@ class Asker:
             if answer.is_whole:
                 keeps = not answer.problems or conforms(completion.text, request.schema)
                 await self.answers.endpoint.judge(completion, keeps_schema=keeps)
-                return [await self._repaired(whole, answer, seen)]
+                return [await self._repaired(whole, group, answer, seen)]
             said, last = "the model's answer breaks off in the middle", answer
         if last is not None:  # better a part that says so than nothing
-            located = ground(last, self.recipe.document_type.root, whole.index, whole.pages)
+            located = ground(last, root, whole.index, whole.pages)
             return [Result(whole, tuple(seen), located, said)]
         return [Result(whole, tuple(seen), None, said)]
 
     async def _in_halves(
-        self, whole: Chunk, seen: list[Completion], why: str, kept: Answer | None = None
+        self, whole: Chunk, group: Field | None, seen: list[Completion], why: str, kept: Answer | None = None
     ) -> list[Result]:
         """The chunk in two; `kept` is what its cut answer says outside of the lists, which are asked for anew."""
         located = None
         if kept is not None:
-            located = ground(kept, self.recipe.document_type.root, whole.index, whole.pages)
+            located = ground(kept, group or self.recipe.document_type.root, whole.index, whole.pages)
         parts = halves(whole)
         if parts is None:
             return [Result(whole, tuple(seen), located, why)]
-        first = await self.ask(parts[0])
-        second = await self.ask(parts[1])
+        first = await self._ask(parts[0], group)
+        second = await self._ask(parts[1], group)
         return [Result(whole, tuple(seen), located, None), *first, *second]
 
-    async def _without_pictures(self, whole: Chunk, why: str) -> list[Result]:
+    async def _without_pictures(self, whole: Chunk, group: Field | None, why: str) -> list[Result]:
         """The chunk's text alone, for an endpoint that takes no pictures; the pages that lack one are named."""
         bare = tuple(replace(page, image=None, figures=()) for page in whole.pages)
         lost = Result(replace(whole, pages=tuple(page for page in whole.pages if page.images)), (), None, why)
         if not any(page.text for page in bare):
             return [lost]
-        return [*await self.ask(replace(whole, pages=bare)), lost]
+        return [*await self._ask(replace(whole, pages=bare), group), lost]
 
-    async def _repaired(self, whole: Chunk, answer: Answer, seen: list[Completion]) -> Result:
+    async def _repaired(self, whole: Chunk, group: Field | None, answer: Answer, seen: list[Completion]) -> Result:
         """The answer with its failing parts asked for again; an answer that says the same again is the last."""
         document_type = self.recipe.document_type
+        root = group or document_type.root
         for attempt in range(MOST_REPAIRS):
             invalid = [each for each in document_type.validate(answer.value) if each.kind == "rejected"]
-            repair = failing(answer, invalid, document_type.root)
+            repair = failing(answer, invalid, root)
             if repair is None:
                 break
-            request = prompt(whole, document_type, self.reader.decoding, attempt, repair=repair)
+            request = prompt(whole, document_type, self.reader.decoding, attempt, group=group, repair=repair)
             try:
-                completion = await self._completion(request, whole, is_first=False)
+                completion = await self._completion(request, whole, None)
                 seen.append(completion)
                 again = parse(completion.text, repair.root)
             except InvalidCompletionError:
                 continue
             except AnswerNotStoredError:  # a replay: today's parser asks for what yesterday's did not
                 break
-            better = repaired(answer, again, repair, document_type.root)
+            better = repaired(answer, again, repair, root)
             known = {each.message for each in (*answer.problems, *invalid)}
             if better == answer and {each.message for each in again.problems} <= known:
                 break  # the pages do not state it, or the model will not be moved
             answer = better
-        located = ground(answer, document_type.root, whole.index, whole.pages)
+        located = ground(answer, root, whole.index, whole.pages)
         return Result(whole, tuple(seen), located, None)
 
-    def _ending(self, completion: Completion, whole: Chunk) -> Ending:
+    def _ending(self, completion: Completion, whole: Chunk, root: Field) -> Ending:
         """How an answer ended, by what its pages can honestly make a model write: twice what they hold, and the schema."""
-        root = self.recipe.document_type.root
         rows = answer_estimator(root)
         most = sum(rows(page) for page in whole.pages) + scalar_answer_tokens(root) + sum(whole.page_tokens)
         lines = sum(page.text.count("\n") + 1 for page in whole.pages)
         has_images = any(page.images for page in whole.pages)
         return ending(completion, self.reader.decoding.window if has_images else 2 * most, lines)
 
-    async def _completion(self, request: Request, whole: Chunk, *, is_first: bool) -> Completion:
-        """The answer as it was stored, or asked for now and kept."""
+    async def _completion(self, request: Request, whole: Chunk, expected: Field | None) -> Completion:
+        """The answer as it was stored, or asked for now and kept. `expected` is what an estimate reckons with, if it does."""
 
         async def keep(completion: Completion) -> None:
             await self.keep(call_row(self.document_id, self.run_id, whole.index, whole.part, completion))
@@ -167,14 +177,13 @@ class Asker:
         row = self.stored.get((self.document_id, request.request_id))
         if row is not None:
             return _from_row(row)
-        if is_first:
-            self.answers.endpoint.expect(request, expected_answer(self.recipe, whole))
+        if expected is not None:
+            self.answers.endpoint.expect(request, expected_answer(expected, whole))
         return await self.answers.get(request, keep)
 
 
-def expected_answer(recipe: Recipe, whole: Chunk) -> int:
+def expected_answer(root: Field, whole: Chunk) -> int:
     """Tokens that the answer for a chunk is expected to take: what `estimate` reckons with."""
-    root = recipe.document_type.root
     return scalar_answer_tokens(root) + sum(map(answer_estimator(root), whole.pages))
 
 

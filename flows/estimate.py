@@ -158,10 +158,11 @@ def _count(figures: Figures, recipe: Recipe, pages: Iterable[Page], asked: set[s
         figures.pages += len(each.pages) if each.part == 0 else 0
         if not is_sent(each):
             continue
-        request = prompt(each, recipe.document_type, reader.decoding)
-        if request.request_id in asked:  # an equal request is asked once
-            continue
-        asked.add(request.request_id)
-        figures.requests += 1
-        figures.prompt_tokens += request.prompt_tokens
-        figures.completion_tokens += expected_answer(recipe, each)
+        for group, root in zip(recipe.group_roots, recipe.groups, strict=True):
+            request = prompt(each, recipe.document_type, reader.decoding, group=group)
+            if request.request_id in asked:  # an equal request is asked once
+                continue
+            asked.add(request.request_id)
+            figures.requests += 1
+            figures.prompt_tokens += request.prompt_tokens
+            figures.completion_tokens += expected_answer(root, each)

@@ -151,7 +151,8 @@ async def _read(
 
 def chunks_of(recipe: Recipe, reader: Reader, pages: Iterable[Page]) -> Iterator[Chunk]:
     """The chunks that `reader` is sent `pages` in; one without anything to read is not sent, but is among them."""
-    return chunk(pages, reader.room, page_tokens, answer_estimator(recipe.document_type.root))
+    rows = [answer_estimator(group) for group in recipe.groups]
+    return chunk(pages, reader.room, page_tokens, lambda page: max(cost(page) for cost in rows))
 
 
 def is_sent(each: Chunk) -> bool:

@@ -38,7 +38,7 @@ def show_document(
         from flows.show_page import Prepared, write_show_page
 
         price = Endpoint(settings, "http://localhost", None, Spending()).cost_nusd
-        sent = [chunk for chunk in chunks if is_sent(chunk)]
+        sent = [chunk for chunk in chunks if is_sent(chunk) for _ in recipe.group_roots]
         write_show_page(html, Prepared(path.name, document_id, document_type, sent, requests, price))
     return {
         "document_id": document_id,
@@ -107,7 +107,12 @@ async def _prepared(
     await sandbox.split(taken.path, path.name, frames, recipe.options)
     reader = recipe.readers[0]
     chunks = list(chunks_of(recipe, reader, read_frames(frames)))
-    requests = [prompt(chunk, recipe.document_type, reader.decoding) for chunk in chunks if is_sent(chunk)]
+    requests = [
+        prompt(chunk, recipe.document_type, reader.decoding, group=group)
+        for chunk in chunks
+        if is_sent(chunk)
+        for group in recipe.group_roots
+    ]
     return taken.document.document_id, chunks, requests
 
 

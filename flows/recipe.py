@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from extractors.chunk import Room, scalar_answer_tokens
+from extractors.groups import groups
 from extractors.parse import PARSE_VERSION
 from extractors.prompt import PROMPT_VERSION, Decoding, frame_tokens, schema_tokens, system_text
 from extractors.split.split import SPLIT_VERSION, SplitOptions
 from flows.settings import Settings
 from schemas.document_type import DocumentType
 from schemas.errors import ConfigurationError
+from schemas.fields import Field
 from schemas.models import Model
 
 _ANSWER_SHARE = 0.8  # of the output limit that packing fills: an estimate is no promise
@@ -33,11 +35,17 @@ class Recipe:
     """A document type with the models, in the order in which they are asked, and the settings it is extracted with."""
 
     document_type: DocumentType
+    groups: tuple[Field, ...]
     readers: tuple[Reader, ...]
     options: SplitOptions
     recipe_id: str
     settings: str
     versions: str
+
+    @property
+    def group_roots(self) -> tuple[Field | None, ...]:
+        """What the prompt step is given for each request of a chunk: null where the schema is asked as a whole."""
+        return (None,) if len(self.groups) == 1 else self.groups
 
     @property
     def models(self) -> str:
@@ -63,12 +71,14 @@ def make_recipe(document_type: DocumentType, settings: Settings, windows: Mappin
     Raises ConfigurationError when the schema leaves no room for pages.
     """
     models = [settings.model_entry(slug, (windows or {}).get(slug)) for slug in settings.models]
-    readers = tuple(_reader(document_type, model, settings) for model in models)
+    parts = groups(document_type.root, settings.fields_per_request)
+    readers = tuple(_reader(document_type, parts, model, settings) for model in models)
     kept: Mapping[str, Any] = {
         "images": settings.images,
         "attachments": settings.attachments,
         "chunk_tokens": settings.chunk_tokens,
         "request_bytes": settings.request_bytes,
+        "fields_per_request": settings.fields_per_request,
         "models": [
             [model.window, reader.decoding.max_output, reader.decoding.temperature, model.images]
             for model, reader in zip(models, readers, strict=True)
@@ -80,6 +90,7 @@ def make_recipe(document_type: DocumentType, settings: Settings, windows: Mappin
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
     return Recipe(
         document_type=document_type,
+        groups=parts,
         readers=readers,
         options=SplitOptions(settings.images, settings.passwords, settings.attachments),
         recipe_id=digest[:16],
@@ -88,8 +99,11 @@ def make_recipe(document_type: DocumentType, settings: Settings, windows: Mappin
     )
 
 
-def _reader(document_type: DocumentType, model: Model, settings: Settings) -> Reader:
-    frame, margin = frame_tokens(document_type), schema_tokens(document_type)
+def _reader(document_type: DocumentType, parts: tuple[Field, ...], model: Model, settings: Settings) -> Reader:
+    """The room is what the largest group leaves: a chunk is asked for with each of them."""
+    asked = (None,) if len(parts) == 1 else parts
+    frame = max(frame_tokens(document_type, group) for group in asked)
+    margin = max(schema_tokens(part) for part in parts)
     answer = min(model.max_output, model.window // 2)
     pages = model.window - frame - margin - answer
     if settings.chunk_tokens is not None:
@@ -99,6 +113,6 @@ def _reader(document_type: DocumentType, model: Model, settings: Settings) -> Re
             f"type {document_type.name!r} leaves {max(0, pages):,} of {model.slug}'s {model.window:,} tokens for pages; "
             "use a smaller schema or a model with a larger window"
         )
-    lists_answer = max(1, round(answer * _ANSWER_SHARE) - scalar_answer_tokens(document_type.root))
+    lists_answer = max(1, round(answer * _ANSWER_SHARE) - max(map(scalar_answer_tokens, parts)))
     decoding = Decoding(model.slug, model.window, answer)
     return Reader(decoding, Room(pages, lists_answer, model.images, settings.request_bytes))

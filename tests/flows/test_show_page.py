@@ -12,13 +12,12 @@ import pytest
 from extractors.prompt import prompt
 from extractors.split.split import SplitOptions, split
 from flows import show_page as module
-from flows.extract import chunks_of
+from flows.extract import chunks_of, is_sent
 from flows.recipe import make_recipe
 from flows.settings import load_settings
 from flows.show_page import Prepared, check_target, show_page, write_show_page
 from flows.types import load_type
 from schemas.errors import ConfigurationError
-from schemas.models import model_entry
 from schemas.pipeline import Figure, Image, Page, Word
 from tests.conftest import SAMPLES, Finished
 
@@ -29,9 +28,10 @@ HOSTILE = "<script>document.title='hacked'</script>"
 
 def prepared(pages: list[Page], kind: str = "report", name: str = "a.pdf", **flags: object) -> Prepared:
     settings = load_settings(**flags)
-    recipe = make_recipe(load_type(kind), model_entry(settings.model), settings)
-    chunks = list(chunks_of(recipe, pages))
-    requests = [prompt(chunk, recipe.document_type, recipe.decoding) for chunk in chunks]
+    recipe = make_recipe(load_type(kind), settings)
+    reader = recipe.readers[0]
+    chunks = [chunk for chunk in chunks_of(recipe, reader, pages) if is_sent(chunk)]
+    requests = [prompt(chunk, recipe.document_type, reader.decoding) for chunk in chunks]
     return Prepared(name, "0" * 64, recipe.document_type, chunks, requests, lambda inn, out: 350 * inn + 550 * out)
 
 

@@ -1,0 +1,430 @@
+"""Replacing a shard's rows: killed at every step, two at once, documents that left; all old rows or all new, never a mix."""
+
+import datetime
+import itertools
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from flows.storage.dataset import Dataset, open_dataset, read_dataset
+from flows.storage.publish import end_run, publish, recover, replace_documents
+from schemas.errors import DatasetError
+from schemas.tables import SHARD_TABLES
+from tests.conftest import ROOT
+from tests.flows.storage.test_publish import PARENT, SPEC
+
+SHARD = "20250101T000000-000000-00000"
+POINTERS = {
+    "invoice": {"number": "/number", "issue_date": "/issue_date", "gross_total": "/gross_total", "iban": "/iban"},
+    "invoice_line_items": {"description": "/line_items", "amount": "/line_items", "": "/line_items"},
+}
+AT = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+EXPECTED = [  # what `changes` tells of the documents that child_steps replaces
+    (f"{number:064d}", *rest)
+    for number in (1, 2)
+    for rest in (
+        ("/iban", "IBAN old", None),
+        ("/line_items", f'[{{"description": "item {number} old", "amount": "1.5000"}}]', "[]"),
+        ("/number", f"{number} old", f"{number} new"),
+    )
+]
+
+
+def rows_of(dataset: Dataset, numbers: Iterable[int], version: str, run_id: str) -> dict[str, list[pa.RecordBatch]]:
+    """Rows of documents. The old ones have figures, list items and answers; the new ones have `checks` instead."""
+    found: dict[str, list[dict]] = {}
+    for number in numbers:
+        key = {"document_id": f"{number:064d}"}
+        record = {**key, "record": 0}
+        rows: dict[str, list[dict]] = {
+            "documents": [{**key, "title": version, "status": "ok", "run_id": run_id, "cost_usd": 0.5}],
+            "invoice": [
+                {
+                    **record,
+                    "number": f"{number} {version}",
+                    "issue_date": datetime.date(2026, 1, 2),
+                    "gross_total": Decimal("12.5"),
+                    "iban": "IBAN old" if version == "old" else None,
+                }
+            ],
+            "evidence": [{**record, "field": "/number", "value": version}],
+            "pages": [{**key, "page": page, "text": version} for page in (1, 2)],
+        }
+        if version == "old":
+            rows["figures"] = [{**key, "page": 1, "figure": 1, "caption": version, "image": b"\xff\xd8"}]
+            rows["calls"] = [{**key, "request_id": f"request-{number}", "response": "{}", "cost_usd": 0.5}]
+            rows["failures"] = [{**key, "source_uri": f"/{number}.pdf", "attempts": 1}]
+            item = {**record, "item_index": 0, "description": f"item {number} old", "amount": Decimal("1.5")}
+            rows["invoice_line_items"] = [item]
+        else:
+            rows["checks"] = [{**record, "check": version, "ok": True}]
+        for table, values in rows.items():
+            found.setdefault(table, []).extend(values)
+    return {table: [pa.RecordBatch.from_pylist(rows, schema=dataset.tables[table])] for table, rows in found.items()}
+
+
+def born(root: Path, *shards: tuple[str, tuple[int, ...]]) -> Dataset:
+    """A dataset with shards of old documents."""
+    dataset = open_dataset(root, SPEC)
+    for shard, numbers in shards or ((SHARD, (1, 2, 3)),):
+        publish(dataset, shard, rows_of(dataset, numbers, "old", shard.rpartition("-")[0]))
+    return dataset
+
+
+def child_steps(root: Path) -> None:
+    """A command that replaces the first two documents of the shard by new ones, and ends."""
+    dataset = open_dataset(root, SPEC)
+    number = len(list(root.with_name(f"{root.name}-attempts").glob("*")))
+    run_id = f"20260101T0000{number:02d}-abcdef"
+    with dataset.lease(run_id):
+        with dataset.locked():
+            recover(dataset)
+        note = {"run_id": run_id, "started_at": AT.isoformat(), "recipe_id": "r", "version": "0"}
+        dataset.note_run(run_id, {**note, "discovered": 3, "already_done": 0, "skipped": 1})
+        with dataset.locked():
+            recover(dataset)
+            mine = dataset.claim_published(run_id, [f"{each:064d}" for each in (1, 2)])
+        assert len(mine) == 2
+        new = rows_of(dataset, (1, 2), "new", run_id)
+        replace_documents(dataset, SHARD, f"{run_id}-00000", new, POINTERS)
+        row = dict.fromkeys(("already_done", "partial", "failed", "deferred"), 0)
+        end_run(
+            dataset, run_id, {**row, "run_id": run_id, "started_at": AT, "discovered": 3, "skipped": 1, "ok": 2}, ()
+        )
+
+
+@pytest.fixture
+def attempt() -> Iterator[Callable[[Path, int], str]]:
+    """Run `child_steps` in a process that kills itself at a step (0: never); says `killed` or how many steps it took."""
+    command = [sys.executable, "-c", PARENT.replace("test_publish", "test_replace")]
+    parent = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def call(root: Path, kill_at: int) -> str:
+        attempts = root.with_name(f"{root.name}-attempts")
+        attempts.mkdir(exist_ok=True)
+        parent.stdin.write(f"{root} {kill_at}\n")
+        parent.stdin.flush()
+        said = parent.stdout.readline().strip()
+        (attempts / str(kill_at)).touch()
+        assert said == "killed" or said.isdigit(), said
+        return said
+
+    yield call
+    parent.stdin.close()
+    parent.wait(timeout=10)
+    parent.stdout.close()
+
+
+def select(root: Path, table: str, what: str, rest: str = "") -> list[tuple]:
+    return duckdb.sql(f"select {what} from '{root}/{table}/*.parquet' {rest}").fetchall()
+
+
+def read_everywhere(root: Path, tables: Iterable[str] = (*SPEC.record_tables, *SHARD_TABLES, "changes")) -> None:
+    """Tables through every reader, by default all that a replace writes to or must not; each counts the same rows."""
+    for table in tables:
+        ((count,),) = select(root, table, "count(*)")
+        assert len(pd.read_parquet(root / table)) == pl.read_parquet(root / table / "*.parquet").height == count
+
+
+def versions(root: Path) -> list[str]:
+    """The version of each document, once it is the same in every table and the document is there once."""
+    found: dict[str, set[str]] = {}
+    tables = (
+        ("documents", "title"),
+        ("invoice", "split_part(number, ' ', 2)"),
+        ("evidence", "value"),
+        ("pages", "text"),
+        ("figures", "caption"),
+        ("checks", '"check"'),
+        ("invoice_line_items", "split_part(description, ' ', 3)"),
+    )
+    counts: dict[str, dict[str, int]] = {}
+    for table, version in tables:
+        for document_id, said, count in select(root, table, f"document_id, {version}, count(*)", "group by 1, 2"):
+            found.setdefault(document_id, set()).add(said)
+            counts.setdefault(document_id, {})[table] = count
+    assert sorted(found) == [f"{number:064d}" for number in (1, 2, 3)]
+    old = {"documents": 1, "invoice": 1, "evidence": 1, "pages": 2, "figures": 1, "invoice_line_items": 1}
+    new = {"documents": 1, "invoice": 1, "evidence": 1, "pages": 2, "checks": 1}
+    for document_id, said in found.items():
+        assert len(said) == 1, (document_id, said)
+        assert counts[document_id] == (old if said == {"old"} else new)
+    return [said.pop() for _, said in sorted(found.items())]
+
+
+def replaced(root: Path) -> list[tuple]:
+    """What `changes` tells of replaced values; its numbers have no gap and no double."""
+    numbers = [number for (number,) in select(root, "changes", "change_id", "order by 1")]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert select(root, "changes", "count(*)", "where kind = 'added'") == [(3,)]
+    assert not select(
+        root, "changes", "1", "where kind = 'replaced' and (record <> 0 or run_id is null or \"at\" is null)"
+    )
+    return sorted(select(root, "changes", "document_id, field, old, new", "where kind = 'replaced'"))
+
+
+def untouched(root: Path) -> dict[str, bytes]:
+    return {
+        path.parent.name + path.name: path.read_bytes()
+        for name in ("calls", "failures")
+        for path in (root / name).glob("*")
+    }
+
+
+def test_a_kill_at_any_step_leaves_all_old_rows_or_all_new_ones(
+    tmp_path: Path, attempt: Callable[[Path, int], str]
+) -> None:
+    born(tmp_path / "old")
+    paid = untouched(tmp_path / "old")
+    shutil.copytree(tmp_path / "old", tmp_path / "whole")
+    steps = int(attempt(tmp_path / "whole", 0))
+    assert steps > 50
+    assert versions(tmp_path / "whole") == ["new", "new", "old"]
+    assert replaced(tmp_path / "whole") == sorted(EXPECTED)
+    seen = []
+    for kill_at in range(1, steps + 1):
+        root = tmp_path / f"killed-{kill_at}"
+        shutil.copytree(tmp_path / "old", root)
+        assert attempt(root, kill_at) == "killed"
+        read_everywhere(root, ("invoice", "checks", "figures", "documents", "changes"))
+        assert untouched(root) == paid
+        dataset = read_dataset(root)
+        with dataset.locked():
+            recover(dataset)
+        read_everywhere(root)
+        first, second, third = versions(root)
+        assert first == second, kill_at
+        assert third == "old"
+        assert replaced(root) == (sorted(EXPECTED) if first == "new" else []), kill_at
+        assert untouched(root) == paid
+        for folder in ("staged", "journal", "claims", "leases", "runs", "spool"):
+            assert list((root / "_work" / folder).iterdir()) == [], kill_at
+        seen.append(first)
+        if kill_at % 4 == 0:  # what was killed is done by the next command; what was done before is not told again
+            assert attempt(root, 0).isdigit()
+            assert versions(root) == ["new", "new", "old"]
+            assert replaced(root) == sorted(EXPECTED)
+            parts = "discovered - already_done - skipped - ok - partial - failed - deferred"
+            assert set(select(root, "runs", parts)) == {(0,)}
+            assert untouched(root) == paid
+        shutil.rmtree(root)
+    assert [said for said, _ in itertools.groupby(seen)] == ["old", "new"]  # once it is READY, nothing takes it back
+
+
+def test_a_kill_at_any_step_of_the_recovery_leaves_all_new_rows(
+    tmp_path: Path, attempt: Callable[[Path, int], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = born(tmp_path / "ready")
+    shutil.copytree(tmp_path / "ready", tmp_path / "whole")
+
+    def dead(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("flows.storage.publish._move", dead)
+        new = rows_of(dataset, (1, 2), "new", "20251231T000000-aaaaaa")
+        with pytest.raises(DatasetError):
+            replace_documents(dataset, SHARD, "20251231T000000-aaaaaa-00000", new, POINTERS)
+    assert versions(tmp_path / "ready") == ["old", "old", "old"]
+    shutil.copytree(tmp_path / "ready", tmp_path / "done")
+    # Nothing differs the second time, so that the steps beyond the replace itself are the recovery's.
+    recovering = int(attempt(tmp_path / "done", 0)) - int(attempt(tmp_path / "whole", 0))
+    assert recovering > 10
+    for kill_at in range(1, recovering + 8):
+        root = tmp_path / f"killed-{kill_at}"
+        shutil.copytree(tmp_path / "ready", root)
+        assert attempt(root, kill_at) == "killed"
+        read_everywhere(root, ("invoice", "checks", "figures", "documents", "changes"))
+        with read_dataset(root).locked():
+            recover(read_dataset(root))
+        assert versions(root) == ["new", "new", "old"]
+        assert replaced(root) == sorted(EXPECTED)
+        assert list((root / "_work" / "staged").iterdir()) == []
+
+
+def take_out(dataset: Dataset, number: int) -> None:
+    """A document leaves the shard, as one does whose address shows another version: its rows go, its answers stay."""
+    for table in ("documents", "evidence", "pages", "figures", *SPEC.record_tables):
+        path = dataset.root / table / f"{SHARD}.parquet"
+        kept = pq.read_table(path)
+        kept = kept.filter(pc.not_equal(kept.column("document_id"), f"{number:064d}"))
+        pq.write_table(kept.cast(dataset.tables[table]), path)
+
+
+def test_a_document_that_left_the_shard_is_not_brought_back(tmp_path: Path) -> None:
+    elsewhere = "20250101T000000-000000-00001"
+    dataset = born(tmp_path, (SHARD, (1, 2)), (elsewhere, (3,)))
+    new = rows_of(dataset, (1, 2, 3), "new", "20260101T000000-aaaaaa")
+    take_out(dataset, 2)
+    assert replace_documents(dataset, SHARD, "20260101T000000-aaaaaa-00000", new, POINTERS) == 1
+    assert sorted(select(tmp_path, "documents", "document_id, title")) == [(f"{1:064d}", "new"), (f"{3:064d}", "old")]
+    for table in ("evidence", "pages", "figures", "checks", *SPEC.record_tables):
+        assert (f"{2:064d}",) not in select(tmp_path, table, "document_id")
+    for table in ("evidence", "invoice"):
+        assert select(tmp_path, table, "count(*)") == [(2,)]
+    assert {document_id for document_id, *_ in replaced(tmp_path)} == {f"{1:064d}"}
+
+
+def test_nothing_is_written_when_all_documents_have_left(tmp_path: Path) -> None:
+    dataset = born(tmp_path)
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in tmp_path.glob("*/*.parquet")}
+    new = rows_of(dataset, (7, 8), "new", "20260101T000000-aaaaaa")
+    assert replace_documents(dataset, SHARD, "20260101T000000-aaaaaa-00000", new, POINTERS) == 0
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in tmp_path.glob("*/*.parquet")} == before
+    assert list((tmp_path / "_work" / "staged").iterdir()) == []
+
+
+def test_a_table_without_a_file_gets_one_and_one_whose_rows_vanish_keeps_an_empty_one(tmp_path: Path) -> None:
+    dataset = born(tmp_path)
+    file = f"{SHARD}.parquet"
+    assert not (tmp_path / "checks" / file).exists()
+    assert pq.read_metadata(tmp_path / "figures" / file).num_rows == 3
+    new = rows_of(dataset, (1, 2, 3), "new", "20260101T000000-aaaaaa")
+    replace_documents(dataset, SHARD, "20260101T000000-aaaaaa-00000", new, POINTERS)
+    assert pq.read_metadata(tmp_path / "checks" / file).num_rows == 3
+    for table in ("figures", "invoice_line_items"):
+        assert pq.read_metadata(tmp_path / table / file).num_rows == 0
+    names = {path.name for table in dataset.tables for path in dataset.files(table) if table != "changes"}
+    assert names == {"0.parquet", file}  # rows are replaced in their own files, and only `changes` has one more
+    for table, schema in dataset.tables.items():
+        for path in dataset.files(table):
+            assert pq.read_schema(path).equals(schema, check_metadata=True), path
+    read_everywhere(tmp_path)
+    assert versions(tmp_path) == ["new", "new", "new"]
+    older = rows_of(dataset, (1, 2, 3), "old", "20260101T000001-aaaaaa")
+    replace_documents(dataset, SHARD, "20260101T000001-aaaaaa-00000", older, POINTERS)
+    assert versions(tmp_path) == ["old", "old", "old"]  # and back, from an empty file
+    assert pq.read_metadata(tmp_path / "checks" / file).num_rows == 0
+
+
+def batches(dataset: Dataset, tables: Mapping[str, list[dict]]) -> dict[str, list[pa.RecordBatch]]:
+    return {name: [pa.RecordBatch.from_pylist(rows, schema=dataset.tables[name])] for name, rows in tables.items()}
+
+
+def test_changes_hold_old_and_new_of_each_field_that_differs_and_no_other(tmp_path: Path) -> None:
+    dataset = open_dataset(tmp_path, SPEC)
+    key = {"document_id": f"{1:064d}"}
+    item = {**key, "record": 0, "description": "Bolt", "amount": Decimal("1.50")}
+    record = {
+        **key,
+        "record": 0,
+        "number": "7",
+        "issue_date": datetime.date(2026, 1, 2),
+        "gross_total": Decimal("12.5"),
+    }
+    old = {
+        "documents": [{**key, "title": "old", "status": "ok"}],
+        "invoice": [{**record, "iban": None, "extracted_at": AT}],
+        "invoice_line_items": [{**item, "item_index": 0}, {**item, "item_index": 1, "description": "Nut é"}],
+    }
+    publish(dataset, SHARD, batches(dataset, old))
+    new = {
+        "documents": [{**key, "title": "new", "status": "partial"}],
+        "invoice": [
+            {**record, "issue_date": None, "gross_total": Decimal("99.9999"), "iban": "DE1", "record_status": "partial"}
+        ],
+        "invoice_line_items": [{**item, "item_index": 0, "amount": None}],
+    }
+    run_id = "20260101T000000-aaaaaa"
+    assert replace_documents(dataset, SHARD, f"{run_id}-00000", batches(dataset, new), POINTERS) == 1
+    told = select(tmp_path, "changes", "change_id, run_id, document_id, record, kind, field, old, new", "order by 1")
+    assert told[0][0] == 1
+    assert told[0][4] == "added"
+    assert [row[1:5] for row in told[1:]] == [(run_id, key["document_id"], 0, "replaced")] * 4
+    assert {row[5]: row[6:] for row in told[1:]} == {
+        "/issue_date": ("2026-01-02", None),
+        "/gross_total": ("12.5000", "99.9999"),
+        "/iban": (None, "DE1"),
+        "/line_items": (
+            '[{"description": "Bolt", "amount": "1.5000"}, {"description": "Nut é", "amount": "1.5000"}]',
+            '[{"description": "Bolt", "amount": null}]',
+        ),
+    }
+    assert [row[0] for row in told] == [1, 2, 3, 4, 5]
+    assert json.loads(told[-1][7]) == [{"description": "Bolt", "amount": None}]
+
+
+def test_changes_hold_nothing_when_nothing_differs(tmp_path: Path) -> None:
+    dataset = born(tmp_path)
+    same = rows_of(dataset, (1, 2, 3), "old", "20260101T000000-aaaaaa")
+    before = {path.name for path in dataset.files("changes")}
+    assert replace_documents(dataset, SHARD, "20260101T000000-aaaaaa-00000", same, POINTERS) == 0
+    assert {path.name for path in dataset.files("changes")} == before
+    assert set(select(tmp_path, "documents", "run_id")) == {("20260101T000000-aaaaaa",)}  # and yet they were replaced
+
+
+def test_two_replaces_at_once_work_on_no_document_both(tmp_path: Path) -> None:
+    dataset, other = born(tmp_path), read_dataset(tmp_path)
+    ids = [f"{number:064d}" for number in (1, 2, 3, 4)]
+    with dataset.lease("20260101T000000-aaaaaa"), other.lease("20260101T000000-bbbbbb"):
+        with dataset.locked():
+            assert dataset.claim_published("20260101T000000-aaaaaa", ids[:2]) == set(ids[:2])
+        with other.locked():
+            recover(other)
+            assert other.claim_published("20260101T000000-bbbbbb", ids) == {ids[2]}  # the fourth is nowhere published
+            assert other.claim("20260101T000000-bbbbbb", ids) == {ids[3]}  # which a run may add, and the others not
+        with dataset.locked():
+            assert dataset.claim_published("20260101T000000-aaaaaa", ids) == set(ids[:2])
+    with other.lease("20260101T000000-cccccc"), other.locked():
+        recover(other)
+        assert other.claim_published("20260101T000000-cccccc", ids) == set(
+            ids[:3]
+        )  # claims of dead runs count for nothing
+        assert [path.name for path in (tmp_path / "_work" / "claims").iterdir()] == ["20260101T000000-cccccc"]
+
+
+def test_two_replaces_of_one_shard_at_once_both_hold(tmp_path: Path) -> None:
+    born(tmp_path)
+    errors: list[Exception] = []
+
+    def replace(number: int) -> None:
+        dataset = read_dataset(tmp_path)
+        run_id = f"20260101T00000{number}-aaaaaa"
+        try:
+            with dataset.lease(run_id):
+                new = rows_of(dataset, [number], "new", run_id)
+                replace_documents(dataset, SHARD, f"{run_id}-00000", new, POINTERS)
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=replace, args=(number,)) for number in (1, 2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert versions(tmp_path) == ["new", "new", "old"]
+    assert replaced(tmp_path) == sorted(EXPECTED)
+
+
+def test_a_full_disk_leaves_the_old_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = born(tmp_path)
+    from flows.storage.files import write_parquet
+
+    def full(path: Path, *arguments: object) -> int:
+        if path.name == "documents.parquet":
+            raise OSError(28, "No space left on device")
+        return write_parquet(path, *arguments)
+
+    new = rows_of(dataset, (1, 2), "new", "20260101T000000-aaaaaa")
+    with monkeypatch.context() as patch:
+        patch.setattr("flows.storage.publish.write_parquet", full)
+        with pytest.raises(DatasetError, match="No space left"):
+            replace_documents(dataset, SHARD, "20260101T000000-aaaaaa-00000", new, POINTERS)
+    assert versions(tmp_path) == ["old", "old", "old"]
+    assert list((tmp_path / "_work" / "staged").iterdir()) == []
+    assert replace_documents(dataset, SHARD, "20260101T000000-aaaaaa-00000", new, POINTERS) == 2
+    assert versions(tmp_path) == ["new", "new", "old"]

@@ -76,7 +76,8 @@ def halves(whole: Chunk) -> tuple[Chunk, Chunk] | None:
     middle = len(lines) // 2
     texts = "\n".join(lines[:middle]), "\n".join(lines[middle:])
     cost = whole.page_tokens[0] // 2
-    first_page, second_page = replace(page, text=texts[0]), replace(page, text=texts[1], image=None, figures=())
+    first_page = replace(page, text=texts[0], is_part=True)
+    second_page = replace(page, text=texts[1], image=None, figures=(), is_part=True)
     return (
         replace(whole, part=2 * whole.part + 1, pages=(first_page,), page_tokens=(cost,)),
         replace(whole, part=2 * whole.part + 2, pages=(second_page,), page_tokens=(cost,)),
@@ -137,7 +138,7 @@ def _parts(page: Page, room: int, page_tokens: Callable[[Page], int]) -> Iterato
             "--images never, a larger PAGEMILL_CHUNK_TOKENS where it is set, or a model with a larger window"
         )
     lines = [piece for line in page.text.splitlines() for piece in _pieces(line, room // 2)]
-    rest = page
+    rest = page = replace(page, is_part=True)
     held: list[str] = []
     cost = fixed = page_tokens(replace(rest, text="")) + JOIN_TOKENS
     for line in lines:

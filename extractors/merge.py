@@ -14,7 +14,7 @@ from schemas.document_type import DocumentType
 from schemas.fields import Field, escape, unescape
 from schemas.pipeline import Evidence, Located, Match, Problem, Record
 
-_PARTIAL = {"rejected", "unanswered", "required", "page", "check"}
+_PARTIAL = {"rejected", "unanswered", "required", "page", "check", "rows"}
 
 
 def merge(located: Sequence[Located], document_type: DocumentType, problems: Iterable[Problem] = ()) -> Record:

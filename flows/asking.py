@@ -8,11 +8,12 @@
 What still cannot be used is null, with its reason, and the rest of the answer is kept.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from extractors.chunk import answer_estimator, halves, scalar_answer_tokens
+from extractors.complete import Coverage, coverage, uncounted, with_items_of_page
 from extractors.ending import Ending, ending
 from extractors.ground import ground
 from extractors.parse import parse, parse_cut
@@ -27,6 +28,7 @@ from schemas.fields import Field
 from schemas.pipeline import Answer, Chunk, Completion, Located, Problem, Request
 
 MOST_AGAIN = 3  # times that a chunk is asked for again as a whole
+PROOF_ATTEMPT = 10  # the attempt from which a page is asked for once more to prove its list: a request of its own
 MOST_REPAIRS = 2  # times that the failing parts of an answer are asked for again
 _SAID: Mapping[Ending, str] = {
     "degenerate": "the model ran on to its output limit without an end",
@@ -41,12 +43,13 @@ Keep = Callable[[dict[str, Any]], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of one chunk (or of a half of one)."""
+    """What came of one chunk (or of a half of one). `problem` is why it has no answer, `found` what is wrong with one."""
 
     chunk: Chunk
     completions: tuple[Completion, ...]
     located: Located | None
     problem: str | None
+    found: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +66,23 @@ class Asker:
 
     async def ask(self, whole: Chunk) -> list[Result]:
         """The results for a chunk, of one group of fields after the other: their requests start alike, for prompt caches."""
-        return [result for group in self.recipe.group_roots for result in await self._ask(whole, group)]
+        found: list[Result] = []
+        for group in self.recipe.group_roots:
+            found += await self._proven(whole, group, await self._ask(whole, group))
+        return found
 
-    async def _ask(self, whole: Chunk, group: Field | None) -> list[Result]:
-        """The results for one group in page order: several where the chunk had to be asked for in pieces."""
+    async def _ask(self, whole: Chunk, group: Field | None, *, is_proof: bool = False) -> list[Result]:
+        """The results for one group in page order: several where the chunk had to be asked for in pieces.
+
+        `is_proof` asks for a page once more, to see whether its rows are complete then.
+        """
         root = group or self.recipe.document_type.root
         seen: list[Completion] = []
         said = ""
         is_free = False
         last: Answer | None = None
-        for attempt in range(MOST_AGAIN + 1):
+        begin = PROOF_ATTEMPT if is_proof else 0
+        for attempt in range(begin, begin + MOST_AGAIN + 1):
             request = prompt(
                 whole, self.recipe.document_type, self.reader.decoding, attempt, is_free=is_free, group=group
             )
@@ -160,6 +170,35 @@ class Asker:
         located = ground(answer, root, whole.index, whole.pages)
         return Result(whole, tuple(seen), located, None)
 
+    async def _proven(self, whole: Chunk, group: Field | None, results: list[Result]) -> list[Result]:
+        """The results with each page asked for once more that shows rows which no item covers; what is left is a problem."""
+        root = group or self.recipe.document_type.root
+        gaps = [each for each in coverage(_located(results), root, whole.pages) if each.missing]
+        for number in sorted({each.page for each in gaps}):
+            place = next(at for at, page in enumerate(whole.pages) if page.number == number)
+            page = replace(whole, pages=(whole.pages[place],), page_tokens=(whole.page_tokens[place],))
+            again = await self._ask(page, group, is_proof=True)
+            results = [
+                *results,
+                *(replace(each, located=None, problem=None) for each in again),
+            ]  # paid for, used or not
+            for gap in gaps:
+                if gap.page == number and all(each.problem is None for each in again):
+                    results = _better(results, _located(again), gap, root, whole)
+        located = _located(results)
+        found = [
+            Problem(
+                "", "rows", f"page {each.page}: {each.missing} of {each.shown} rows of {each.pointer[1:]} are not in it"
+            )
+            for each in coverage(located, root, whole.pages)
+            if each.missing
+        ]
+        found += [
+            Problem("", "uncounted", f"page {page}: the rows of {pointer[1:]} in its picture cannot be counted")
+            for pointer, page in sorted({each for one in located for each in uncounted(one, root, whole.pages)})
+        ]
+        return [*results, Result(whole, (), None, None, tuple(found))] if found else results
+
     def _ending(self, completion: Completion, whole: Chunk, root: Field) -> Ending:
         """How an answer ended, by what its pages can honestly make a model write: twice what they hold, and the schema."""
         rows = answer_estimator(root)
@@ -180,6 +219,22 @@ class Asker:
         if expected is not None:
             self.answers.endpoint.expect(request, expected_answer(expected, whole))
         return await self.answers.get(request, keep)
+
+
+def _located(results: Sequence[Result]) -> list[Located]:
+    return [each.located for each in results if each.located is not None]
+
+
+def _better(results: list[Result], again: Sequence[Located], gap: Coverage, root: Field, whole: Chunk) -> list[Result]:
+    """The results with one page's items replaced, where that covers more of its rows."""
+    renewed = with_items_of_page(_located(results), again, gap.pointer, gap.page)
+    now = [
+        each for each in coverage(renewed, root, whole.pages) if (each.pointer, each.page) == (gap.pointer, gap.page)
+    ]
+    if not now or now[0].missing >= gap.missing:
+        return results
+    paid = [replace(each, located=None) for each in results]
+    return [*paid, *(Result(whole, (), each, None) for each in renewed)]
 
 
 def expected_answer(root: Field, whole: Chunk) -> int:

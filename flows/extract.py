@@ -36,7 +36,7 @@ from schemas.errors import (
 from schemas.pipeline import Chunk, Completion, Document, Located, Page, Problem, Record
 
 CHUNKS_IN_FLIGHT = 4  # of one document: enough to keep long documents moving, few enough to bound memory
-_LOST = frozenset({"rejected", "unanswered"})  # problems that another model might not have
+_LOST = frozenset({"rejected", "unanswered", "rows"})  # problems that another model might not have
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +91,7 @@ class _Reading:
             self.located.append(result.located)
         if (problem := unanswered(result)) is not None:
             self.problems.append(problem)
+        self.problems += result.found
 
 
 async def extract_document(tools: Tools, document: Document, path: Path, stored: Stored, keep: Keep) -> Extracted:

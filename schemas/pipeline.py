@@ -51,7 +51,8 @@ class Page:
     """One page as split yields it. `words` are what grounding searches, `text` is what the model reads.
 
     `image` is the whole page as a picture where its text cannot be trusted. `hidden_text` counts characters that are
-    on the page but that no eye sees. `problem` says why the page, or a part of it, could not be read.
+    on the page but that no eye sees. `problem` says why the page, or a part of it, could not be read. `is_part` is true for
+    a piece of a page that was cut: its `words` are still those of the whole page.
     """
 
     number: int
@@ -65,6 +66,7 @@ class Page:
     figures: tuple[Figure, ...] = ()
     hidden_text: int = 0
     problem: str | None = None
+    is_part: bool = False
 
     @property
     def images(self) -> tuple[Image, ...]:
@@ -159,7 +161,7 @@ class Problem:
     """Something about a value that people must know. `field` is a JSON pointer ("" for the record as a whole)."""
 
     field: str
-    kind: Literal["rejected", "conflict", "unanswered", "absent", "required", "page", "hidden", "check"]
+    kind: Literal["rejected", "conflict", "unanswered", "absent", "required", "page", "hidden", "check", "rows", "uncounted"]
     message: str
 
 

@@ -1,0 +1,77 @@
+"""Long lists: complete, or said to be incomplete; and what is complete is not called anything else."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tests.flows.test_run import rows
+from tests.support.rows import SCHEMA, row, row_model, write
+
+
+def extracted(extract: Callable, folder: Path, url: str, **options: object) -> object:
+    (folder / "stock.schema.json").write_text(json.dumps(SCHEMA))
+    return extract(folder / "in", folder / "out", url, kind=str(folder / "stock.schema.json"), **options)
+
+
+def articles(out: Path, name: str) -> list[str]:
+    return [
+        article
+        for (article,) in duckdb.sql(
+            f"select r.article from '{out}/stock_list_rows/*.parquet' r join '{out}/documents/*.parquet' d using (document_id) "
+            f"where d.file_name = '{name}' order by r.item_index"
+        ).fetchall()
+    ]
+
+
+@pytest.mark.parametrize("limit", [2_000, 4_000, 8_000])
+def test_every_row_is_there_once_and_in_order_at_every_length_and_output_limit(
+    tmp_path: Path, extract: Callable, limit: int
+) -> None:
+    sizes = (100, 400, 800) if limit != 4_000 else (100, 400, 1_600)
+    for size in sizes:
+        write(tmp_path / "in" / f"{size}.pdf", [row(number) for number in range(size)], 50)
+    with row_model() as model:
+        done = extracted(extract, tmp_path, model.url, max_output=limit)
+    out = tmp_path / "out"
+    assert (done.exit_code, done.summary["ok"]) == (0, len(sizes)), rows(out, "documents", "file_name, problems")
+    for size in sizes:
+        assert articles(out, f"{size}.pdf") == [row(number)[0] for number in range(size)]
+
+
+def test_a_model_that_forgets_rows_is_asked_again_page_by_page(tmp_path: Path, extract: Callable) -> None:
+    for size in (100, 600):
+        write(tmp_path / "in" / f"{size}.pdf", [row(number) for number in range(size)], 50)
+    with row_model(forgets=0.05) as model:
+        done = extracted(extract, tmp_path, model.url)
+    out = tmp_path / "out"
+    assert (done.exit_code, done.summary["ok"]) == (0, 2), rows(out, "documents", "file_name, problems")
+    for size in (100, 600):
+        assert articles(out, f"{size}.pdf") == [row(number)[0] for number in range(size)]
+
+
+def test_rows_that_stay_forgotten_make_the_document_partial_and_name_the_pages(
+    tmp_path: Path, extract: Callable
+) -> None:
+    write(tmp_path / "in" / "dense.pdf", [row(number) for number in range(300)], 75)
+    write(tmp_path / "in" / "short.pdf", [row(number) for number in range(60)], 75)
+    with row_model(forgets=0.05, above=70) as model:  # it forgets on a single page, too
+        done = extracted(extract, tmp_path, model.url)
+    out = tmp_path / "out"
+    assert (done.exit_code, done.summary["partial"], done.summary["ok"]) == (0, 1, 1)
+    ((problems,),) = duckdb.sql(f"select problems from '{out}/documents/*.parquet' where status = 'partial'").fetchall()
+    missing = sorted({row(number)[0] for number in range(300)} - set(articles(out, "dense.pdf")))
+    assert missing
+    pages = {int(article[4:]) // 75 + 1 for article in missing}
+    assert {int(problem.split("page ")[1].split(":")[0]) for problem in problems} == pages
+
+
+def test_equal_lines_are_kept_and_headers_add_none(tmp_path: Path, extract: Callable) -> None:
+    doubled = [row(number // 2) for number in range(120)]
+    write(tmp_path / "in" / "doubled.pdf", doubled, 40)
+    with row_model() as model:
+        done = extracted(extract, tmp_path, model.url)
+    assert (done.exit_code, done.summary["ok"]) == (0, 1), rows(tmp_path / "out", "documents", "problems")
+    assert articles(tmp_path / "out", "doubled.pdf") == [each[0] for each in doubled]

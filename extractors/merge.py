@@ -8,7 +8,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from extractors.settle import Settled, settle
+from extractors.settle import Settled, chosen, settle
 from schemas.checks import run_check
 from schemas.document_type import DocumentType
 from schemas.fields import Field, escape, unescape
@@ -17,14 +17,24 @@ from schemas.pipeline import Evidence, Located, Match, Problem, Record
 _PARTIAL = {"rejected", "unanswered", "required", "page", "check", "rows"}
 
 
-def merge(located: Sequence[Located], document_type: DocumentType, problems: Iterable[Problem] = ()) -> Record:
-    """One record from the answers in page order. `problems` are those known before: unread pages, unanswered chunks."""
+def merge(
+    located: Sequence[Located],
+    document_type: DocumentType,
+    problems: Iterable[Problem] = (),
+    choices: Mapping[str, int] | None = None,
+) -> Record:
+    """One record from the answers in page order.
+
+    `problems` are those known before: unread pages, unanswered chunks. `choices` say for the pointer of a conflict which of
+    its candidates counts, by its place; else the first does, unless the checks only hold with another.
+    """
     found: list[Problem] = [*problems]
     evidence: list[Evidence] = []
     value = _merged(document_type.root, located, "", evidence, found)
     conflicts = list(dict.fromkeys(each.field for each in evidence if each.match == "conflict"))
-    for settled in settle(value, located, conflicts, document_type.checks):
-        _replace(value, settled, evidence, found)
+    settled = settle(value, located, conflicts, document_type.checks) or chosen(located, choices or {})
+    for each in settled:
+        _replace(value, each, evidence, found)
     for problem in document_type.validate(value):
         if problem.kind == "rejected":
             _reject(value, problem, evidence)
@@ -57,6 +67,7 @@ def merge(located: Sequence[Located], document_type: DocumentType, problems: Ite
         last_page=max(pages, default=None),
         item_pages=_item_pages(evidence),
         checks=checks,
+        unsettled=tuple(pointer for pointer in conflicts if pointer not in {each.field for each in settled}),
     )
 
 
@@ -74,14 +85,17 @@ def _merged(
             for child in field.fields
         }
     if field.item is not None:
-        return _joined(located, pointer, evidence, problems)
+        return _joined(located, field.item, pointer, evidence, problems)
     return _first_stated(located, pointer, evidence, problems)
 
 
-def _joined(located: Sequence[Located], pointer: str, evidence: list[Evidence], problems: list[Problem]) -> list[Any]:
+def _joined(
+    located: Sequence[Located], item: Field, pointer: str, evidence: list[Evidence], problems: list[Problem]
+) -> list[Any]:
     joined: list[Any] = []
+    before: Located | None = None
     for each in located:
-        items = _at(each.answer.value, pointer)
+        items = _at(each.answer.value, pointer) or []
         below: dict[str, list[str]] = {}
         for field in each.evidence:
             if field.startswith(f"{pointer}/"):
@@ -90,7 +104,12 @@ def _joined(located: Sequence[Located], pointer: str, evidence: list[Evidence], 
         for problem in each.answer.problems:
             if problem.field.startswith(f"{pointer}/"):
                 rejected.setdefault(problem.field[len(pointer) + 1 :].partition("/")[0], []).append(problem)
-        for index, value in enumerate(items or ()):
+        first = 0
+        if joined and items and _breaks_page(before, each, pointer) and _continues(joined[-1], items[0], item):
+            joined[-1] = _continued(joined[-1], items[0], f"{pointer}/{len(joined) - 1}", evidence, problems)
+            first = 1
+        before = each
+        for index, value in enumerate(items[first:], first):
             old, new = f"{pointer}/{index}", f"{pointer}/{len(joined)}"
             evidence += [
                 replace(each.evidence[field], field=new + field[len(old) :]) for field in below.get(str(index), ())
@@ -101,6 +120,44 @@ def _joined(located: Sequence[Located], pointer: str, evidence: list[Evidence], 
             joined.append(value)
         problems += [problem for problem in each.answer.problems if problem.field == pointer]
     return joined
+
+
+def _continues(last: Any, first: Any, item: Field) -> bool:
+    """True when the first item of an answer is the rest of the last item of the answer before it.
+
+    Nothing but text is stated, in fields that the last item has text in, and the last item has more than text.
+    """
+    if not isinstance(last, Mapping) or not isinstance(first, Mapping):
+        return False
+    texts = {child.name for child in item.fields if child.kind == "string" and not child.choices}
+    stated = {name for name, value in first.items() if value not in (None, [], {})}
+    more = {name for name, value in last.items() if value not in (None, []) and name not in texts}
+    return bool(stated) and bool(more) and all(name in texts and last.get(name) for name in stated)
+
+
+def _breaks_page(before: Located | None, after: Located, pointer: str) -> bool:
+    """True when the first item of `after` may stand at the top of the page that follows the pages of `before`."""
+    if before is None or not before.pages or not after.pages or before.pages[-1] + 1 != after.pages[0]:
+        return False
+    found = [each.page for key, each in after.evidence.items() if key.startswith(f"{pointer}/0/") and each.page]
+    return all(page == after.pages[0] for page in found)
+
+
+def _continued(
+    last: Mapping[str, Any], rest: Mapping[str, Any], pointer: str, evidence: list[Evidence], problems: list[Problem]
+) -> dict[str, Any]:
+    """The item with the rest of its texts behind those that stand before the page break."""
+    whole = dict(last)
+    for name, text in rest.items():
+        if text in (None, [], {}):
+            continue
+        whole[name] = f"{last[name]} {text}"
+        here = f"{pointer}/{escape(name)}"
+        for place, each in enumerate(evidence):
+            if each.field == here:
+                evidence[place] = replace(each, value=whole[name])
+    problems.append(Problem(pointer, "joined", "it goes on over a page break, and was put together"))
+    return whole
 
 
 def _first_stated(located: Sequence[Located], pointer: str, evidence: list[Evidence], problems: list[Problem]) -> Any:
@@ -130,7 +187,7 @@ def _replace(value: Any, settled: Settled, evidence: list[Evidence], problems: l
         if each.field == settled.field:
             is_chosen = settled.evidence is not None and replace(each, match=settled.evidence.match) == settled.evidence
             evidence[place] = settled.evidence if is_chosen and settled.evidence else replace(each, match="conflict")
-    said = f"of several values that differ, {settled.value} adds up ({', '.join(settled.checks)}) and {before} does not"
+    said = f"of several values that differ, {settled.value} {settled.why}, and {before} stands before it"
     problems[:] = [each for each in problems if not (each.kind == "conflict" and each.field == settled.field)]
     problems.append(Problem(settled.field, "conflict", said))
 

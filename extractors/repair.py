@@ -5,7 +5,7 @@ of one list fail, the list is asked for as a whole.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from schemas.fields import Field, escape, unescape
@@ -27,22 +27,37 @@ def failing(answer: Answer, invalid: Iterable[Problem], root: Field) -> Repair |
         if _field_at(root, steps) is not None:
             _plant(tree, steps)
             reasons.setdefault(problem.field, f"{problem.field}: {problem.message}{_which(answer.value, steps)}")
-    return Repair(_pruned(root, tree), tuple(reasons.values()), INDEX_NAME) if tree else None
+    if not tree:
+        return None
+    return Repair(_pruned(root, tree), tuple(reasons.values()), INDEX_NAME, frozenset(reasons))
 
 
 def repaired(answer: Answer, again: Answer, repair: Repair, root: Field) -> Answer:
     """`answer` with the values of `again` where they were asked for and are stated; their problems are settled with them."""
-    settled: set[str] = set()  # pointers of values that are there now
-    replaced: list[str] = []  # pointers of lists that are new as a whole
-    value = _put(answer.value, again.value, root, repair.root, "", settled, replaced)
-    below = tuple(f"{pointer}/" for pointer in replaced)
+    taken = _Taken(repair.pointers, set(), [])
+    value = _put(answer.value, again.value, root, repair.root, "", taken)
+    below = tuple(f"{pointer}/" for pointer in taken.replaced)
     kept = [
         each
         for each in answer.problems
-        if each.kind != "rejected" or (each.field not in settled and not each.field.startswith(below))
+        if each.kind != "rejected" or (each.field not in taken.settled and not each.field.startswith(below))
     ]
     kept += [each for each in again.problems if each.field.startswith(below)]
     return replace(answer, value=value, problems=tuple(kept))
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What failed, and what of it has another value now: `settled` values, `replaced` lists."""
+
+    failed: frozenset[str]
+    settled: set[str]
+    replaced: list[str]
+
+    def is_wanted(self, pointer: str) -> bool:
+        """True for a place that failed, and for what lies below one."""
+        steps = pointer.split("/")
+        return any("/".join(steps[:end]) in self.failed for end in range(1, len(steps) + 1))
 
 
 def _which(value: Any, steps: Sequence[str]) -> str:
@@ -107,35 +122,32 @@ def _unite(into: Tree, more: Tree) -> None:
             into[step] = {}
 
 
-def _put(old: Any, new: Any, field: Field, asked: Field, pointer: str, settled: set[str], replaced: list[str]) -> Any:
-    """The old value with the new one where it is stated."""
+def _put(old: Any, new: Any, field: Field, asked: Field, pointer: str, taken: _Taken) -> Any:
+    """The old value with the new one where it is stated and was asked for."""
     if field.is_leaf:
-        if new is None:
+        if new is None or not taken.is_wanted(pointer):
             return old
-        settled.add(pointer)
+        taken.settled.add(pointer)
         return new
     if field.item is not None and asked.item is not None:
         if any(child.name == INDEX_NAME and not child.evidence for child in asked.item.fields):
-            return _put_items(old, new, field.item, asked.item, pointer, settled, replaced)
+            return _put_items(old, new, field.item, asked.item, pointer, taken)
         if not new:
             return old
-        settled.add(pointer)
-        replaced.append(pointer)
+        taken.settled.add(pointer)
+        taken.replaced.append(pointer)
         return new
     merged = dict(old)
     fields = {child.name: child for child in field.fields}
     for child in asked.fields:
         here = f"{pointer}/{escape(child.name)}"
-        value = new.get(child.name)
-        merged[child.name] = _put(old[child.name], value, fields[child.name], child, here, settled, replaced)
+        merged[child.name] = _put(old[child.name], new.get(child.name), fields[child.name], child, here, taken)
     if any(each not in (None, []) for each in new.values()):
-        settled.add(pointer)
+        taken.settled.add(pointer)
     return merged
 
 
-def _put_items(
-    old: Any, new: Any, item: Field, asked: Field, pointer: str, settled: set[str], replaced: list[str]
-) -> Any:
+def _put_items(old: Any, new: Any, item: Field, asked: Field, pointer: str, taken: _Taken) -> Any:
     """The old list with the new values of the items that are named by their place in it."""
     merged = list(old)
     without = replace(asked, fields=tuple(child for child in asked.fields if child.name != INDEX_NAME))
@@ -145,8 +157,8 @@ def _put_items(
             continue
         here = f"{pointer}/{place}"
         if not item.is_leaf:
-            merged[place] = _put(merged[place], each, item, without, here, settled, replaced)
-        elif each.get("value") is not None:
+            merged[place] = _put(merged[place], each, item, without, here, taken)
+        elif each.get("value") is not None and taken.is_wanted(here):
             merged[place] = each["value"]
-            settled.add(here)
+            taken.settled.add(here)
     return merged

@@ -16,12 +16,12 @@ _MOST_COMBINATIONS = 256
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """One value that replaces the first stated one: which, where it stands, and the checks that say so."""
+    """One value that replaces the first stated one: which, where it stands, and what says so."""
 
     field: str
     value: Any
     evidence: Evidence | None
-    checks: tuple[str, ...]
+    why: str
 
 
 def settle(
@@ -36,19 +36,27 @@ def settle(
     wanted = [pointer for pointer in conflicts if any(pointer in check.fields for check in failing)]
     if not wanted:
         return []
-    candidates = [list(_stated(located, pointer)) for pointer in wanted]
-    choices = list(itertools.islice(itertools.product(*(range(len(each)) for each in candidates)), _MOST_COMBINATIONS))
+    stated = [list(candidates(located, pointer)) for pointer in wanted]
+    choices = list(itertools.islice(itertools.product(*(range(len(each)) for each in stated)), _MOST_COMBINATIONS))
     for choice in sorted(choices, key=lambda places: sum(place > 0 for place in places)):
-        chosen = [
-            (pointer, each[place], place) for pointer, each, place in zip(wanted, candidates, choice, strict=True)
-        ]
+        chosen = [(pointer, each[place], place) for pointer, each, place in zip(wanted, stated, choice, strict=True)]
         changed = [(pointer, candidate) for pointer, candidate, place in chosen if place]
         tried = _with(record, {pointer: value for pointer, (value, _) in changed})
         results = [run_check(check, tried) for check in checks]
         if changed and all(result is None or result.ok for result in results) and _are_made(failing, tried):
-            names = tuple(check.name for check in failing)
-            return [Settled(pointer, value, evidence, names) for pointer, (value, evidence) in changed]
+            why = f"adds up ({', '.join(check.name for check in failing)})"
+            return [Settled(pointer, value, evidence, why) for pointer, (value, evidence) in changed]
     return []
+
+
+def chosen(located: Sequence[Located], choices: Mapping[str, int]) -> list[Settled]:
+    """The candidates that were chosen, by their place among those of each pointer; the first one changes nothing."""
+    found = []
+    for pointer, place in choices.items():
+        listed = list(candidates(located, pointer))
+        if 0 < place < len(listed):
+            found.append(Settled(pointer, *listed[place], "was chosen by the model when it saw both"))
+    return found
 
 
 def _are_made(failing: Sequence[Check], record: Mapping[str, Any]) -> bool:
@@ -56,7 +64,7 @@ def _are_made(failing: Sequence[Check], record: Mapping[str, Any]) -> bool:
     return all(run_check(check, record) is not None for check in failing)
 
 
-def _stated(located: Sequence[Located], pointer: str) -> Iterator[tuple[Any, Evidence | None]]:
+def candidates(located: Sequence[Located], pointer: str) -> Iterator[tuple[Any, Evidence | None]]:
     """Each value that is stated at `pointer`, once, in page order."""
     seen: list[Any] = []
     for each in located:

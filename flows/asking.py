@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from extractors.choose import choice_request, choices
 from extractors.chunk import answer_estimator, halves, scalar_answer_tokens
 from extractors.complete import Coverage, coverage, uncounted, with_items_of_page
 from extractors.ending import Ending, ending
@@ -70,6 +71,17 @@ class Asker:
         for group in self.recipe.group_roots:
             found += await self._proven(whole, group, await self._ask(whole, group))
         return found
+
+    async def choose(
+        self, located: Sequence[Located], pointers: Sequence[str]
+    ) -> tuple[dict[str, int], Completion | None]:
+        """Which candidate counts for each pointer, asked in one small request; nothing where there is no answer."""
+        request = choice_request(located, pointers, self.recipe.document_type, self.reader.decoding)
+        try:
+            completion = await self._completion(request, Chunk(request.chunk, 0, (), ()), None)
+        except InvalidCompletionError:
+            return {}, None
+        return choices(completion.text, pointers), completion
 
     async def _ask(self, whole: Chunk, group: Field | None, *, is_proof: bool = False) -> list[Result]:
         """The results for one group in page order: several where the chunk had to be asked for in pieces.

@@ -140,6 +140,11 @@ async def _read(
             why = why or lost[0].message
             continue
         record = merge(reading.located, tools.recipe.document_type, reading.problems)
+        if record.unsettled and tools.recipe.asks_to_settle:
+            chosen, completion = await asker.choose(reading.located, record.unsettled)
+            if completion is not None:
+                used.add(completion)
+            record = merge(reading.located, tools.recipe.document_type, reading.problems, chosen)
         count = sum(problem.kind in _LOST for problem in record.problems)
         if best is None or count < best[0]:
             best = count, reading, record

@@ -38,6 +38,7 @@ class Recipe:
     groups: tuple[Field, ...]
     readers: tuple[Reader, ...]
     options: SplitOptions
+    asks_to_settle: bool
     recipe_id: str
     settings: str
     versions: str
@@ -79,6 +80,7 @@ def make_recipe(document_type: DocumentType, settings: Settings, windows: Mappin
         "chunk_tokens": settings.chunk_tokens,
         "request_bytes": settings.request_bytes,
         "fields_per_request": settings.fields_per_request,
+        "settle": settings.settle,
         "models": [
             [model.window, reader.decoding.max_output, reader.decoding.temperature, model.images]
             for model, reader in zip(models, readers, strict=True)
@@ -93,6 +95,7 @@ def make_recipe(document_type: DocumentType, settings: Settings, windows: Mappin
         groups=parts,
         readers=readers,
         options=SplitOptions(settings.images, settings.passwords, settings.attachments),
+        asks_to_settle=settings.settle == "ask",
         recipe_id=digest[:16],
         settings=json.dumps(kept, sort_keys=True),
         versions=json.dumps(versions, sort_keys=True),

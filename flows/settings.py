@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     attachments: Literal["never", "text"] = "never"  # offer embedded text files to the model
     shard_size: Annotated[int, Field(ge=1, le=100_000)] = 256  # documents
     shard_bytes: Annotated[int, Field(ge=1)] = 256 * 1024 * 1024
+    settle: Literal["checks", "ask"] = "checks"  # who decides between values that a document states differently
     fields_per_request: Annotated[int, Field(ge=1)] = 80  # a wider schema is asked for in groups of so many leaves
     chunk_tokens: Annotated[int, Field(ge=256)] | None = None  # cap of one request's pages
     workers: Annotated[int, Field(ge=1, le=256)] = max(1, os.cpu_count() or 1)  # split processes

@@ -12,6 +12,9 @@ from schemas.fields import Field
 
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in points, top-left origin
 SentAs = Literal["text", "figures", "image", "blank"]
+ProblemKind = Literal[
+    "rejected", "conflict", "unanswered", "absent", "required", "page", "hidden", "check", "rows", "uncounted", "joined"
+]
 Match = Literal["exact", "normalized", "fuzzy", "image", "absent", "rejected", "conflict", "unanswered"]
 
 
@@ -131,12 +134,14 @@ class Request:
 class Repair:
     """What of an answer is asked for once more: `root` is the tree of just these fields, `reasons` say what was wrong.
 
-    An item of a list has an integer `index_name` beside its fields: its place in the list of the earlier answer.
+    An item of a list has an integer `index_name` beside its fields: its place in the list of the earlier answer. `pointers`
+    are the places that failed: whatever else comes back is not used.
     """
 
     root: Field
     reasons: tuple[str, ...]
     index_name: str
+    pointers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +166,7 @@ class Problem:
     """Something about a value that people must know. `field` is a JSON pointer ("" for the record as a whole)."""
 
     field: str
-    kind: Literal["rejected", "conflict", "unanswered", "absent", "required", "page", "hidden", "check", "rows", "uncounted"]
+    kind: ProblemKind
     message: str
 
 
@@ -201,7 +206,11 @@ class Located:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One validated answer for a document. `item_pages` gives the page of each list item by JSON pointer."""
+    """One validated answer for a document.
+
+    `item_pages` gives the page of each list item by JSON pointer, `unsettled` the pointers of scalars that the document states
+    differently and that no check decides.
+    """
 
     value: Mapping[str, Any]
     evidence: tuple[Evidence, ...]
@@ -212,3 +221,4 @@ class Record:
     last_page: int | None
     item_pages: Mapping[str, int | None]
     checks: tuple[CheckResult, ...] = ()
+    unsettled: tuple[str, ...] = ()

@@ -4,6 +4,7 @@ Nothing here waits or counts; `classify` is the one place that knows what endpoi
 """
 
 import json
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -19,6 +20,9 @@ from schemas.pipeline import Completion, Request
 DIALECTS = ("json_schema", "json_object", "prompt")  # the ladder, from the strictest to what every endpoint takes
 MOST_TOKENS, MOST_COST = 10_000_000, 1_000.0  # of one call: what reports more is no usage, but noise
 _LONGEST_REASON = 200
+_LONGEST_WAIT = 3_600.0  # seconds that one header can make us wait
+_SURROGATE = re.compile("[\ud800-\udfff]")  # JSON can spell half a character, and no writer takes it
+_PHRASES = {int(status): status.phrase for status in HTTPStatus}
 
 Kind = Literal["overloaded", "failed", "refused", "dialect", "too_large", "no_pictures", "invalid"]
 
@@ -78,11 +82,11 @@ def read_answer(request: Request, content: bytes, attempts: int, seconds: float)
     plausible = isinstance(billed, int | float) and not isinstance(billed, bool) and 0 <= billed <= MOST_COST
     return Completion(
         request_id=request.request_id,
-        text=text,
-        finish_reason=finish_reason,
+        text=_SURROGATE.sub("\ufffd", text),
+        finish_reason=printable(finish_reason),
         model=request.model,
-        model_returned=str(answer.get("model") or ""),
-        provider=str(answer["provider"]) if answer.get("provider") else None,
+        model_returned=printable(str(answer.get("model") or "")),
+        provider=printable(str(answer["provider"])) if answer.get("provider") else None,
         prompt_tokens=_tokens(usage.get("prompt_tokens"), request.prompt_tokens),
         completion_tokens=_tokens(usage.get("completion_tokens"), min(count_text(text), request.max_tokens)),
         cost_nusd=round(Decimal(str(billed)) * 10**9) if plausible else None,
@@ -95,7 +99,7 @@ def classify(status: int, headers: Mapping[str, str], body: Any) -> Refusal:
     """What an answer with an HTTP error status means."""
     error = body.get("error", body) if isinstance(body, dict) else {}
     error = error if isinstance(error, dict) else {"message": error}
-    said = str(error.get("message") or body or HTTPStatus(status).phrase)
+    said = str(error.get("message") or body or _PHRASES.get(status, "no reason given"))
     reason = f"{status}: {printable(said)}"
     codes = f"{error.get('code')} {error.get('type')} {said}".lower()
     wait = retry_after(headers)
@@ -128,7 +132,15 @@ def classify(status: int, headers: Mapping[str, str], body: Any) -> Refusal:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that an endpoint asks us to wait: Retry-After in seconds or as a date, or the reset of an empty allowance."""
+    """Seconds that an endpoint asks us to wait, at most an hour; null where it does not ask, or asks for no number.
+
+    Retry-After in seconds or as a date, or the reset of an allowance that is used up.
+    """
+    seconds = _asked_wait(headers)
+    return min(seconds, _LONGEST_WAIT) if seconds is not None and math.isfinite(seconds) else None
+
+
+def _asked_wait(headers: Mapping[str, str]) -> float | None:
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         value = headers.get(name, "")
         try:

@@ -1,16 +1,18 @@
 """Answers kept before they are used: one segment per shard, one line an answer, committed in groups.
 
-A line is `crc32 json`. Reading stops at the first line that is torn, which only the last one of a killed run can be.
+A line is `crc32 json`. A line that is torn, which only the last one of a killed run can be, is passed over.
 """
 
 import asyncio
 import json
 import os
+import re
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 GROUP_SECONDS = 0.05  # how long a commit waits for company; one fsync then serves all of it
 
 
@@ -58,10 +60,15 @@ class Segment:
         if self._handle is None:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
             self._handle = os.open(self.path, flags, 0o644)
+        whole = os.fstat(self._handle).st_size
         view = memoryview(data)
-        while view:
-            view = view[os.write(self._handle, view) :]
-        os.fsync(self._handle)
+        try:
+            while view:
+                view = view[os.write(self._handle, view) :]
+            os.fsync(self._handle)
+        except OSError:
+            os.ftruncate(self._handle, whole)  # half a line would swallow the next
+            raise
 
 
 def read_segment(path: Path) -> Iterator[dict[str, Any]]:
@@ -75,14 +82,19 @@ def read_segment(path: Path) -> Iterator[dict[str, Any]]:
         checksum, _, body = line.partition(b" ")
         try:
             if int(checksum, 16) != zlib.crc32(body):
-                return
-            row = json.loads(body)
+                continue
+            row = {name: _clean(value) for name, value in json.loads(body).items()}
         except ValueError:
-            return
+            continue  # torn: the line that was being written when its process was killed
         key = (row["document_id"], row["request_id"])
         if key not in seen:
             seen.add(key)
             yield row
+
+
+def _clean(value: Any) -> Any:
+    """Text that every writer takes: a lone surrogate, which JSON can spell, becomes U+FFFD."""
+    return _SURROGATE.sub("\ufffd", value) if isinstance(value, str) else value
 
 
 def _line(row: Mapping[str, Any]) -> bytes:

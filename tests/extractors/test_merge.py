@@ -3,6 +3,8 @@
 from dataclasses import replace
 from decimal import Decimal
 
+import pytest
+
 from extractors.merge import merge
 from extractors.parse import parse
 from schemas.document_type import DocumentType
@@ -132,7 +134,7 @@ def test_a_conflict_is_settled_by_what_adds_up() -> None:
         (2, "exact"),
     ]
     ((problem),) = [each for each in record.problems if each.field == "/net_total"]
-    assert "2.0000 adds up (gross) and 30.0000 does not" in problem.message
+    assert "2.0000 adds up (gross), and 30.0000 stands before it" in problem.message
 
 
 def test_a_conflict_that_nothing_settles_keeps_the_first_value_and_fails_its_check() -> None:
@@ -142,3 +144,46 @@ def test_a_conflict_that_nothing_settles_keeps_the_first_value_and_fails_its_che
     assert record.value["net_total"] == 30
     assert record.status == "partial"
     assert [problem.kind for problem in record.problems] == ["conflict", "check"]
+
+
+def test_an_item_that_goes_on_over_a_page_break_is_put_together() -> None:
+    first = located(0, '{%s, "line_items": [{"description": "Pump, bronze,", "amount": 7}]}' % WHOLE, page=1)
+    rest = located(1, '{"line_items": [{"description": "with flange"}, {"description": "Hose", "amount": 2}]}', page=2)
+    for _ in range(2):  # and merging changes no answer
+        record = merge([first, rest], INVOICE)
+        assert [item["description"] for item in record.value["line_items"]] == ["Pump, bronze, with flange", "Hose"]
+        values = {each.field: each.value for each in record.evidence if each.field.endswith("description")}
+        assert values == {
+            "/line_items/0/description": "Pump, bronze, with flange",
+            "/line_items/1/description": "Hose",
+        }
+        assert record.status == "ok"
+        assert record.needs_review
+
+
+@pytest.mark.parametrize(
+    ("last", "rest", "page"),
+    [
+        ('{"description": "Pump", "amount": 7}', '{"description": "Hose", "amount": 2}', 2),  # a row of its own
+        ('{"description": "Pump"}', '{"description": "Hose"}', 2),  # a list of texts
+        ('{"description": "Pump", "amount": 7}', '{"description": "Hose"}', 3),  # not the next page
+        ('{"amount": 7}', '{"description": "Hose"}', 2),  # nothing to go on from
+    ],
+)
+def test_what_may_be_a_row_of_its_own_stays_one(last: str, rest: str, page: int) -> None:
+    first = located(0, '{%s, "line_items": [%s]}' % (WHOLE, last))
+    after = located(1, '{"line_items": [%s]}' % rest, page=page)
+    assert len(merge([first, after], INVOICE).value["line_items"]) == 2
+
+
+def test_a_choice_among_candidates_counts_and_is_told() -> None:
+    answers = [located(0, "{%s}" % WHOLE), located(1, '{"number": "8"}', page=2)]
+    assert merge(answers, INVOICE).unsettled == ("/number",)
+    record = merge(answers, INVOICE, choices={"/number": 1})
+    assert (record.value["number"], record.unsettled) == ("8", ())
+    assert [(each.page, each.match) for each in record.evidence if each.field == "/number"] == [
+        (1, "conflict"),
+        (2, "exact"),
+    ]
+    for place in (0, 7, -1):
+        assert merge(answers, INVOICE, choices={"/number": place}).value["number"] == "7"

@@ -159,3 +159,22 @@ def test_a_reason_says_which_item_is_meant() -> None:
     repair = failing(parse(json.dumps(written), ROOT), (), ROOT)
     assert "item 2" in repair.reasons[0]
     assert "'row 2'" in repair.reasons[0]
+
+
+def test_items_and_fields_that_did_not_fail_stay_as_they_were() -> None:
+    written = copy.deepcopy(RIGHT)
+    written["rows"][1]["count"] = "few"
+    written["rows"][2]["parts"][0]["weight"] = "heavy"
+    answer = parse(json.dumps(written), ROOT)
+    repair = failing(answer, (), ROOT)
+    came = [
+        {"item": place, "count": 777, "parts": [{"item": 0, "weight": 7.7}, {"item": 1, "weight": 7.7}]}
+        for place in (-1, 0, 1, 2, 3, 10**30)
+    ]
+    again = parse(json.dumps({"rows": came, "total": 777, "number": "777"}), repair.root)
+    whole = repaired(answer, again, repair, ROOT)
+    expected = copy.deepcopy(RIGHT)
+    expected["rows"][1]["count"] = 777
+    expected["rows"][2]["parts"][0]["weight"] = 7.7
+    assert whole.value == parse(json.dumps(expected), ROOT).value
+    assert whole.problems == ()

@@ -5,12 +5,14 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import pymupdf
 import pytest
 
 from extractors.merge import merge
@@ -286,6 +288,29 @@ def test_two_answers_in_a_row_that_break_the_schema_lower_the_dialect() -> None:
         assert asyncio.run(check(server)) == ["json_schema"] * 3 + ["json_object"] * 3
     with scripted([fenced, repair, GOOD, fenced, repair, GOOD]) as server:  # a valid one between
         assert set(asyncio.run(check(server))) == {"json_schema"}
+
+
+def test_a_conflict_is_settled_by_one_small_request_where_that_is_asked_for(tmp_path: Path, extract: Callable) -> None:
+    with pymupdf.open() as document:
+        for number in ("A-1", "B-2"):
+            document.new_page().insert_text((72, 72), f"Note {number}\n" + "\n".join(["a line of other words"] * 25))
+        document.save(tmp_path / "note.pdf")
+    (tmp_path / "note.schema.json").write_text(json.dumps(TYPE.schema))
+    replies = [answer('{"number": "A-1"}'), answer('{"number": "B-2"}')]
+    options = {"kind": str(tmp_path / "note.schema.json"), "concurrency": 1, "images": "never"}
+    for settle, number, calls in (("checks", "A-1", 2), ("ask", "B-2", 3)):
+        out = tmp_path / settle
+        with scripted([*replies, answer('{"field1": 2}')]) as server:
+            done = extract(
+                tmp_path / "note.pdf", out, server.url, settle=settle, images_per_request=1, chunk_tokens=256, **options
+            )
+        assert done.exit_code == 0
+        assert len(server.asked) == calls
+        assert duckdb.sql(f"select number from '{out}/note/*.parquet'").fetchall() == [(number,)]
+        assert duckdb.sql(f"select requests from '{out}/documents/*.parquet'").fetchall() == [(calls,)]
+    question = server.asked[-1]["messages"][1]["content"]
+    assert "1. A-1 on page 1" in question
+    assert "2. B-2 on page 2" in question
 
 
 def test_money_is_exact_and_items_keep_their_order() -> None:

@@ -87,7 +87,7 @@ async def _checked(settings: Settings, base_url: str, api_key: str | None) -> Ch
         findings = [Finding("key", "ok", "the embedded model needs none")]
     try:
         listed = await list_models(base_url, api_key)
-    except (openai.OpenAIError, ValueError, TypeError, AttributeError) as error:
+    except (openai.OpenAIError, TimeoutError, ValueError, TypeError, AttributeError) as error:
         listed = None
         findings.append(Finding("models", "warning", f"no list of models ({type(error).__name__})"))
     for slug in settings.models:

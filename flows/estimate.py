@@ -87,7 +87,8 @@ def estimate_lines(figures: Mapping[str, Any]) -> list[str]:
     if figures["cost_usd"] is not None:
         cost = f"${figures['cost_usd']:.4f} (${figures['cost_usd_low']:.4f} to ${figures['cost_usd_high']:.4f})"
     hours = figures["hours"]
-    lasts = f"{hours:.1f} hours" if hours >= 1 else f"{max(1, round(hours * 60))} minutes"
+    minutes = max(1, round(hours * 60))
+    lasts = f"{hours:.1f} hours" if hours >= 1 else f"{minutes} minute{'s' if minutes > 1 else ''}"
     unreadable = f", {figures['unreadable']:,} of them cannot be read" if figures["unreadable"] else ""
     return [
         f"{figures['documents']:,} documents{unreadable}, {figures['pages']:,} pages{sample}, {figures['requests']:,} requests",

@@ -151,7 +151,7 @@ async def _read(
         if not count:
             break
     if best is None:
-        raise InvalidCompletionError(f"{document.file_name}: {why}; it is tried again another night")
+        raise InvalidCompletionError(f"{document.file_name}: {why}")
     return best[1], best[2]
 
 

@@ -14,6 +14,7 @@ from flows.model.address import model_address
 from flows.model.endpoint import Answers, Endpoint
 from flows.model.memory import EndpointMemory
 from flows.model.spending import Spending
+from flows.outage import OutageNotice
 from flows.recipe import Recipe, make_recipe
 from flows.sandbox import Sandbox, read_frames, workplace
 from flows.settings import Settings
@@ -129,6 +130,7 @@ async def _tried(
     cache = settings.cache_dir
     memory = EndpointMemory(cache / "endpoints.json", cache / "endpoints.lock", settings.endpoint)
     endpoint = Endpoint(settings, address[0], address[1], Spending(), memory)
+    endpoint.pressure.on_outage = OutageNotice(settings.place, settings.patience, quiet=False)
     tools = Tools(recipe, sandbox, Answers(endpoint), f"try-{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S}")
     document_id = taken.document.document_id
     stored = {(row["document_id"], row["request_id"]): row for row in read_segment(journal)}

@@ -46,11 +46,11 @@ def run_lines(summary: Mapping[str, Any], out: Path) -> list[str]:
     """A run's summary for people: the sum, the calls, the cost."""
     cost = "unknown"
     if summary["cost_usd"] is not None:
-        cost = f"${summary['cost_usd']:.4f}{_estimate_error(summary)}"
+        cost = f"${summary['cost_usd']:.4f}"
         if summary["cut_calls"]:
-            cost += (
-                f", of it at most ${summary['cost_usd_cut']:.4f} for {summary['cut_calls']:,} calls that were cut off"
-            )
+            cut = f"${summary['cost_usd_cut']:.4f} for {summary['cut_calls']:,} calls that were cut off"
+            cost += f", of it at most {cut}"
+        cost += _estimate_error(summary)
     return [
         f"{out}: {sum_line(summary)}",
         f"{summary['requests']:,} requests, {summary['prompt_tokens']:,} tokens in, {summary['completion_tokens']:,} out",
@@ -64,7 +64,7 @@ def _estimate_error(summary: Mapping[str, Any]) -> str:
     if not expected:
         return ""
     paid = summary["cost_usd"] - summary["cost_usd_cut"]
-    return f" (estimated ${expected:.4f}, {paid / expected - 1:+.0%})"
+    return f" (the answers cost ${paid:.4f}, {paid / expected - 1:+.0%} against the estimate of ${expected:.4f})"
 
 
 def sum_line(summary: Mapping[str, Any]) -> str:

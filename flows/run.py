@@ -6,6 +6,7 @@ split processes and the embedded model. Nothing secret, and no file's name, is a
 
 import asyncio
 import datetime
+import logging
 import secrets
 import shutil
 import signal
@@ -113,6 +114,7 @@ def engine(settings: Settings) -> Iterator[Engine]:
             if server is not None:
                 from prefect.events.worker import EventsWorker
 
+                logging.getLogger("EventsWorker").setLevel(logging.CRITICAL)  # it counts aloud what it still sends
                 EventsWorker.drain_all(timeout=5)  # before the server that they go to ends
 
 

@@ -1,5 +1,6 @@
 """The environment and `.env`, read here and nowhere else. A flag of the command line wins over both."""
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -31,9 +32,9 @@ class Settings(BaseSettings):
     )
 
     base_url: str = "https://openrouter.ai/api/v1"
-    api_key: SecretStr | None = None
+    api_key: SecretStr | None = None  # empty is none
     openrouter_api_key: SecretStr | None = Field(None, validation_alias=AliasChoices("OPENROUTER_API_KEY"))
-    model: str = "mistralai/mistral-small-3.1-24b-instruct"
+    model: Annotated[str, Field(min_length=1, max_length=300)] = "mistralai/mistral-small-3.1-24b-instruct"
     fallback_models: Annotated[tuple[str, ...], NoDecode] = ()  # asked in this order for what the model cannot answer
     provider: dict[str, Any] = {}  # OpenRouter's routing options, as JSON
     window: Annotated[int, Field(ge=1_024)] | None = None  # tokens; the smaller of this and the table's is used
@@ -44,12 +45,14 @@ class Settings(BaseSettings):
     rpm: Annotated[int, Field(ge=1)] | None = None  # requests a minute, over all processes of this machine
     tpm: Annotated[int, Field(ge=1)] | None = None  # tokens a minute, likewise
     global_limit: str | None = None  # a Prefect global concurrency limit that counts requests, over all machines
-    patience: Annotated[float, Field(ge=0)] = 6 * 3600.0  # seconds to wait for a failing endpoint
-    backoff: Annotated[float, Field(gt=0)] = 1.0  # seconds of the first pause; each further one is twice as long
+    patience: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 6 * 3600.0  # seconds to wait for a failing endpoint
+    backoff: Annotated[float, Field(gt=0, allow_inf_nan=False)] = (
+        1.0  # seconds of the first pause; each further one is twice as long
+    )
     confirm_above: Annotated[float, Field(ge=0)] = 5.0  # USD of an estimate above which a run without --budget asks
-    request_timeout: Annotated[float, Field(gt=0)] = 600.0  # seconds for one answer
-    price_in: Annotated[float, Field(ge=0)] | None = None  # USD per million tokens
-    price_out: Annotated[float, Field(ge=0)] | None = None
+    request_timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 600.0  # seconds for one answer
+    price_in: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)] | None = None  # USD per million tokens
+    price_out: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)] | None = None
     images: Literal["auto", "never", "pages"] = "auto"
     attachments: Literal["never", "text"] = "never"  # offer embedded text files to the model
     shard_size: Annotated[int, Field(ge=1, le=100_000)] = 256  # documents
@@ -63,16 +66,50 @@ class Settings(BaseSettings):
     passwords_file: Path | None = None
     cache_dir: Path = Path(platformdirs.user_cache_dir("pagemill"))
 
+    @field_validator("base_url")
+    @classmethod
+    def _reachable(cls, value: str) -> str:
+        try:
+            parts = urlsplit(value)
+            is_url = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            is_url = False
+        if not is_url:
+            raise ValueError("no URL of an endpoint; one looks like https://openrouter.ai/api/v1")
+        return value
+
+    @field_validator("api_key", "openrouter_api_key")
+    @classmethod
+    def _sendable(cls, value: SecretStr | None) -> SecretStr | None:
+        key = value.get_secret_value().strip() if value is not None else ""
+        if not (key.isascii() and key.isprintable()) or " " in key:
+            raise ValueError("a key is one word of ASCII letters, digits and signs")
+        return SecretStr(key) if key else None
+
+    @field_validator("cache_dir")
+    @classmethod
+    def _writable(cls, value: Path) -> Path:
+        try:
+            value.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(f"{value} cannot be made ({error.strerror}); name a folder that can") from None
+        return value
+
     @field_validator("fallback_models", mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:
-        return tuple(each.strip() for each in value.split(",") if each.strip()) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        if any(mark in value for mark in '[]"'):
+            raise ValueError("names of models with commas between them, without brackets or quotes")
+        return tuple(each.strip() for each in value.split(",") if each.strip())
 
     @field_validator("provider")
     @classmethod
     def _known_routing(cls, value: dict[str, Any]) -> dict[str, Any]:
         if unknown := sorted(value.keys() - ROUTING):
             raise ValueError(f"{unknown[0]!r} is no routing option; known are {', '.join(sorted(ROUTING))}")
+        json.dumps(value, allow_nan=False)
         return value
 
     @property

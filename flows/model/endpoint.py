@@ -6,8 +6,10 @@ probe, and what is learned from answers (the step of the dialect ladder) is reme
 """
 
 import asyncio
+import hashlib
+import json
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -37,6 +39,7 @@ MOST_TRIES = (
     8  # of one request that breaks while the endpoint answers others: the request is at fault, not the endpoint
 )
 BREAKING_ANSWERS = 2  # in a row that break the schema, and the endpoint does not enforce it: one step down the ladder
+MOST_BYTES = 32 << 20  # of one answer, unpacked: thousands of times an output limit
 _STRANGE_ANSWERS = 3  # with none of the protocol before them, and this is no endpoint at all
 _NOT_SENT = ("ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "InvalidURL")
 
@@ -62,17 +65,12 @@ class Endpoint:
         self._breaking: set[str] = set()  # requests whose answers broke the schema, since the last that kept it
         self._strange = 0
         self._closed_by: PagemillError | None = None  # what lets no further call begin
-        key = "".join(character if character.isalnum() else "-" for character in f"{settings.host}-{settings.model}")
-        self._limits = MachineLimits(settings.cache_dir / "limits" / f"{key}.json", settings.rpm, settings.tpm)
+        name = hashlib.sha256(settings.endpoint.encode()).hexdigest()[:16]
+        self._limits = MachineLimits(settings.cache_dir / "limits" / f"{name}.json", settings.rpm, settings.tpm)
         self._permits = GlobalPermits(settings.global_limit)
-        self._client = AsyncOpenAI(
-            base_url=base_url,
-            api_key=api_key or "none",
-            max_retries=0,
-            timeout=settings.request_timeout,
-            # a redirect would carry page text to a host that the first line of the run did not name
-            http_client=DefaultAsyncHttpxClient(follow_redirects=False, timeout=settings.request_timeout),
-        )
+        self._key = (api_key or "").encode()
+        self._active = 0  # requests that wait for an answer
+        self._client = client(base_url, api_key, settings.request_timeout)
 
     @property
     def has_price(self) -> bool:
@@ -102,7 +100,7 @@ class Endpoint:
             self._breaking.add(completion.request_id)
             if len(self._breaking) >= BREAKING_ANSWERS:
                 self._breaking.clear()
-                await self._step_down(self._step)
+                await self._step_down(self._step + 1)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -115,34 +113,50 @@ class Endpoint:
         than the patience, RequestTooLargeError when less must be asked at once, and InvalidCompletionError for a request that it
         will not take, or that breaks while others are answered.
         """
-        attempts = own_failures = 0
+        self._active += 1
+        try:
+            completion = await self._answered(request)
+        finally:
+            self._active -= 1
+        await keep(completion)
+        return completion
+
+    async def _answered(self, request: Request) -> Completion:
+        """Call until there is an answer, or a reason to give up."""
+        attempts = own_failures = lowered = 0
         answered_before = self.pressure.answered
         while True:
             attempts += 1
             started = time.monotonic()
             async with self.pressure.slot():
-                step = self._step
+                step = max(self._step, lowered)
                 outcome = await self._call(request, step, attempts)
                 if isinstance(outcome, Completion):
                     self.pressure.succeeded()
-                    break
+                    await self._step_down(lowered)
+                    return outcome
                 failing = self._weigh(outcome, started)
             if outcome.kind == "dialect":
-                await self._fall_back(request, step, outcome)
+                lowered = self._lowered(request, step, outcome)
             elif failing > self._settings.patience:
                 raise self._gone(outcome)
             elif outcome.kind == "failed":
                 own_failures += 1
-                others = self.pressure.answered > answered_before or self._settings.model == OFFLINE
-                if others and own_failures >= MOST_TRIES:
+                if own_failures >= MOST_TRIES and self._is_at_fault(answered_before):
                     raise InvalidCompletionError(
                         f"{self._settings.place} failed this request {own_failures} times (last: {outcome.reason})"
                     )
                 await asyncio.sleep(outcome.retry_after or self.pressure.alone(own_failures))
             elif outcome.retry_after is None:
                 await asyncio.sleep(self.pressure.alone(1))
-        await keep(outcome)
-        return outcome
+
+    def _is_at_fault(self, answered_before: int) -> bool:
+        """True when a request that always breaks is to blame, and not the endpoint: others are, or were, answered.
+
+        The last request of a run has no others to be compared with but those before it.
+        """
+        is_last = self._active == 1 and self.pressure.answered > 0
+        return self.pressure.answered > answered_before or is_last or self._settings.model == OFFLINE
 
     async def _call(self, request: Request, step: int, attempts: int) -> Completion | Refusal:
         """One call, with what it may cost set aside for as long as it runs."""
@@ -171,16 +185,21 @@ class Endpoint:
         provider = self._settings.routing if self._settings.is_openrouter else None
         body = request_body(request, step, provider)
         try:
-            # the client's typed method costs twice the CPU of its plain one, and what it types is not used here
-            raw = await self._client.post("/chat/completions", cast_to=httpx2.Response, body=body)
+            async with asyncio.timeout(
+                self._settings.request_timeout
+            ):  # the client's own is for each piece of an answer
+                # the client's typed method costs twice the CPU of its plain one, and what it types is not used here
+                raw = await self._client.post("/chat/completions", cast_to=httpx2.Response, body=body)
         except openai.APIStatusError as error:
-            return classify(error.status_code, error.response.headers, _without_key(error.body, self._client.api_key))
-        except openai.APIConnectionError as error:
+            return classify(error.status_code, error.response.headers, _body(self._redacted(error.response.content)))
+        except (openai.APIConnectionError, httpx2.HTTPError) as error:
             cause = error.__cause__ or error
             was_sent = type(cause).__name__ not in _NOT_SENT
-            what = printable(f"{type(cause).__name__} {cause}".strip())
-            return Refusal("failed", what, is_billable=was_sent)
-        outcome = read_answer(request, raw.content, attempts, time.monotonic() - started)
+            what = self._redacted(f"{type(cause).__name__} {cause}".strip().encode())
+            return Refusal("failed", printable(what.decode("utf-8", "replace")), is_billable=was_sent)
+        except TimeoutError:
+            return Refusal("failed", f"no whole answer within {self._settings.request_timeout:g} s", is_billable=True)
+        outcome = read_answer(request, self._redacted(raw.content), attempts, time.monotonic() - started)
         return self._priced(outcome) if isinstance(outcome, Completion) else outcome
 
     def _weigh(self, refusal: Refusal, started: float) -> float:
@@ -198,29 +217,34 @@ class Endpoint:
         if refusal.kind == "overloaded":
             return self.pressure.turned_away(refusal.retry_after, refusal.reason)
         if refusal.kind == "failed":
-            if refusal.reason.startswith("no JSON") and not self.pressure.answered:
+            if refusal.reason.startswith("no JSON but '<") and not self.pressure.answered:
                 self._strange += 1
                 if self._strange >= _STRANGE_ANSWERS:
                     remedy = "this is no chat-completions endpoint: check PAGEMILL_BASE_URL, which mostly ends in /v1"
                     raise self._refused(replace(refusal, remedy=remedy))
-            return self.pressure.failed(started, refusal.reason)
+            return self.pressure.failed(started, refusal.reason) + (refusal.retry_after or 0.0)
         return 0.0
 
-    async def _fall_back(self, request: Request, step: int, refusal: Refusal) -> None:
-        """One step down the ladder, once for all requests in flight; at its end the request itself is at fault."""
-        if not request.is_constrained or (step == self._step and step + 1 >= len(DIALECTS)):
+    def _lowered(self, request: Request, step: int, refusal: Refusal) -> int:
+        """The next step down the ladder, for this request until it is answered there; at its end it is at fault itself."""
+        if not request.is_constrained or step + 1 >= len(DIALECTS):
             raise InvalidCompletionError(
                 f"{self._settings.place} refused the request of {request.prompt_tokens:,} tokens ({refusal.reason}); see "
                 "`pagemill show`"
             )
-        await self._step_down(step)
+        return step + 1
 
     async def _step_down(self, step: int) -> None:
-        if step != self._step or step + 1 >= len(DIALECTS):
+        """From now on ask everybody at this step, and remember it."""
+        if not self._step < step < len(DIALECTS):
             return
-        self._step = step + 1
+        self._step = step
         if self._memory is not None:
             await asyncio.to_thread(self._memory.keep, dialect=DIALECTS[self._step])
+
+    def _redacted(self, content: bytes) -> bytes:
+        """What came over the wire without the key, which an endpoint may say again anywhere in it."""
+        return content.replace(self._key, b"(key)") if self._key else content
 
     def _priced(self, completion: Completion) -> Completion:
         """The completion with its cost by our prices where the endpoint does not bill it."""
@@ -230,14 +254,14 @@ class Endpoint:
         return replace(completion, cost_nusd=cost)
 
     def _prices(self, model: str) -> tuple[int | None, int | None]:
+        """Nano-USD per token in and out: what was set for the first model and for those that the table has not."""
         entry = model_entry(model)
-        own = self._settings.price_in, self._settings.price_out
-        if model != self._settings.model:  # a price that was set is the first model's
-            own = None, None
-        return (
-            _nano(own[0] if own[0] is not None else entry.price_in),
-            _nano(own[1] if own[1] is not None else entry.price_out),
+        is_ours = model == self._settings.model
+        pairs = (self._settings.price_in, entry.price_in), (self._settings.price_out, entry.price_out)
+        price_in, price_out = (
+            _nano(own if own is not None and (is_ours or listed is None) else listed) for own, listed in pairs
         )
+        return price_in, price_out
 
     def _raise_if_closed(self) -> None:
         if self._closed_by is not None:
@@ -246,7 +270,8 @@ class Endpoint:
     def _refused(self, refusal: Refusal) -> ModelUnavailableError:
         remedy = f"; {refusal.remedy}" if refusal.remedy else ""
         error = ModelUnavailableError(
-            f"{self._settings.place} refuses model {self._settings.model!r} ({refusal.reason}){remedy}", refused=True
+            f"{self._settings.place} refuses to answer for {self._settings.model} ({refusal.reason}){remedy}",
+            refused=True,
         )
         self.stop(error)
         return error
@@ -306,11 +331,34 @@ def _remembered_step(memory: EndpointMemory | None) -> int:
     return DIALECTS.index(dialect) if dialect in DIALECTS else 0
 
 
-def _without_key(body: Any, key: str) -> Any:
-    """An error's body without the key that an endpoint may say again."""
-    if isinstance(body, Mapping):
-        return {name: _without_key(below, key) for name, below in body.items()}
-    return body.replace(key, "(key)") if isinstance(body, str) else body
+def client(base_url: str, api_key: str | None, timeout: float) -> AsyncOpenAI:
+    """A client that calls once, goes nowhere else, and reads no answer without end.
+
+    A redirect would carry page text to a host that the first line of the run did not name.
+    """
+    http = DefaultAsyncHttpxClient(follow_redirects=False, timeout=timeout, event_hooks={"response": [_read_bounded]})
+    return AsyncOpenAI(base_url=base_url, api_key=api_key or "none", max_retries=0, timeout=timeout, http_client=http)
+
+
+async def _read_bounded(response: httpx2.Response) -> None:
+    """Read an answer's body, unpacked, and give up where it grows beyond what any answer needs."""
+    parts: list[bytes] = []
+    size = 0
+    async for part in response.aiter_bytes():
+        size += len(part)
+        if size > MOST_BYTES:
+            await response.aclose()
+            raise httpx2.DecodingError(f"an answer of more than {MOST_BYTES >> 20} MB", request=response.request)
+        parts.append(part)
+    response._content = b"".join(parts)  # noqa: SLF001 - where httpx keeps a body that was read; it has no setter
+
+
+def _body(content: bytes) -> Any:
+    """An error's body: JSON, or its text."""
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return content[:2_000].decode("utf-8", "replace")
 
 
 def _nano(price: float | None) -> int | None:

@@ -94,6 +94,8 @@ class GlobalPermits:
 def _read(path: Path) -> dict[str, float]:
     try:
         held = json.loads(path.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
-    return {name: float(at) for name, at in held.items()} if isinstance(held, dict) else {}
+    if not isinstance(held, dict):
+        return {}
+    return {name: float(at) for name, at in held.items() if isinstance(at, int | float)}

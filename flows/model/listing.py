@@ -1,13 +1,17 @@
 """What an endpoint says of its models: `GET /models`, which costs nothing and which no server must have."""
 
+import asyncio
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import httpx2
 import openai
-from openai import AsyncOpenAI
 
+from flows.model.endpoint import client
 from flows.model.memory import EndpointMemory
+from flows.model.wire import printable
 from flows.settings import Settings
 from schemas.models import MODELS, OFFLINE
 
@@ -27,17 +31,23 @@ class Listed:
 
 
 async def list_models(base_url: str, api_key: str | None) -> dict[str, Listed]:
-    """Every model that the endpoint lists. Raises openai.OpenAIError or ValueError where it has no such list."""
-    client = AsyncOpenAI(base_url=base_url, api_key=api_key or "none", max_retries=0, timeout=_SECONDS)
+    """Every model that the endpoint lists. Raises openai.OpenAIError, TimeoutError or ValueError where it has no such list."""
+    asking = client(base_url, api_key, _SECONDS)
     try:
-        raw = await client.models.with_raw_response.list()
-        body = raw.http_response.json()
+        async with asyncio.timeout(_SECONDS):
+            raw = await asking.get("/models", cast_to=httpx2.Response)
+        content = raw.content.replace(api_key.encode(), b"(key)") if api_key else raw.content
+        body = json.loads(content)
+    except RecursionError:
+        raise ValueError("the endpoint's answer is no list of models") from None
     finally:
-        await client.close()
+        await asking.close()
     entries = body.get("data") if isinstance(body, Mapping) else None
     if not isinstance(entries, list):
         raise ValueError("the endpoint's answer holds no list of models")  # noqa: TRY004 - what came is not ours
-    return {str(entry["id"]): _listed(entry) for entry in entries if isinstance(entry, Mapping) and "id" in entry}
+    return {
+        printable(str(entry["id"])): _listed(entry) for entry in entries if isinstance(entry, Mapping) and "id" in entry
+    }
 
 
 async def served_windows(
@@ -54,7 +64,7 @@ async def served_windows(
         said = {slug: listed[slug].window for slug in settings.models if slug in listed and listed[slug].window}
         if said and memory.recall().get("windows") != said:
             memory.keep(windows=said)
-    except (openai.OpenAIError, ValueError, TypeError, AttributeError):
+    except (openai.OpenAIError, TimeoutError, ValueError, TypeError, AttributeError):
         said = memory.recall().get("windows") or {}
     windows = {slug: window for slug, window in said.items() if isinstance(window, int) and window > 0}
     return {slug: min(window, MODELS[slug].window) if slug in MODELS else window for slug, window in windows.items()}

@@ -37,6 +37,6 @@ class EndpointMemory:
     def _all(self) -> dict[str, Any]:
         try:
             held = json.loads(self._path.read_bytes())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return held if isinstance(held, dict) else {}

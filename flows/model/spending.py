@@ -31,7 +31,7 @@ class Spending:
             while self.cap_nusd is not None and self.spent_nusd + self.reserved_nusd + wanted > self.cap_nusd:
                 if not self.reserved_nusd:
                     raise BudgetExceededError(
-                        f"${(self.cap_nusd - self.spent_nusd) / 1e9:.4f} of the budget of ${self.cap_nusd / 1e9:.2f} is left, "
+                        f"${(self.cap_nusd - self.spent_nusd) / 1e9:.4f} of the budget of ${self.cap_nusd / 1e9:g} is left, "
                         f"and the next call may cost ${wanted / 1e9:.4f}; raise --budget to go on"
                     )
                 await self._changed.wait()

@@ -137,14 +137,15 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     Retry-After in seconds or as a date, or the reset of an allowance that is used up.
     """
     seconds = _asked_wait(headers)
-    return min(seconds, _LONGEST_WAIT) if seconds is not None and math.isfinite(seconds) else None
+    return None if seconds is None else min(seconds, _LONGEST_WAIT)
 
 
 def _asked_wait(headers: Mapping[str, str]) -> float | None:
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         value = headers.get(name, "")
         try:
-            return max(0.0, float(value) * scale)
+            seconds = float(value) * scale
+            return max(0.0, seconds) if math.isfinite(seconds) else None
         except ValueError:
             pass
         try:

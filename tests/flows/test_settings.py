@@ -46,3 +46,31 @@ def test_a_wrong_variable_is_named(name: str, value: str, monkeypatch: pytest.Mo
     monkeypatch.setenv(f"PAGEMILL_{name}", value)
     with pytest.raises(ConfigurationError, match=f"PAGEMILL_{name}"):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("BASE_URL", "localhost:8000/v1"), ("BASE_URL", "ftp://host/v1"), ("BASE_URL", ""), ("BASE_URL", "http://"), ("BASE_URL", "http://[::1"),
+        ("BASE_URL", "http://host:99999/v1"), ("API_KEY", "a\nb"), ("API_KEY", "schl\u00fcssel"), ("API_KEY", "two words"), ("PRICE_IN", "inf"),
+        ("PRICE_OUT", "nan"), ("PATIENCE", "inf"), ("BACKOFF", "0"), ("REQUEST_TIMEOUT", "inf"), ("MODEL", ""), ("MODEL", "x" * 10_000),
+        ("FALLBACK_MODELS", '["a", "b"]'), ("PROVIDER", '{"order": NaN}'), ("PROVIDER", "{"), ("PROVIDER", '{"place": 1}'), ("CACHE_DIR", "/dev/null/x"),
+        ("RPM", "0"), ("WINDOW", "12"), ("SETTLE", "coin"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_one_line_that_names_its_variable(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"PAGEMILL_{variable}", value)
+    with pytest.raises(ConfigurationError, match=f"PAGEMILL_{variable}") as caught:
+        load_settings()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_key_may_have_a_line_end_behind_it_and_an_empty_one_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAGEMILL_API_KEY", "sk-1\n")
+    assert load_settings().key.get_secret_value() == "sk-1"
+    monkeypatch.setenv("PAGEMILL_API_KEY", "")
+    assert load_settings().key is None
+    monkeypatch.setenv("OPENROUTER_API_KEY", "sk-2")
+    assert load_settings().key.get_secret_value() == "sk-2"

@@ -22,7 +22,7 @@ OURS = "mistralai/mistral-small-3.1-24b-instruct"
 def listing(body: Any, status: int = 200) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            data = json.dumps(body).encode()
+            data = body if isinstance(body, bytes) else json.dumps(body).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(data)))
             self.send_header("Content-Type", "application/json")
@@ -87,3 +87,31 @@ def test_prices_and_pictures_are_read_where_they_are_said() -> None:
         found = asyncio.run(list_models(url, None))[OURS]
     assert (found.price_in, found.price_out, found.takes_images) == (0.35, 0.55, True)
     assert found.parameters == ("structured_outputs",)
+
+
+def test_the_list_is_read_from_nowhere_else_and_however_odd_it_is(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(307)
+            self.send_header("Location", "/elsewhere")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *arguments: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    memory = EndpointMemory(tmp_path / "endpoints.json", tmp_path / "lock", "host")
+    url = f"http://127.0.0.1:{server.server_port}/v1"
+    assert asyncio.run(served_windows(load_settings(), url, None, memory)) == {}
+    server.shutdown()
+    server.server_close()
+    assert asked == ["/v1/models"]
+
+
+def test_a_list_nested_without_end_is_none(tmp_path: Path) -> None:
+    assert windows(b"[" * 100_000, tmp_path) == {}

@@ -36,6 +36,8 @@ def said(message: str, **more: Any) -> dict[str, Any]:
         (500, said("Internal error"), "failed"),
         (502, "<html>Bad Gateway</html>", "failed"),
         (504, None, "failed"),
+        (520, "", "failed"),
+        (599, None, "failed"),
         (400, said("This model's maximum context length is 128000 tokens", code="context_length_exceeded"), "too_large"),
         (400, said("request (15611 tokens) exceeds the available context size", type="exceed_context_size_error"), "too_large"),
         (400, said("At most 1 image(s) may be provided in one request."), "too_large"),
@@ -81,6 +83,9 @@ def test_a_payment_error_with_a_time_to_wait_is_waited_for() -> None:
         ({"x-ratelimit-reset-requests": "1h", "x-ratelimit-remaining-requests": "5"}, None),
         ({"x-ratelimit-reset": "2000000012000", "date": formatdate(2_000_000_000, usegmt=True)}, 12.0),
         ({"x-ratelimit-reset": "nan-sense"}, None),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "1e9"}, 3600.0),
     ],
 )
 def test_the_time_to_wait_is_read_from_the_headers(headers: dict[str, str], seconds: float | None) -> None:

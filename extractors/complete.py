@@ -6,6 +6,7 @@ without words nothing can be counted, and a list without numbers has no shape th
 """
 
 import statistics
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,8 +15,9 @@ from extractors.values import fold_text, number_readings
 from schemas.fields import Field, escape
 from schemas.pipeline import Box, Evidence, Located, Page, Word
 
-_EDGE = 3.0  # points by which the edges of one column differ from row to row
+_EDGE = 2.0  # points by which the edges of one column differ from row to row
 _OFTEN = 0.5  # of the rows in which a column must have a number to be one of the list's
+_PAGES = frozenset({"page", "seite", "blatt", "pagina"})  # words of lines that number pages
 _ODD = 0.1  # of the rows a shape is learned from that may be none
 _LEAST_ROWS = 3  # that a shape is learned from
 _TOTALS = frozenset(  # first words of lines that sum up, in folded form
@@ -51,6 +53,7 @@ class _Line:
     start: float
     edges: tuple[float, ...]
     is_total: bool
+    likeness: str  # the line's text without its digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ def coverage(located: Sequence[Located], root: Field, pages: Sequence[Page]) -> 
     """
     lines = {page.number: _lines(page.words) for page in pages if page.words and not page.is_part}
     found: list[Coverage] = []
+    running = _running(lines)
     for pointer in _lists(root, ""):
         places = [place for each in located for place in _item_places(each, pointer)]
         shape = _shape([_on(lines[page], box) for page, box in places if page in lines])
@@ -75,7 +79,12 @@ def coverage(located: Sequence[Located], root: Field, pages: Sequence[Page]) -> 
         for number, there in lines.items():
             own = [box for page, box in places if page == number]
             covered = {at for box in own if (at := _index_on(there, box)) is not None}
-            uncovered = sum(at not in covered and _fits(line, shape) for at, line in enumerate(there))
+            uncovered = sum(
+                at not in covered
+                and _fits(line, shape)
+                and not ((line.likeness, round(line.middle)) in running and _is_outside(at, covered))
+                for at, line in enumerate(there)
+            )
             if own or uncovered:
                 found.append(Coverage(pointer, number, len(covered) + uncovered, len(own)))
     return found
@@ -206,9 +215,24 @@ def _lines(words: Sequence[Word]) -> list[_Line]:
         group.sort(key=lambda word: word.x0)
         edges = tuple(word.x1 for word in group if any(map(str.isdigit, word.text)) and number_readings(word.text))
         middle = statistics.median((word.y0 + word.y1) / 2 for word in group)
-        first = {fold_text(word.text).strip(".:") for word in group[:2]}
-        lines.append(_Line(middle, group[0].y1 - group[0].y0, group[0].x0, edges, bool(first & _TOTALS)))
+        words_here = [fold_text(word.text).strip(".:") for word in group]
+        is_total = bool(_TOTALS.intersection(words_here[:2]) or _PAGES.intersection(words_here))
+        likeness = "".join("#" if character.isdigit() else character for character in " ".join(words_here))
+        lines.append(_Line(middle, group[0].y1 - group[0].y0, group[0].x0, edges, is_total, likeness))
     return lines
+
+
+def _running(pages: Mapping[int, Sequence[_Line]]) -> set[tuple[str, int]]:
+    """Lines that stand at the same height on several pages and differ in nothing but digits: headers and footers."""
+    counts = Counter(
+        found for there in pages.values() for found in {(line.likeness, round(line.middle)) for line in there}
+    )
+    return {found for found, count in counts.items() if count > 1}
+
+
+def _is_outside(at: int, covered: set[int]) -> bool:
+    """True for a line above or below all rows of its page that items stand on."""
+    return not covered or not min(covered) < at < max(covered)
 
 
 def _index_on(lines: Sequence[_Line], box: Box) -> int | None:

@@ -70,23 +70,26 @@ def coverage(located: Sequence[Located], root: Field, pages: Sequence[Page]) -> 
     """
     lines = {page.number: _lines(page.words) for page in pages if page.words and not page.is_part}
     found: list[Coverage] = []
-    running = _running(lines)
     for pointer in _lists(root, ""):
         places = [place for each in located for place in _item_places(each, pointer)]
         shape = _shape([_on(lines[page], box) for page, box in places if page in lines])
         if shape is None:
             continue
+        covered = {
+            number: {at for page, box in places if page == number and (at := _index_on(there, box)) is not None}
+            for number, there in lines.items()
+        }
+        running = _running(lines, covered)
         for number, there in lines.items():
-            own = [box for page, box in places if page == number]
-            covered = {at for box in own if (at := _index_on(there, box)) is not None}
+            own = sum(page == number for page, _ in places)
             uncovered = sum(
-                at not in covered
+                at not in covered[number]
                 and _fits(line, shape)
-                and not ((line.likeness, round(line.middle)) in running and _is_outside(at, covered))
+                and not ((line.likeness, round(line.middle)) in running and _is_outside(at, covered[number]))
                 for at, line in enumerate(there)
             )
             if own or uncovered:
-                found.append(Coverage(pointer, number, len(covered) + uncovered, len(own)))
+                found.append(Coverage(pointer, number, len(covered[number]) + uncovered, own))
     return found
 
 
@@ -222,12 +225,21 @@ def _lines(words: Sequence[Word]) -> list[_Line]:
     return lines
 
 
-def _running(pages: Mapping[int, Sequence[_Line]]) -> set[tuple[str, int]]:
-    """Lines that stand at the same height on several pages and differ in nothing but digits: headers and footers."""
+def _running(pages: Mapping[int, Sequence[_Line]], covered: Mapping[int, set[int]]) -> set[tuple[str, int]]:
+    """Lines that stand at one height on several pages, differ in nothing but digits, and are on none an item's row.
+
+    Those are headers and footers.
+    """
     counts = Counter(
         found for there in pages.values() for found in {(line.likeness, round(line.middle)) for line in there}
     )
-    return {found for found, count in counts.items() if count > 1}
+    rows = {
+        (line.likeness, round(line.middle))
+        for number, there in pages.items()
+        for at, line in enumerate(there)
+        if at in covered[number]
+    }
+    return {found for found, count in counts.items() if count > 1} - rows
 
 
 def _is_outside(at: int, covered: set[int]) -> bool:

@@ -17,6 +17,7 @@ import pytest
 from flows.run import RunRequest, run
 from flows.storage.dataset import read_dataset
 from flows.types import load_type
+from schemas.errors import ConfigurationError
 from schemas.tables import LOG_TABLES, SHARD_TABLES
 from tests.conftest import SAMPLES, Finished, start
 
@@ -101,50 +102,23 @@ def test_a_document_is_found_in_every_table_and_sums_agree(samples_out: dict[str
     assert rows(out, "recipes", "count(*)") == [(1,)]
 
 
-def test_bad_documents_fail_alone_and_are_held_back_the_next_time(
-    tmp_path: Path, pagemill: Callable[..., Finished]
-) -> None:
-    source = copies(tmp_path / "in", 1)
+def test_bad_documents_fail_alone_and_are_held_back_the_next_time(tmp_path: Path, offline_engine: object) -> None:
+    source, out = copies(tmp_path / "in", 1), tmp_path / "out"
     (source / "letter.pdf").write_bytes(b"Dear Sir, this is no PDF")
     (source / "empty.pdf").write_bytes(b"")
     with pymupdf.open(INVOICE) as document:
         document.save(source / "locked.pdf", encryption=pymupdf.PDF_ENCRYPT_AES_256, user_pw="secret", owner_pw="owner")
     (source / "folder.pdf").mkdir()
-    arguments = (
-        "run",
-        source,
-        source / "folder.pdf",
-        source / "gone.pdf",
-        "--type",
-        "invoice",
-        "--out",
-        tmp_path / "out",
-        "--model",
-        "offline",
-        "--json",
-    )
-    refused = pagemill(*arguments)
-    assert refused.code == 2  # one of the sources matches nothing
+    missing = [str(source), str(source / "folder.pdf"), str(source / "gone.pdf")]
+    with pytest.raises(ConfigurationError, match=r"folder\.pdf|gone\.pdf"):  # one of the sources matches nothing
+        run(offline_engine, RunRequest(missing, load_type("invoice"), out))
     (tmp_path / "list.txt").write_text(f"{source / 'gone.pdf'}\n")
-    arguments = (
-        "run",
-        source,
-        f"@{tmp_path / 'list.txt'}",
-        "--type",
-        "invoice",
-        "--out",
-        tmp_path / "out",
-        "--model",
-        "offline",
-        "--json",
-    )
-    first = pagemill(*arguments)
-    assert first.code == 1
-    assert (first.json["ok"], first.json["failed"]) == (1, 4)
-    check_sum(first.json)
+    request = RunRequest([str(source), f"@{tmp_path / 'list.txt'}"], load_type("invoice"), out)
+    first = run(offline_engine, request)
+    assert (first.exit_code, first.summary["ok"], first.summary["failed"]) == (1, 1, 4)
+    check_sum(first.summary)
     failures = {
-        Path(uri).name: (error, stage)
-        for uri, error, stage in rows(tmp_path / "out", "failures", "source_uri, error, stage")
+        Path(uri).name: (error, stage) for uri, error, stage in rows(out, "failures", "source_uri, error, stage")
     }
     assert failures == {
         "letter.pdf": ("UnsupportedDocumentError", "split"),
@@ -152,10 +126,9 @@ def test_bad_documents_fail_alone_and_are_held_back_the_next_time(
         "locked.pdf": ("EncryptedDocumentError", "split"),
         "gone.pdf": ("UnreadableDocumentError", "read"),
     }
-    second = pagemill(*arguments)
-    assert second.code == 0
-    assert (second.json["already_done"], second.json["skipped"]) == (1, 4)
-    check_sum(second.json)
+    second = run(offline_engine, request)
+    assert (second.exit_code, second.summary["already_done"], second.summary["skipped"]) == (0, 1, 4)
+    check_sum(second.summary)
 
 
 def test_a_password_from_the_file_opens_a_locked_document(tmp_path: Path, extract: Callable) -> None:
@@ -380,7 +353,7 @@ def test_help_is_there_for_every_command(pagemill: Callable) -> None:
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_told_to_stop_says_what_is_left_and_the_next_one_goes_on(
-    tmp_path: Path, pagemill: Callable, model_server: Callable, signal_number: int
+    tmp_path: Path, extract: Callable, model_server: Callable, signal_number: int
 ) -> None:
     source = invoices(tmp_path / "in", 12)
     arguments = ("run", source, "--type", "invoice", "--out", tmp_path / "out", "--json")
@@ -398,8 +371,8 @@ def test_a_run_told_to_stop_says_what_is_left_and_the_next_one_goes_on(
         summary = Finished(1, out, err).json
         check_sum(summary)
         assert summary["deferred"] > 0
-        again = pagemill(*arguments, **options)
-        assert (again.code, again.json["ok"]) == (0, 12 - summary["ok"])
+        again = extract(source, tmp_path / "out", server.url, request_timeout=60.0)
+        assert (again.exit_code, again.summary["ok"]) == (0, 12 - summary["ok"])
         assert len(server.entries("answered")) == 12  # what was in flight was waited for and kept
 
 

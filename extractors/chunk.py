@@ -4,7 +4,7 @@ A chunk's pages must fit the input window, and what they are expected to make th
 A page is cut only when it alone does not fit the window, and then at a line.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from extractors.tokens import count_text
@@ -73,8 +73,8 @@ def halves(whole: Chunk) -> tuple[Chunk, Chunk] | None:
     lines = page.text.splitlines()
     if len(lines) < 2:
         return None
-    middle = len(lines) // 2
-    texts = "\n".join(lines[:middle]), "\n".join(lines[middle:])
+    middle = _block_boundary(lines, len(lines) // 2)
+    texts = "\n".join(lines[:middle]), "\n".join([*_table_head(lines, middle), *lines[middle:]])
     cost = whole.page_tokens[0] // 2
     first_page = replace(page, text=texts[0], is_part=True)
     second_page = replace(page, text=texts[1], image=None, figures=(), is_part=True)
@@ -82,6 +82,23 @@ def halves(whole: Chunk) -> tuple[Chunk, Chunk] | None:
         replace(whole, part=2 * whole.part + 1, pages=(first_page,), page_tokens=(cost,)),
         replace(whole, part=2 * whole.part + 2, pages=(second_page,), page_tokens=(cost,)),
     )
+
+
+def _block_boundary(lines: Sequence[str], place: int) -> int:
+    """The line before which to cut: after the blank line nearest to `place`, where one is near, else at `place`."""
+    reach = len(lines) // 4
+    blanks = [at + 1 for at, line in enumerate(lines[:-1]) if not line.strip() and abs(at + 1 - place) <= reach]
+    return min(blanks, key=lambda at: abs(at - place), default=max(1, place))
+
+
+def _table_head(lines: Sequence[str], place: int) -> Sequence[str]:
+    """The head of the table that a cut before line `place` parts: its rows mean nothing without it."""
+    if not (lines[place].startswith("|") and lines[place - 1].startswith("|")):
+        return ()
+    first = place
+    while first > 0 and lines[first - 1].startswith("|"):
+        first -= 1
+    return lines[first : first + 2] if place >= first + 2 and lines[first + 1].startswith("| ---") else ()
 
 
 def answer_estimator(root: Field) -> Callable[[Page], int]:
@@ -144,9 +161,11 @@ def _parts(page: Page, room: int, page_tokens: Callable[[Page], int]) -> Iterato
     for line in lines:
         more = count_text(line) + JOIN_TOKENS
         if held and cost + more > room:
-            yield replace(rest, text="\n".join(held))
+            cut = _block_boundary(held, len(held)) if "" in held[len(held) * 3 // 4 :] else len(held)
+            yield replace(rest, text="\n".join(held[:cut]))
             rest = replace(page, image=None, figures=())  # pictures go with the first part only
-            held, cost = [], fixed
+            held = held[cut:]
+            cost = fixed + sum(count_text(each) + JOIN_TOKENS for each in held)
         held.append(line)
         cost += more
     yield replace(rest, text="\n".join(held))

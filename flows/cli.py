@@ -25,6 +25,7 @@ Type = Annotated[str, typer.Option("--type", help="a built-in type, path/to/sche
 Out = Annotated[Path, typer.Option("--out", help="folder of the dataset, made when it is not there")]
 ModelName = Annotated[str | None, typer.Option("--model", help="model slug, or `offline` for the embedded model")]
 Images = Annotated[str | None, typer.Option("--images", help="auto, never or pages")]
+ChunkTokens = Annotated[int | None, typer.Option(help="most tokens of pages in one request, for care over cost")]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object and nothing else")]
 Document = Annotated[Path, typer.Argument(metavar="DOCUMENT", help="a file")]
 Dataset = Annotated[Path, typer.Argument(metavar="OUT", help="folder of the dataset")]
@@ -41,6 +42,7 @@ def run_command(
     concurrency: Annotated[int | None, typer.Option(help="requests in flight")] = None,
     shard_size: Annotated[int | None, typer.Option(help="documents published together")] = None,
     images: Images = None,
+    chunk_tokens: ChunkTokens = None,
     allow_empty: Annotated[bool, typer.Option("--allow-empty", help="a SOURCE may match nothing")] = False,
     as_json: AsJson = False,
 ) -> int:
@@ -48,7 +50,8 @@ def run_command(
     from flows.settings import load_settings, require_model
     from flows.types import load_type
 
-    settings = load_settings(model=model, concurrency=concurrency, shard_size=shard_size, images=images)
+    flags = {"model": model, "concurrency": concurrency, "shard_size": shard_size, "images": images}
+    settings = load_settings(**flags, chunk_tokens=chunk_tokens)
     require_model(settings)
     document_type = load_type(type_name)
     from flows.run import RunRequest, engine, run
@@ -73,6 +76,7 @@ def try_command(
     type_name: Type,
     model: ModelName = None,
     images: Images = None,
+    chunk_tokens: ChunkTokens = None,
     as_json: AsJson = False,
 ) -> int:
     """Extract one document now and show each value with its page and quote; publishes nothing."""
@@ -80,7 +84,7 @@ def try_command(
     from flows.settings import load_settings, require_model
     from flows.types import load_type
 
-    settings = load_settings(model=model, images=images)
+    settings = load_settings(model=model, images=images, chunk_tokens=chunk_tokens)
     require_model(settings)
     result = try_document(document, load_type(type_name), settings)
     _print_json(result) if as_json else _print(try_lines(result))
@@ -93,6 +97,7 @@ def estimate_command(
     type_name: Annotated[str | None, typer.Option("--type", help="a built-in type or a file")] = None,
     model: ModelName = None,
     images: Images = None,
+    chunk_tokens: ChunkTokens = None,
     exact: Annotated[bool, typer.Option("--exact", help="split every document, however many")] = False,
     as_json: AsJson = False,
 ) -> int:
@@ -102,7 +107,8 @@ def estimate_command(
     from flows.types import load_type
 
     document_type = load_type(type_name) if type_name is not None else None
-    result = estimate(sources, document_type, load_settings(model=model, images=images), exact=exact)
+    settings = load_settings(model=model, images=images, chunk_tokens=chunk_tokens)
+    result = estimate(sources, document_type, settings, exact=exact)
     _print_json(result) if as_json else _print(estimate_lines(result))
     return 0
 
@@ -113,6 +119,7 @@ def show_command(
     type_name: Type,
     model: ModelName = None,
     images: Images = None,
+    chunk_tokens: ChunkTokens = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="draw it as one web page that stands alone")] = None,
     as_json: AsJson = False,
 ) -> int:
@@ -121,7 +128,8 @@ def show_command(
     from flows.settings import load_settings
     from flows.types import load_type
 
-    result = show_document(document, load_type(type_name), load_settings(model=model, images=images), html)
+    settings = load_settings(model=model, images=images, chunk_tokens=chunk_tokens)
+    result = show_document(document, load_type(type_name), settings, html)
     if as_json:
         _print_json(result)
     else:
@@ -138,6 +146,7 @@ def refresh_command(
     type_name: Annotated[str | None, typer.Option("--type", help="the dataset's type, where it cannot be told")] = None,
     model: ModelName = None,
     images: Images = None,
+    chunk_tokens: ChunkTokens = None,
     as_json: AsJson = False,
 ) -> int:
     """Make published rows anew: with --replay from stored answers, for nothing."""
@@ -148,7 +157,7 @@ def refresh_command(
     if not use_stored:
         raise ConfigurationError("refresh can only replay stored answers yet: add --replay")
     document_type = load_type(type_name) if type_name is not None else None
-    done = replay(out, load_settings(model=model, images=images), document_type)
+    done = replay(out, load_settings(model=model, images=images, chunk_tokens=chunk_tokens), document_type)
     _print_json(asdict(done)) if as_json else _print(replay_lines(done, out))
     return 0
 

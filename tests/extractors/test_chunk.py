@@ -103,3 +103,27 @@ def test_no_request_carries_more_bytes_of_pictures_than_the_endpoint_takes(shape
     assert [each.number for each in sent] == [each.number for each in pages]
     for before, after in zip(pages, sent, strict=True):
         assert len(after.images) == min(len(before.images), most)
+
+
+def test_a_page_is_halved_between_blocks_and_a_table_keeps_its_head() -> None:
+    text = "\n".join(["a paragraph", "of three", "lines", "", "another", "of two"])
+    first, second = halves(Chunk(0, 0, (page(1, text),), (50,)))
+    assert first.pages[0].text == "a paragraph\nof three\nlines\n"
+    assert second.pages[0].text == "another\nof two"
+    table = "\n".join(
+        ["| Article | Price |", "| --- | --- |", *(f"| A{number} | {number}.50 |" for number in range(8))]
+    )
+    first, second = halves(Chunk(0, 0, (page(1, table),), (50,)))
+    assert second.pages[0].text.startswith("| Article | Price |\n| --- | --- |\n| A3 |")
+    rows = [line for half in (first, second) for line in half.pages[0].text.splitlines() if line.startswith("| A")]
+    assert [row for row in rows if "Article" not in row] == table.splitlines()[2:]
+    assert first.pages[0].is_part
+    assert second.pages[0].is_part
+
+
+@given(st.lists(st.sampled_from(["", "a line of words", "| a | 1 |"]), min_size=2, max_size=40))
+def test_halves_hold_every_line_once_but_for_a_tables_head(lines: list[str]) -> None:
+    parts = halves(Chunk(0, 0, (page(1, "\n".join([*lines, "end"])),), (50,)))
+    assert parts is not None
+    joined = parts[0].pages[0].text + "\n" + parts[1].pages[0].text
+    assert joined == "\n".join([*lines, "end"])

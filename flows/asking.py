@@ -21,7 +21,7 @@ from extractors.parse import parse, parse_cut
 from extractors.prompt import prompt
 from extractors.repair import failing, repaired
 from extractors.tabulate import call_row
-from flows.model.endpoint import Answers
+from flows.model.answers import Answers
 from flows.recipe import Reader, Recipe
 from schemas.document_type import conforms
 from schemas.errors import AnswerNotStoredError, InvalidCompletionError, PicturesRefusedError, RequestTooLargeError

@@ -23,7 +23,7 @@ from extractors.merge import merge
 from extractors.prompt import page_tokens
 from extractors.tabulate import Batches, Extraction, page_batches, rows, tabulate
 from flows.asking import Asker, Keep, Result, Stored, unanswered
-from flows.model.endpoint import Answers
+from flows.model.answers import Answers
 from flows.recipe import Reader, Recipe
 from flows.sandbox import Sandbox, read_frames
 from schemas.errors import (

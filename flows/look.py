@@ -11,7 +11,8 @@ from extractors.tabulate import usd
 from flows.discover import Address
 from flows.extract import Tools, chunks_of, extract_document, is_sent
 from flows.model.address import model_address
-from flows.model.endpoint import Answers, Endpoint
+from flows.model.answers import Answers
+from flows.model.endpoint import Endpoint
 from flows.model.memory import EndpointMemory
 from flows.model.spending import Spending
 from flows.outage import OutageNotice

@@ -27,7 +27,8 @@ from flows.discover import Address, discover
 from flows.estimate import quick_cost_nusd
 from flows.extract import Tools
 from flows.model.address import model_address
-from flows.model.endpoint import Answers, Endpoint
+from flows.model.answers import Answers
+from flows.model.endpoint import Endpoint
 from flows.model.listing import served_windows
 from flows.model.memory import EndpointMemory
 from flows.model.spending import Spending

@@ -12,7 +12,8 @@ from extractors.merge import merge
 from extractors.split.split import SplitOptions, split
 from flows.asking import Asker, Result, unanswered
 from flows.extract import chunks_of
-from flows.model.endpoint import Answers, Endpoint
+from flows.model.answers import Answers
+from flows.model.endpoint import Endpoint
 from flows.model.spending import Spending
 from flows.recipe import make_recipe
 from flows.settings import load_settings

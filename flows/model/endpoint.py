@@ -16,11 +16,11 @@ from typing import Any
 
 import httpx2
 import openai
-from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
+from flows.model.client import client
 from flows.model.limits import GlobalPermits, MachineLimits
 from flows.model.memory import EndpointMemory
-from flows.model.pressure import Outage, Pressure
+from flows.model.pressure import Pressure
 from flows.model.spending import Spending
 from flows.model.wire import DIALECTS, Refusal, classify, printable, read_answer, request_body
 from flows.settings import Settings
@@ -39,7 +39,6 @@ MOST_TRIES = (
     8  # of one request that breaks while the endpoint answers others: the request is at fault, not the endpoint
 )
 BREAKING_ANSWERS = 2  # in a row that break the schema, and the endpoint does not enforce it: one step down the ladder
-MOST_BYTES = 32 << 20  # of one answer, unpacked: thousands of times an output limit
 _STRANGE_ANSWERS = 3  # with none of the protocol before them, and this is no endpoint at all
 _NOT_SENT = ("ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "InvalidURL")
 
@@ -285,72 +284,9 @@ class Endpoint:
         return error
 
 
-class Answers:
-    """Asks each request once in this process: an equal request waits for the first and gets the same answer for nothing."""
-
-    MOST_REMEMBERED = 20_000  # answers kept for equal requests: some 100 MB
-
-    def __init__(self, endpoint: Endpoint) -> None:
-        self.endpoint = endpoint
-        self._asked: dict[str, asyncio.Future[Completion]] = {}  # oldest first
-
-    async def get(self, request: Request, keep: Keep) -> Completion:
-        """The answer to `request`, kept by `keep` before it is returned; reused ones have attempts, tokens and cost 0."""
-        known = self._asked.get(request.request_id)
-        if known is None:
-            known = asyncio.get_running_loop().create_future()
-            self._asked[request.request_id] = known
-            self._forget_oldest()
-            try:
-                completion = await self.endpoint.ask(request, keep)
-            except BaseException as error:
-                self._asked.pop(request.request_id, None)
-                if not known.done():
-                    known.set_exception(error) if isinstance(error, Exception) else known.cancel()
-                    if not known.cancelled():
-                        known.exception()  # somebody may have been waiting, or nobody
-                raise
-            known.set_result(completion)
-            return completion
-        answered = await asyncio.shield(known)
-        reused = replace(answered, prompt_tokens=0, completion_tokens=0, cost_nusd=0, attempts=0, seconds=0.0)
-        await keep(reused)
-        return reused
-
-    def _forget_oldest(self) -> None:
-        """Keep memory bounded over an archive: equal requests mostly come close together."""
-        while len(self._asked) > self.MOST_REMEMBERED:
-            oldest = next(iter(self._asked))
-            if not self._asked[oldest].done():
-                return
-            del self._asked[oldest]
-
-
 def _remembered_step(memory: EndpointMemory | None) -> int:
     dialect = memory.recall().get("dialect") if memory is not None else None
     return DIALECTS.index(dialect) if dialect in DIALECTS else 0
-
-
-def client(base_url: str, api_key: str | None, timeout: float) -> AsyncOpenAI:
-    """A client that calls once, goes nowhere else, and reads no answer without end.
-
-    A redirect would carry page text to a host that the first line of the run did not name.
-    """
-    http = DefaultAsyncHttpxClient(follow_redirects=False, timeout=timeout, event_hooks={"response": [_read_bounded]})
-    return AsyncOpenAI(base_url=base_url, api_key=api_key or "none", max_retries=0, timeout=timeout, http_client=http)
-
-
-async def _read_bounded(response: httpx2.Response) -> None:
-    """Read an answer's body, unpacked, and give up where it grows beyond what any answer needs."""
-    parts: list[bytes] = []
-    size = 0
-    async for part in response.aiter_bytes():
-        size += len(part)
-        if size > MOST_BYTES:
-            await response.aclose()
-            raise httpx2.DecodingError(f"an answer of more than {MOST_BYTES >> 20} MB", request=response.request)
-        parts.append(part)
-    response._content = b"".join(parts)  # noqa: SLF001 - where httpx keeps a body that was read; it has no setter
 
 
 def _body(content: bytes) -> Any:
@@ -363,6 +299,3 @@ def _body(content: bytes) -> Any:
 
 def _nano(price: float | None) -> int | None:
     return None if price is None else round(Decimal(str(price)) * NANO_PER_MILLION)
-
-
-__all__ = ["Answers", "Endpoint", "Outage"]

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import openai
 
-from flows.model.endpoint import client
+from flows.model.client import client
 from flows.model.memory import EndpointMemory
 from flows.model.wire import printable
 from flows.settings import Settings

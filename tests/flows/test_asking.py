@@ -17,7 +17,8 @@ import pytest
 
 from extractors.merge import merge
 from flows.asking import Asker, Result, unanswered
-from flows.model.endpoint import Answers, Endpoint
+from flows.model.answers import Answers
+from flows.model.endpoint import Endpoint
 from flows.model.spending import Spending
 from flows.recipe import make_recipe
 from flows.settings import load_settings

@@ -19,7 +19,8 @@ from extractors.prompt import prompt
 from extractors.tokens import count_messages
 from flows.asking import Asker, unanswered
 from flows.estimate import Figures, _count
-from flows.model.endpoint import Answers, Endpoint
+from flows.model.answers import Answers
+from flows.model.endpoint import Endpoint
 from flows.model.spending import Spending
 from flows.recipe import make_recipe
 from flows.settings import load_settings

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from flows.model import endpoint as module
-from flows.model.endpoint import Endpoint
+from flows.model import client
+from flows.model.endpoint import MOST_TRIES, Endpoint
 from flows.model.spending import Spending
 from flows.settings import load_settings
 from schemas.errors import InvalidCompletionError, ModelUnavailableError, PagemillError
@@ -109,7 +109,7 @@ def test_an_answer_that_drips_ends_with_the_timeout(tmp_path: Any) -> None:
 
 
 def test_an_answer_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_BYTES", 1 << 20)
+    monkeypatch.setattr(client, "MOST_BYTES", 1 << 20)
     bomb = Reply(gzip.compress(b" " * (64 << 20)), headers={"Content-Encoding": "gzip"})
     with scripted([bomb, GOOD]) as server:
         (found,) = ask(server.url, [request()])
@@ -142,7 +142,7 @@ def test_the_last_request_that_always_breaks_is_at_fault_where_others_were_answe
         first, broken = ask(server.url, [request("a"), request("b")])
     assert isinstance(first, Completion)
     assert isinstance(broken, InvalidCompletionError)
-    assert len(server.asked) == 1 + module.MOST_TRIES
+    assert len(server.asked) == 1 + MOST_TRIES
 
 
 def test_where_nobody_was_answered_the_endpoint_is_at_fault() -> None:

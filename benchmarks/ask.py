@@ -218,7 +218,8 @@ async def _ask_for(bench: Bench, server: FaultServer) -> None:
 @asynccontextmanager
 async def _answers(bench: Bench, server: FaultServer) -> AsyncIterator[Any]:
     """The layer that is measured, as a run sets it up."""
-    from flows.model.endpoint import Answers, Endpoint  # noqa: PLC0415 - the other measures run the command only
+    from flows.model.answers import Answers  # noqa: PLC0415 - the other measures run the command only
+    from flows.model.endpoint import Endpoint  # noqa: PLC0415
     from flows.model.spending import Spending  # noqa: PLC0415
     from flows.settings import load_settings  # noqa: PLC0415
 

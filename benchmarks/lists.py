@@ -41,6 +41,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("measures", nargs="*", choices=[*FORGETS, "memory", []], help="default: all")
     parser.add_argument("--sizes", type=_numbers, default=SIZES, help="rows of a document")
+    parser.add_argument(
+        "--above", type=int, default=150, help="rows of a request that the forgetful model still reads whole"
+    )
     parser.add_argument("--limits", type=_numbers, default=LIMITS, help="tokens of one answer")
     arguments = parser.parse_args()
     measures = arguments.measures or [*FORGETS, "memory"]
@@ -59,14 +62,16 @@ def main() -> None:
             for limit in arguments.limits:
                 for size in arguments.sizes:
                     with tempfile.TemporaryDirectory() as folder:
-                        print(_measured(shared, Path(folder), size, limit, FORGETS[measure]), flush=True)
+                        print(
+                            _measured(shared, Path(folder), size, limit, FORGETS[measure], arguments.above), flush=True
+                        )
 
 
-def _measured(shared: Engine, folder: Path, size: int, limit: int, forgets: float) -> str:
+def _measured(shared: Engine, folder: Path, size: int, limit: int, forgets: float, above: int) -> str:
     rows = [row(number) for number in range(size)]
     write(folder / "in" / "list.pdf", rows, PER_PAGE)
     kind = DocumentType.from_schema(SCHEMA, "stock")
-    with row_model(forgets=forgets) as model:
+    with row_model(forgets=forgets, above=above) as model:
         settings = load_settings(base_url=model.url, max_output=limit, backoff=0.1, cache_dir=shared.settings.cache_dir)
         began = time.monotonic()
         outcome = run(

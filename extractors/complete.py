@@ -95,19 +95,20 @@ def coverage(located: Sequence[Located], root: Field, pages: Sequence[Page]) -> 
 
 def with_items_of_page(located: Sequence[Located], again: Sequence[Located], pointer: str, page: int) -> list[Located]:
     """The answers with the items of `again` in the place of their own on one page; the order of pages is kept."""
+    homes = [_item_pages(each, pointer, len(_list_at(each.answer.value, pointer))) for each in located]
+    holding = [at for at, home in enumerate(homes) if page in home]
+    earlier = [at for at, home in enumerate(homes) if any(where < page for where in home)]
+    target = holding[0] if holding else earlier[-1] if earlier else 0
     renewed: list[Located] = []
-    is_in = False
-    for each in located:
-        home = _item_pages(each, pointer, len(_list_at(each.answer.value, pointer)))
+    for at, (each, home) in enumerate(zip(located, homes, strict=True)):
         before = [place for place, where in enumerate(home) if where < page]
         after = [place for place, where in enumerate(home) if where > page]
-        if is_in or page not in each.pages:
+        if at != target:
             renewed.append(_with_items(each, pointer, [*before, *after]))
             continue
         renewed.append(_with_items(each, pointer, before))
         renewed += [_list_alone(new, pointer, range(len(_list_at(new.answer.value, pointer)))) for new in again]
         renewed += [_list_alone(each, pointer, after)] if after else []
-        is_in = True
     return renewed
 
 

@@ -86,16 +86,22 @@ def test_a_part_of_a_page_and_a_page_without_words_prove_nothing() -> None:
 
 
 @given(st.integers(0, 2**16))
-def test_a_page_that_is_asked_again_gets_its_items_and_no_other_page_does(seed: int) -> None:
+def test_pages_that_are_asked_again_get_their_items_and_no_other_page_does(seed: int) -> None:
     chance = random.Random(seed)
-    pages = [page(at, [row(20 * at + place) for place in range(chance.randint(4, 12))]) for at in range(1, 5)]
+    pages = [page(at, [row(20 * at + place) for place in range(chance.randint(4, 12))]) for at in range(1, 6)]
     rows = {
         each.number: [row(20 * each.number + place) for place in range(each.text.count("\n") + 1)] for each in pages
     }
-    left_out = chance.randint(1, 4)
-    kept = [each for at in rows for each in (rows[at][: len(rows[at]) // 2] if at == left_out else rows[at])]
-    again = located([pages[left_out - 1]], rows[left_out])
-    renewed = with_items_of_page([located(pages, kept)], [again], "/rows", left_out)
+    asked_again = chance.sample(range(1, 6), chance.randint(1, 5))
+    left = {at: chance.choice([0, len(rows[at]) // 2]) if at in asked_again else len(rows[at]) for at in rows}
+    half = chance.randint(1, 5)  # the answers may come in two, as after halving
+    renewed = [
+        located(part, [each for at in (one.number for one in part) for each in rows[at][: left[at]]])
+        for part in (pages[:half], pages[half:])
+        if part
+    ]
+    for at in asked_again:
+        renewed = with_items_of_page(renewed, [located([pages[at - 1]], rows[at])], "/rows", at)
     joined = [item["article"] for each in renewed for item in each.answer.value.get("rows", [])]
     assert joined == [each[0] for at in rows for each in rows[at]]
     for each in renewed:

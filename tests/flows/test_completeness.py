@@ -11,9 +11,10 @@ from tests.flows.test_run import rows
 from tests.support.rows import SCHEMA, row, row_model, write
 
 
-def extracted(extract: Callable, folder: Path, url: str, **options: object) -> object:
+def extracted(extract: Callable, folder: Path, url: str, source: Path | None = None, **options: object) -> object:
+    folder.mkdir(exist_ok=True)
     (folder / "stock.schema.json").write_text(json.dumps(SCHEMA))
-    return extract(folder / "in", folder / "out", url, kind=str(folder / "stock.schema.json"), **options)
+    return extract(source or folder / "in", folder / "out", url, kind=str(folder / "stock.schema.json"), **options)
 
 
 def articles(out: Path, name: str) -> list[str]:
@@ -44,10 +45,15 @@ def test_every_row_is_there_once_and_in_order_at_every_length_and_output_limit(
 def test_a_model_that_forgets_rows_is_asked_again_page_by_page(tmp_path: Path, extract: Callable) -> None:
     for size in (100, 600):
         write(tmp_path / "in" / f"{size}.pdf", [row(number) for number in range(size)], 50)
-    with row_model(forgets=0.05) as model:
+    with row_model() as model:
+        extracted(extract, tmp_path / "whole", model.url, source=tmp_path / "in")
+        least = model.calls
+    with row_model(forgets=0.05, above=60) as model:  # more than a page's rows, fewer than a request's
         done = extracted(extract, tmp_path, model.url)
     out = tmp_path / "out"
     assert (done.exit_code, done.summary["ok"]) == (0, 2), rows(out, "documents", "file_name, problems")
+    assert model.calls > least  # rows were forgotten, and their pages asked for once more
+    assert rows(out, "calls", "count(*) - count(distinct (document_id, request_id))") == [(0,)]
     for size in (100, 600):
         assert articles(out, f"{size}.pdf") == [row(number)[0] for number in range(size)]
 

@@ -17,21 +17,23 @@ from schemas.pipeline import Box, Evidence, Located, Page, Word
 
 _EDGE = 2.0  # points by which the edges of one column differ from row to row
 _OFTEN = 0.5  # of the rows in which a column must have a number to be one of the list's
+_AT_EDGE = 2  # lines at the top and the bottom of a page that may be its header and footer
 _PAGES = frozenset({"page", "seite", "blatt", "pagina"})  # words of lines that number pages
 _ODD = 0.1  # of the rows a shape is learned from that may be none
 _LEAST_ROWS = 3  # that a shape is learned from
 _TOTALS = frozenset(  # first words of lines that sum up, in folded form
     (
-        "total", "totals", "subtotal", "sum", "net", "gross", "vat", "tax", "carried", "brought", "balance", "page",
-        "summe", "zwischensumme", "gesamt", "gesamtbetrag", "nettobetrag", "bruttobetrag", "ubertrag", "mwst", "seite",
-        "totaal", "subtotaal", "btw", "totale", "somme", "report", "solde", "tva",
+        "amount", "discount", "shipping", "opening", "closing", "previous", "payment", "total", "totals", "subtotal", "sum",
+        "net", "gross", "vat", "tax", "carried", "brought", "balance", "page", "summe", "zwischensumme", "gesamt",
+        "gesamtbetrag", "nettobetrag", "bruttobetrag", "endbetrag", "rechnungsbetrag", "versand", "rabatt", "zzgl", "inkl",
+        "ubertrag", "mwst", "seite", "totaal", "subtotaal", "btw", "totale", "somme", "report", "solde", "tva",
     )
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How many rows of the list at `pointer` a page shows, and how many items stand on them."""
+    """How many rows of the list at `pointer` a page shows, and on how many of them an item stands."""
 
     pointer: str
     page: int
@@ -70,27 +72,39 @@ def coverage(located: Sequence[Located], root: Field, pages: Sequence[Page]) -> 
     """
     lines = {page.number: _lines(page.words) for page in pages if page.words and not page.is_part}
     found: list[Coverage] = []
-    for pointer in _lists(root, ""):
-        places = [place for each in located for place in _item_places(each, pointer)]
-        shape = _shape([_on(lines[page], box) for page, box in places if page in lines])
+    places = {
+        pointer: [place for each in located for place in _item_places(each, pointer)] for pointer in _lists(root, "")
+    }
+    taken = {pointer: _lines_of(lines, there) for pointer, there in places.items()}
+    for pointer, there in places.items():
+        shape = _shape([_on(lines[page], box) for page, box in there if page in lines])
         if shape is None:
             continue
-        covered = {
-            number: {at for page, box in places if page == number and (at := _index_on(there, box)) is not None}
-            for number, there in lines.items()
-        }
+        covered = taken[pointer]
         running = _running(lines, covered)
-        for number, there in lines.items():
-            own = sum(page == number for page, _ in places)
+        for number, on_page in lines.items():
+            others = set().union(*(rows[number] for other, rows in taken.items() if other != pointer))
+            own = len(covered[number])
             uncovered = sum(
                 at not in covered[number]
+                and at not in others
                 and _fits(line, shape)
-                and not ((line.likeness, round(line.middle)) in running and _is_outside(at, covered[number]))
-                for at, line in enumerate(there)
+                and not (
+                    (line.likeness, round(line.middle)) in running and not _AT_EDGE <= at < len(on_page) - _AT_EDGE
+                )
+                for at, line in enumerate(on_page)
             )
             if own or uncovered:
-                found.append(Coverage(pointer, number, len(covered[number]) + uncovered, own))
+                found.append(Coverage(pointer, number, own + uncovered, own))
     return found
+
+
+def _lines_of(lines: Mapping[int, Sequence[_Line]], places: Sequence[tuple[int, Box]]) -> dict[int, set[int]]:
+    """For each page the lines that items stand on."""
+    return {
+        number: {at for page, box in places if page == number and (at := _index_on(there, box)) is not None}
+        for number, there in lines.items()
+    }
 
 
 def with_items_of_page(located: Sequence[Located], again: Sequence[Located], pointer: str, page: int) -> list[Located]:
@@ -106,9 +120,10 @@ def with_items_of_page(located: Sequence[Located], again: Sequence[Located], poi
         if at != target:
             renewed.append(_with_items(each, pointer, [*before, *after]))
             continue
-        renewed.append(_with_items(each, pointer, before))
+        head, tail = _with_items(each, pointer, before), _list_alone(each, pointer, after)
+        renewed.append(replace(head, pages=tuple(number for number in each.pages if number < page)))
         renewed += [_list_alone(new, pointer, range(len(_list_at(new.answer.value, pointer)))) for new in again]
-        renewed += [_list_alone(each, pointer, after)] if after else []
+        renewed.append(replace(tail, pages=tuple(number for number in each.pages if number > page)))
     return renewed
 
 
@@ -141,8 +156,8 @@ def _list_alone(located: Located, pointer: str, places: Sequence[int]) -> Locate
 
 
 def uncounted(located: Located, root: Field, pages: Sequence[Page]) -> list[tuple[str, int]]:
-    """Lists with items, and pages that only a picture shows: their rows cannot be counted."""
-    blind = [page.number for page in pages if page.images and not page.words]
+    """Lists with items, and pages whose rows cannot be counted: those that only a picture shows, and parts of pages."""
+    blind = [page.number for page in pages if page.is_part or (page.images and not page.words)]
     return [
         (pointer, page) for pointer in _lists(root, "") if _list_at(located.answer.value, pointer) for page in blind
     ]
@@ -241,11 +256,6 @@ def _running(pages: Mapping[int, Sequence[_Line]], covered: Mapping[int, set[int
         if at in covered[number]
     }
     return {found for found, count in counts.items() if count > 1} - rows
-
-
-def _is_outside(at: int, covered: set[int]) -> bool:
-    """True for a line above or below all rows of its page that items stand on."""
-    return not covered or not min(covered) < at < max(covered)
 
 
 def _index_on(lines: Sequence[_Line], box: Box) -> int | None:

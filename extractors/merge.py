@@ -32,7 +32,9 @@ def merge(
     evidence: list[Evidence] = []
     value = _merged(document_type.root, located, "", evidence, found)
     conflicts = list(dict.fromkeys(each.field for each in evidence if each.match == "conflict"))
-    settled = settle(value, located, conflicts, document_type.checks) or chosen(located, choices or {})
+    settled = settle(value, located, conflicts, document_type.checks)
+    added_up = {each.field for each in settled}
+    settled += [each for each in chosen(located, choices or {}) if each.field not in added_up]
     for each in settled:
         _replace(value, each, evidence, found)
     for problem in document_type.validate(value):
@@ -125,14 +127,20 @@ def _joined(
 def _continues(last: Any, first: Any, item: Field) -> bool:
     """True when the first item of an answer is the rest of the last item of the answer before it.
 
-    Nothing but text is stated, in fields that the last item has text in, and the last item has more than text.
+    Nothing but text that reads on is stated, in fields that the last item has text in, and the last item has more than text.
     """
     if not isinstance(last, Mapping) or not isinstance(first, Mapping):
         return False
     texts = {child.name for child in item.fields if child.kind == "string" and not child.choices}
     stated = {name for name, value in first.items() if value not in (None, [], {})}
     more = {name for name, value in last.items() if value not in (None, []) and name not in texts}
-    return bool(stated) and bool(more) and all(name in texts and last.get(name) for name in stated)
+    goes_on = all(name in texts and last.get(name) and _goes_on(last[name], first[name]) for name in stated)
+    return bool(stated) and bool(more) and goes_on
+
+
+def _goes_on(text: str, rest: str) -> bool:
+    """True where a text reads on: a new row would begin with a capital, as a rule."""
+    return text.rstrip()[-1:] in {",", "-", "(", "/", ":", "&"} or not rest.lstrip()[:1].isupper()
 
 
 def _breaks_page(before: Located | None, after: Located, pointer: str) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.checks import Check, run_check
+from schemas.fields import unescape
 from schemas.pipeline import Evidence, Located
 
 _MOST_COMBINATIONS = 256
@@ -29,23 +30,34 @@ def settle(
 ) -> list[Settled]:
     """The changes to `record` with which every check holds that can be made; none where no choice of candidates does.
 
-    `conflicts` are the JSON pointers of scalars that are stated differently. The fewest changes win, and with equally many
-    the values stated first.
+    `conflicts` are the JSON pointers of scalars that are stated differently. The fewest changes win; where
+    as few changes add up in two ways, nothing is settled. Only equations settle: an inequality holds for many a wrong value.
     """
-    failing = [check for check in checks if (result := run_check(check, record)) is not None and not result.ok]
+    failing = [
+        check
+        for check in checks
+        if check.operator == "=" and (result := run_check(check, record)) is not None and not result.ok
+    ]
     wanted = [pointer for pointer in conflicts if any(pointer in check.fields for check in failing)]
-    if not wanted:
-        return []
-    stated = [list(candidates(located, pointer)) for pointer in wanted]
-    choices = list(itertools.islice(itertools.product(*(range(len(each)) for each in stated)), _MOST_COMBINATIONS))
-    for choice in sorted(choices, key=lambda places: sum(place > 0 for place in places)):
-        chosen = [(pointer, each[place], place) for pointer, each, place in zip(wanted, stated, choice, strict=True)]
-        changed = [(pointer, candidate) for pointer, candidate, place in chosen if place]
-        tried = _with(record, {pointer: value for pointer, (value, _) in changed})
-        results = [run_check(check, tried) for check in checks]
-        if changed and all(result is None or result.ok for result in results) and _are_made(failing, tried):
+    stated = {pointer: list(candidates(located, pointer))[1:] for pointer in wanted}
+    tries = 0
+    for count in range(1, len(wanted) + 1):
+        holding: list[dict[str, tuple[Any, Evidence | None]]] = []
+        for pointers in itertools.combinations(wanted, count):
+            for values in itertools.product(*(stated[pointer] for pointer in pointers)):
+                tries += 1
+                if tries > _MOST_COMBINATIONS:
+                    return []
+                changed = dict(zip(pointers, values, strict=True))
+                tried = _with(record, {pointer: value for pointer, (value, _) in changed.items()})
+                results = [run_check(check, tried) for check in checks]
+                if all(result is None or result.ok for result in results) and _are_made(failing, tried):
+                    holding.append(changed)
+        if len(holding) == 1:  # of two ways to add up, neither is proven
             why = f"adds up ({', '.join(check.name for check in failing)})"
-            return [Settled(pointer, value, evidence, why) for pointer, (value, evidence) in changed]
+            return [Settled(pointer, value, evidence, why) for pointer, (value, evidence) in holding[0].items()]
+        if holding:
+            return []
     return []
 
 
@@ -69,7 +81,7 @@ def candidates(located: Sequence[Located], pointer: str) -> Iterator[tuple[Any, 
     seen: list[Any] = []
     for each in located:
         value: Any = each.answer.value
-        for step in pointer.split("/")[1:]:
+        for step in map(unescape, pointer.split("/")[1:]):
             value = value.get(step) if isinstance(value, Mapping) else None
         if value is not None and value not in seen:
             seen.append(value)
@@ -80,7 +92,7 @@ def _with(record: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     """A copy of the record with other values at some pointers."""
     copy = dict(record)
     for pointer, value in changes.items():
-        *path, last = pointer.split("/")[1:]
+        *path, last = map(unescape, pointer.split("/")[1:])
         here = copy
         for step in path:
             here[step] = dict(here[step])

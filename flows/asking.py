@@ -31,6 +31,7 @@ from schemas.pipeline import Answer, Chunk, Completion, Located, Problem, Reques
 MOST_AGAIN = 3  # times that a chunk is asked for again as a whole
 PROOF_ATTEMPT = 10  # the attempt from which a page is asked for once more to prove its list: a request of its own
 MOST_REPAIRS = 2  # times that the failing parts of an answer are asked for again
+_TOO_LONG = "the answer is longer than the model's output limit"
 _SAID: Mapping[Ending, str] = {
     "degenerate": "the model ran on to its output limit without an end",
     "empty": "the model's answer is empty",
@@ -101,9 +102,9 @@ class Asker:
             try:
                 completion = await self._completion(request, whole, root if attempt == 0 else None)
             except RequestTooLargeError as error:
-                return await self._in_halves(whole, group, seen, str(error))
+                return await self._in_halves(whole, group, seen, str(error), is_proof=is_proof)
             except PicturesRefusedError as error:
-                return await self._without_pictures(whole, group, str(error))
+                return await self._without_pictures(whole, group, str(error), is_proof=is_proof)
             except InvalidCompletionError as error:
                 said = str(error)
                 break
@@ -111,9 +112,7 @@ class Asker:
             ended = self._ending(completion, whole, root)
             if ended == "long":
                 kept = parse_cut(completion.text, root)
-                return await self._in_halves(
-                    whole, group, seen, "the answer is longer than the model's output limit", kept
-                )
+                return await self._in_halves(whole, group, seen, _TOO_LONG, kept, is_proof=is_proof)
             is_free = is_free or ended == "degenerate"
             if ended != "whole":
                 said = _SAID[ended]
@@ -135,7 +134,14 @@ class Asker:
         return [Result(whole, tuple(seen), None, said)]
 
     async def _in_halves(
-        self, whole: Chunk, group: Field | None, seen: list[Completion], why: str, kept: Answer | None = None
+        self,
+        whole: Chunk,
+        group: Field | None,
+        seen: list[Completion],
+        why: str,
+        kept: Answer | None = None,
+        *,
+        is_proof: bool,
     ) -> list[Result]:
         """The chunk in two; `kept` is what its cut answer says outside of the lists, which are asked for anew."""
         located = None
@@ -144,17 +150,17 @@ class Asker:
         parts = halves(whole)
         if parts is None:
             return [Result(whole, tuple(seen), located, why)]
-        first = await self._ask(parts[0], group)
-        second = await self._ask(parts[1], group)
+        first = await self._ask(parts[0], group, is_proof=is_proof)
+        second = await self._ask(parts[1], group, is_proof=is_proof)
         return [Result(whole, tuple(seen), located, None), *first, *second]
 
-    async def _without_pictures(self, whole: Chunk, group: Field | None, why: str) -> list[Result]:
+    async def _without_pictures(self, whole: Chunk, group: Field | None, why: str, *, is_proof: bool) -> list[Result]:
         """The chunk's text alone, for an endpoint that takes no pictures; the pages that lack one are named."""
         bare = tuple(replace(page, image=None, figures=()) for page in whole.pages)
         lost = Result(replace(whole, pages=tuple(page for page in whole.pages if page.images)), (), None, why)
         if not any(page.text for page in bare):
             return [lost]
-        return [*await self._ask(replace(whole, pages=bare), group), lost]
+        return [*await self._ask(replace(whole, pages=bare), group, is_proof=is_proof), lost]
 
     async def _repaired(self, whole: Chunk, group: Field | None, answer: Answer, seen: list[Completion]) -> Result:
         """The answer with its failing parts asked for again; an answer that says the same again is the last."""
@@ -206,7 +212,7 @@ class Asker:
             if each.missing
         ]
         found += [
-            Problem("", "uncounted", f"page {page}: the rows of {pointer[1:]} in its picture cannot be counted")
+            Problem("", "uncounted", f"page {page}: the rows of {pointer[1:]} cannot be counted")
             for pointer, page in sorted({each for one in located for each in uncounted(one, root, whole.pages)})
         ]
         return [*results, Result(whole, (), None, None, tuple(found))] if found else results

@@ -21,7 +21,7 @@ from schemas.fields import Field, escape
 
 KEYWORD = "x-pagemill-checks"
 _ROUNDED = Decimal("0.01")  # of a printed total
-_ROUNDED_ITEM = Decimal("0.005")  # of each item that is summed
+_ROUNDED_ITEM, _MOST_ROUNDED = Decimal("0.005"), Decimal("0.05")  # of each item that is summed, and of all
 _OPERATOR = re.compile(r"(<=|>=|=)")
 _TERM = re.compile(
     r"\s*(?P<sign>[+\-\u2212])?\s*(?:(?P<call>sum|count)\(\s*(?P<inside>[^()\s]+)\s*\)|(?P<number>\d+(?:\.\d+)?)"
@@ -43,13 +43,17 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One equation. `fields` are the JSON pointers it speaks of, lists with `*` for the index."""
+    """One equation. `fields` are the JSON pointers it speaks of, lists with `*` for the index.
+
+    `is_whole` is true where all of them are whole numbers, or counts: nothing is rounded then.
+    """
 
     name: str
     left: tuple[Term, ...]
     operator: str
     right: tuple[Term, ...]
     fields: tuple[str, ...]
+    is_whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,10 @@ def run_check(check: Check, record: Mapping[str, Any]) -> CheckResult | None:
     (found, is_sure, few), (expected, is_sure_too, some) = left, right
     if isinstance(found, datetime.date) != isinstance(expected, datetime.date):
         return None
-    ok = _holds(found, check.operator, expected, _ROUNDED + _ROUNDED_ITEM * (few + some))
+    tolerance = _ROUNDED + min(_ROUNDED_ITEM * (few + some), _MOST_ROUNDED)
+    if check.is_whole:
+        tolerance = Decimal(0)
+    ok = _holds(found, check.operator, expected, tolerance)
     if not ok and not (is_sure and is_sure_too):
         return None
     return CheckResult(check.name, ok, str(expected), str(found), check.fields)
@@ -94,9 +101,19 @@ def _check(declared: Any, place: int, root: Field) -> Check:
     if len(parts) != 3:
         raise ConfigurationError(f"{KEYWORD}: {name!r}: {text!r} needs one of =, <= and >=")
     left, right = tuple(_terms(parts[0], name, root)), tuple(_terms(parts[2], name, root))
-    return Check(
-        name, left, parts[1], right, tuple(_pointer(term) for term in (*left, *right) if term.kind != "number")
-    )
+    terms = (*left, *right)
+    whole = all(term.kind == "count" or _kind(root, term) == "integer" for term in terms if term.kind != "number")
+    fields = tuple(_pointer(term) for term in terms if term.kind != "number")
+    return Check(name, left, parts[1], right, fields, whole)
+
+
+def _kind(root: Field, term: Term) -> str:
+    """The kind of what a term adds up."""
+    field = _leaf(root, term.list_keys) if term.list_keys else root
+    if field is not None and field.item is not None:
+        field = field.item
+    found = _leaf(field, term.keys) if field is not None else None
+    return found.kind if found is not None else ""
 
 
 def _terms(text: str, name: str, root: Field) -> Iterator[Term]:
@@ -180,7 +197,11 @@ def _number(value: Any) -> Decimal | None:
 
 def _holds(found: Any, operator: str, expected: Any, tolerance: Decimal) -> bool:
     if isinstance(found, datetime.date):
-        day, other = (each.date() if isinstance(each, datetime.datetime) else each for each in (found, expected))
+        day, other = found, expected
+        if isinstance(found, datetime.datetime) != isinstance(
+            expected, datetime.datetime
+        ):  # a day has no time to compare
+            day, other = (each.date() if isinstance(each, datetime.datetime) else each for each in (found, expected))
         return bool(day == other if operator == "=" else day <= other if operator == "<=" else day >= other)
     difference = found - expected
     if operator == "=":

@@ -67,6 +67,7 @@ class DocumentType:
     def validate(self, value: Mapping[str, Any]) -> tuple[Problem, ...]:
         """What is wrong with a whole record: values that break the schema (`rejected`) and required nulls (`required`)."""
         rejected: dict[str, str] = {}
+        failed: list[str] = []
         filled = _without_nulls(value)
         for error in jsonschema.Draft202012Validator(self.schema).iter_errors(_on_the_wire(filled)):
             if error.validator in {"required", "type"} and not error.absolute_path:
@@ -79,9 +80,12 @@ class DocumentType:
                 self.model.model_validate(filled)
             except ValidationError as failure:
                 for detail in failure.errors(include_url=False, include_context=False, include_input=False):
-                    if detail["type"] != "missing":
+                    if detail["type"] != "missing" and not detail["loc"]:
+                        failed.append(detail["msg"][:200])
+                    elif detail["type"] != "missing":
                         rejected.setdefault(_pointer(detail["loc"]), detail["msg"][:200])
         problems = [Problem(field, "rejected", message) for field, message in rejected.items()]
+        problems += [Problem("", "check", message) for message in failed]  # a validator of the class as a whole
         return (*problems, *_required(self.root, value, ""))
 
 

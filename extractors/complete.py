@@ -5,13 +5,14 @@ where its numbers end. Lines that look the same and that no item stands on are r
 without words nothing can be counted, and a list without numbers has no shape that could be told from running text.
 """
 
+import re
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from extractors.values import fold_text, number_readings
+from extractors.values import fold_text
 from schemas.fields import Field, escape
 from schemas.pipeline import Box, Evidence, Located, Page, Word
 
@@ -20,6 +21,10 @@ _OFTEN = 0.5  # of the rows in which a column must have a number to be one of th
 _AT_EDGE = 2  # lines at the top and the bottom of a page that may be its header and footer
 _PAGES = frozenset({"page", "seite", "blatt", "pagina"})  # words of lines that number pages
 _ODD = 0.1  # of the rows a shape is learned from that may be none
+_MANY_ROWS = 8  # from which on one column of numbers is shape enough
+_AMOUNT = re.compile(
+    r"[^\w\s]*\d[\d.,'\u2019]*[^\w\s]*"
+)  # a word that is a number, with a sign, a currency or a per cent
 _LEAST_ROWS = 3  # that a shape is learned from
 _TOTALS = frozenset(  # first words of lines that sum up, in folded form
     (
@@ -232,7 +237,7 @@ def _lines(words: Sequence[Word]) -> list[_Line]:
     lines = []
     for group in groups:
         group.sort(key=lambda word: word.x0)
-        edges = tuple(word.x1 for word in group if any(map(str.isdigit, word.text)) and number_readings(word.text))
+        edges = tuple(word.x1 for word in group if _AMOUNT.fullmatch(word.text))
         middle = statistics.median((word.y0 + word.y1) / 2 for word in group)
         words_here = [fold_text(word.text).strip(".:") for word in group]
         is_total = bool(_TOTALS.intersection(words_here[:2]) or _PAGES.intersection(words_here))
@@ -288,7 +293,8 @@ def _shape(rows: Sequence[_Line | None]) -> _Shape | None:
     starts = sorted(row.start for row in seen)
     odd = int(_ODD * len(seen))  # a value may have been found on a line that is no row
     least = counts[odd]
-    return _Shape((starts[odd], starts[-1 - odd]), edges, least) if least else None
+    enough = least > 1 or (least == 1 and len(seen) >= _MANY_ROWS)  # one column alone is soon met by chance
+    return _Shape((starts[odd], starts[-1 - odd]), edges, least) if enough else None
 
 
 def _fits(line: _Line, shape: _Shape) -> bool:

@@ -114,14 +114,15 @@ class Endpoint:
         """
         self._active += 1
         try:
-            completion = await self._answered(request)
+            return await self._answered(request, keep)
         finally:
             self._active -= 1
-        await keep(completion)
-        return completion
 
-    async def _answered(self, request: Request) -> Completion:
-        """Call until there is an answer, or a reason to give up."""
+    async def _answered(self, request: Request, keep: Keep) -> Completion:
+        """Call until there is an answer, or a reason to give up.
+
+        A slot is given back when its answer is kept: what a kill can cost is then what is in flight, and no answer more.
+        """
         attempts = own_failures = lowered = 0
         answered_before = self.pressure.answered
         while True:
@@ -133,6 +134,7 @@ class Endpoint:
                 if isinstance(outcome, Completion):
                     self.pressure.succeeded()
                     await self._step_down(lowered)
+                    await keep(outcome)
                     return outcome
                 failing = self._weigh(outcome, started)
             if outcome.kind == "dialect":

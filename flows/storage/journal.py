@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-GROUP_SECONDS = 0.05  # how long a commit waits for company; one fsync then serves all of it
 
 
 class Segment:
@@ -43,7 +42,6 @@ class Segment:
 
     async def _commit_group(self) -> None:
         while self._waiting:
-            await asyncio.sleep(GROUP_SECONDS)
             group, self._waiting = self._waiting, []
             try:
                 await asyncio.to_thread(self._write, b"".join(line for line, _ in group))

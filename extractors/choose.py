@@ -9,7 +9,7 @@ from extractors.prompt import Decoding
 from extractors.settle import candidates
 from extractors.tokens import count_messages
 from schemas.document_type import DocumentType
-from schemas.fields import Field, unescape
+from schemas.fields import field_at, keys_of
 from schemas.pipeline import Located, Request
 
 _RULES = """\
@@ -25,7 +25,7 @@ def choice_request(
     """Ask which candidate of each pointer counts. The answer's keys are `field1`, `field2` and so on, from 1."""
     blocks = []
     for place, pointer in enumerate(pointers, start=1):
-        field = _field_at(document_type.root, pointer)
+        field = field_at(document_type.root, keys_of(pointer))
         lines = [f"field{place}: {pointer[1:]}" + (f" ({field.description})" if field and field.description else "")]
         for number, (value, evidence) in enumerate(candidates(located, pointer), start=1):
             where = (
@@ -69,11 +69,3 @@ def choices(text: str, pointers: Sequence[str]) -> dict[str, int]:
         if isinstance(number, int) and not isinstance(number, bool) and number >= 1:
             found[pointer] = number - 1
     return found
-
-
-def _field_at(root: Field, pointer: str) -> Field | None:
-    here: Field | None = root
-    for step in pointer.split("/")[1:]:
-        key = unescape(step)
-        here = next((child for child in here.fields if child.name == key), None) if here is not None else None
-    return here

@@ -76,8 +76,8 @@ def halves(whole: Chunk) -> tuple[Chunk, Chunk] | None:
     middle = _block_boundary(lines, len(lines) // 2)
     texts = "\n".join(lines[:middle]), "\n".join([*_table_head(lines, middle), *lines[middle:]])
     cost = whole.page_tokens[0] // 2
-    first_page = replace(page, text=texts[0], is_part=True)
-    second_page = replace(page, text=texts[1], image=None, figures=(), is_part=True)
+    first_page = replace(page, text=texts[0])
+    second_page = replace(page, text=texts[1], image=None, figures=())
     return (
         replace(whole, part=2 * whole.part + 1, pages=(first_page,), page_tokens=(cost,)),
         replace(whole, part=2 * whole.part + 2, pages=(second_page,), page_tokens=(cost,)),
@@ -155,7 +155,7 @@ def _parts(page: Page, room: int, page_tokens: Callable[[Page], int]) -> Iterato
             "--images never, a larger PAGEMILL_CHUNK_TOKENS where it is set, or a model with a larger window"
         )
     lines = [piece for line in page.text.splitlines() for piece in _pieces(line, room // 2)]
-    rest = page = replace(page, is_part=True)
+    rest = page
     held: list[str] = []
     cost = fixed = page_tokens(replace(rest, text="")) + JOIN_TOKENS
     for line in lines:

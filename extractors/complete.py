@@ -1,31 +1,37 @@
-"""Proof that a list is complete: the rows that pages show, counted by code, against the items of an answer.
+"""Proof that a list is complete: the rows that a document's pages show, counted by code, against the items of its answers.
 
 What a row of a list looks like is learned from the rows that its items were found on: where its first word begins and
-where its numbers end. Lines that look the same and that no item stands on are rows that the model left out. On a page
-without words nothing can be counted, and a list without numbers has no shape that could be told from running text.
+where its numbers end. Lines that look the same and that no item stands on are rows that the model left out, where they
+stand together with rows that it did not: among them, on pages that go on with them, or under the same head. Others of that
+look may be of another table: they are told apart, and never called missing. On a page without words nothing can be counted,
+and a list without numbers has no shape that could be told from running text.
 """
 
+import itertools
 import re
 import statistics
+import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from extractors.values import fold_text
-from schemas.fields import Field, escape
+from schemas.fields import Field, escape, keys_of, value_at
 from schemas.pipeline import Box, Evidence, Located, Page, Word
 
 _EDGE = 2.0  # points by which the edges of one column differ from row to row
 _OFTEN = 0.5  # of the rows in which a column must have a number to be one of the list's
+_OFTEN_OF_FEW = 0.8  # the same where few rows are known: numbers in a description align by chance
 _AT_EDGE = 2  # lines at the top and the bottom of a page that may be its header and footer
 _PAGES = frozenset({"page", "seite", "blatt", "pagina"})  # words of lines that number pages
 _ODD = 0.1  # of the rows a shape is learned from that may be none
-_MANY_ROWS = 8  # from which on one column of numbers is shape enough
+_MANY_ROWS = 8  # from which on one column of numbers is shape enough, and half of the rows say what a column is
 _AMOUNT = re.compile(
     r"[^\w\s]*\d[\d.,'\u2019]*[^\w\s]*"
 )  # a word that is a number, with a sign, a currency or a per cent
-_LEAST_ROWS = 3  # that a shape is learned from
+_LEAST_ROWS = 3  # of a page, to have a look of its own; of a table, to be worth a doubt
+_LEAST_GAP = 2  # lines between two rows of one table, at least: a description that goes on, a heading
+_HEAD = 3  # lines above a table by which it is known again
 _TOTALS = frozenset(  # first words of lines that sum up, in folded form
     (
         "amount", "discount", "shipping", "opening", "closing", "previous", "payment", "total", "totals", "subtotal", "sum",
@@ -37,30 +43,48 @@ _TOTALS = frozenset(  # first words of lines that sum up, in folded form
 
 
 @dataclass(frozen=True, slots=True)
-class Coverage:
-    """How many rows of the list at `pointer` a page shows, and on how many of them an item stands."""
+class Line:
+    """One line of a page: where its first word begins, and the right edges of its numbers.
 
-    pointer: str
-    page: int
-    shown: int
-    covered: int
-
-    @property
-    def missing(self) -> int:
-        """Rows that no item covers."""
-        return max(0, self.shown - self.covered)
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """One line of a page: where its first word begins, and the right edges of its numbers."""
+    `likeness` is a number that lines share which differ in digits only.
+    """
 
     middle: float
     height: float
     start: float
     edges: tuple[float, ...]
     is_total: bool
-    likeness: str  # the line's text without its digits
+    likeness: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """What of a page is kept while its document is read: its lines from top to bottom; blind where only a picture shows them."""
+
+    number: int
+    lines: tuple[Line, ...]
+    is_blind: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """The rows of the list at `pointer` that a page shows, and those that an item stands on, as places of lines.
+
+    `doubtful` are lines of that look in what seems to be another table; `again` says whether the page deserves a second look.
+    """
+
+    pointer: str
+    page: int
+    rows: frozenset[int]
+    covered: frozenset[int]
+    doubtful: frozenset[int]
+    missing: int
+    again: bool
+
+    @property
+    def shown(self) -> int:
+        """Rows of the list on the page."""
+        return len(self.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,161 +94,230 @@ class _Shape:
     least: int  # numbers in columns that a row has
 
 
-def coverage(located: Sequence[Located], root: Field, pages: Sequence[Page]) -> list[Coverage]:
-    """For each list of objects and each page with words: the rows shown and covered by the answers for these pages.
+@dataclass(slots=True)
+class _Table:
+    """Lines of one page that look like rows and stand together; `head` are the lines above it, the nearest first."""
 
-    Pages that show no rows are left out, and so are parts of pages, whose other rows somebody else answers for.
+    page: int
+    rows: list[int]
+    head: tuple[int, ...]
+    is_covered: bool
+    goes_on_above: bool  # nothing but running lines stands between it and the page's top
+    goes_on_below: bool
+    is_of_list: bool = False
+
+
+def sheet(page: Page) -> Sheet:
+    """What is kept of a page to count its rows later."""
+    return Sheet(page.number, tuple(_lines(page.words)), bool(page.images and not page.words))
+
+
+def coverage(located: Sequence[Located], root: Field, sheets: Sequence[Sheet]) -> list[Coverage]:
+    """For each list of objects and each page with words: the rows shown and covered by the answers for a document.
+
+    Pages that show no rows are left out.
     """
-    lines = {page.number: _lines(page.words) for page in pages if page.words and not page.is_part}
-    found: list[Coverage] = []
     places = {
-        pointer: [place for each in located for place in _item_places(each, pointer)] for pointer in _lists(root, "")
+        pointer: [place for each in located for place in _item_places(each, pointer)] for pointer in tables_of(root)
     }
-    taken = {pointer: _lines_of(lines, there) for pointer, there in places.items()}
+    taken = {pointer: _lines_of(sheets, there) for pointer, there in places.items()}
+    found: list[Coverage] = []
     for pointer, there in places.items():
-        shape = _shape([_on(lines[page], box) for page, box in there if page in lines])
-        if shape is None:
-            continue
         covered = taken[pointer]
-        running = _running(lines, covered)
-        for number, on_page in lines.items():
-            others = set().union(*(rows[number] for other, rows in taken.items() if other != pointer))
-            own = len(covered[number])
-            uncovered = sum(
-                at not in covered[number]
-                and at not in others
-                and _fits(line, shape)
-                and not (
-                    (line.likeness, round(line.middle)) in running and not _AT_EDGE <= at < len(on_page) - _AT_EDGE
-                )
-                for at, line in enumerate(on_page)
-            )
-            if own or uncovered:
-                found.append(Coverage(pointer, number, own + uncovered, own))
+        others = {
+            each.number: set().union(*(rows[each.number] for other, rows in taken.items() if other != pointer))
+            for each in sheets
+        }
+        counts = _answers_on(located, pointer)
+        found += _of_list(pointer, sheets, covered, others, counts) if there else ()
     return found
 
 
-def _lines_of(lines: Mapping[int, Sequence[_Line]], places: Sequence[tuple[int, Box]]) -> dict[int, set[int]]:
-    """For each page the lines that items stand on."""
-    return {
-        number: {at for page, box in places if page == number and (at := _index_on(there, box)) is not None}
-        for number, there in lines.items()
-    }
+def covers(located: Sequence[Located], sheet: Sheet, known: Coverage) -> bool:
+    """True when answers for one page stand on more of its rows than the answers that `known` was counted of."""
+    places = [place for each in located for place in _item_places(each, known.pointer)]
+    mine = _lines_of([sheet], places)[sheet.number]
+    return len(mine & (known.rows | known.doubtful)) > len(known.covered)
 
 
-def with_items_of_page(located: Sequence[Located], again: Sequence[Located], pointer: str, page: int) -> list[Located]:
-    """The answers with the items of `again` in the place of their own on one page; the order of pages is kept."""
-    homes = [_item_pages(each, pointer, len(_list_at(each.answer.value, pointer))) for each in located]
-    holding = [at for at, home in enumerate(homes) if page in home]
-    earlier = [at for at, home in enumerate(homes) if any(where < page for where in home)]
-    target = holding[0] if holding else earlier[-1] if earlier else 0
-    renewed: list[Located] = []
-    for at, (each, home) in enumerate(zip(located, homes, strict=True)):
-        before = [place for place, where in enumerate(home) if where < page]
-        after = [place for place, where in enumerate(home) if where > page]
-        if at != target:
-            renewed.append(_with_items(each, pointer, [*before, *after]))
-            continue
-        head, tail = _with_items(each, pointer, before), _list_alone(each, pointer, after)
-        renewed.append(replace(head, pages=tuple(number for number in each.pages if number < page)))
-        renewed += [_list_alone(new, pointer, range(len(_list_at(new.answer.value, pointer)))) for new in again]
-        renewed.append(replace(tail, pages=tuple(number for number in each.pages if number > page)))
-    return renewed
+def uncounted(located: Iterable[Located], root: Field, sheets: Sequence[Sheet]) -> list[tuple[str, int]]:
+    """Lists with items, and pages whose rows cannot be counted, since only a picture shows them."""
+    blind = {each.number for each in sheets if each.is_blind}
+    return sorted(
+        {
+            (pointer, page)
+            for each in located
+            for pointer in tables_of(root)
+            if value_at(each.answer.value, keys_of(pointer))
+            for page in blind.intersection(each.pages)
+        }
+    )
 
 
-def _with_items(located: Located, pointer: str, places: Sequence[int]) -> Located:
-    """The answer with only these items of one list."""
-    listed = _list_at(located.answer.value, pointer)
-    evidence = {key: each for key, each in located.evidence.items() if not key.startswith(f"{pointer}/")}
-    problems = [each for each in located.answer.problems if not each.field.startswith(f"{pointer}/")]
-    for target, place in enumerate(places):
-        old, new = f"{pointer}/{place}", f"{pointer}/{target}"
-        for key, each in located.evidence.items():
-            if key == old or key.startswith(f"{old}/"):
-                evidence[new + key[len(old) :]] = replace(each, field=new + each.field[len(old) :])
-        problems += [
-            replace(each, field=new + each.field[len(old) :])
-            for each in located.answer.problems
-            if each.field == old or each.field.startswith(f"{old}/")
-        ]
-    value = _with_list(located.answer.value, pointer, [listed[place] for place in places])
-    return replace(located, answer=replace(located.answer, value=value, problems=tuple(problems)), evidence=evidence)
-
-
-def _list_alone(located: Located, pointer: str, places: Sequence[int]) -> Located:
-    """These items of one list, and nothing else that the answer says."""
-    kept = _with_items(located, pointer, places)
-    evidence = {key: each for key, each in kept.evidence.items() if key.startswith(f"{pointer}/")}
-    problems = tuple(each for each in kept.answer.problems if each.field.startswith(f"{pointer}/"))
-    value = _with_list({}, pointer, list(_list_at(kept.answer.value, pointer)))
-    return replace(kept, answer=replace(kept.answer, value=value, problems=problems), evidence=evidence)
-
-
-def uncounted(located: Located, root: Field, pages: Sequence[Page]) -> list[tuple[str, int]]:
-    """Lists with items, and pages whose rows cannot be counted: those that only a picture shows, and parts of pages."""
-    blind = [page.number for page in pages if page.is_part or (page.images and not page.words)]
-    return [
-        (pointer, page) for pointer in _lists(root, "") if _list_at(located.answer.value, pointer) for page in blind
-    ]
-
-
-def _lists(field: Field, pointer: str) -> Iterator[str]:
-    """The lists of objects that are in no other list."""
-    for child in field.fields:
+def tables_of(root: Field, pointer: str = "") -> Iterator[str]:
+    """The pointers of the lists of objects that are in no other list."""
+    for child in root.fields:
         here = f"{pointer}/{escape(child.name)}"
         if child.kind == "object":
-            yield from _lists(child, here)
+            yield from tables_of(child, here)
         elif child.is_table:
             yield here
 
 
-def _list_at(value: Any, pointer: str) -> Sequence[Any]:
-    for step in pointer.split("/")[1:]:
-        value = value.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(value, Mapping) else None
-    return value if isinstance(value, list) else []
-
-
-def _with_list(value: Mapping[str, Any], pointer: str, items: list[Any]) -> dict[str, Any]:
-    copy = dict(value)
-    here = copy
-    *path, last = (step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:])
-    for step in path:
-        here[step] = dict(here.get(step) or {})
-        here = here[step]
-    here[last] = items
-    return copy
-
-
-def _item_places(located: Located, pointer: str) -> list[tuple[int, Box]]:
-    """Page and box of the place on which most of an item's values stand, for each item that has one."""
-    return [(each.page, each.box) for each in _anchors(located, pointer).values() if each.page and each.box]
-
-
-def _anchors(located: Located, pointer: str) -> dict[str, Evidence]:
-    """For each item the evidence that stands in the middle of all that was found of it."""
-    by_item: dict[str, list[Evidence]] = {}
+def anchors(located: Located, pointer: str) -> dict[int, Evidence]:
+    """For each item of a list, by its place, the evidence that stands in the middle of all that was found of it."""
+    by_item: dict[int, list[Evidence]] = {}
     for key, each in located.evidence.items():
         if key.startswith(f"{pointer}/") and each.box is not None and each.page is not None:
-            by_item.setdefault(key[len(pointer) + 1 :].partition("/")[0], []).append(each)
-    chosen = {}
-    for item, held in by_item.items():
+            by_item.setdefault(int(key[len(pointer) + 1 :].partition("/")[0]), []).append(each)
+    for held in by_item.values():
         held.sort(key=lambda each: (each.page or 0, (each.box or (0, 0, 0, 0))[1]))
-        chosen[item] = held[len(held) // 2]
-    return chosen
+    return {item: held[len(held) // 2] for item, held in by_item.items()}
 
 
-def _item_pages(located: Located, pointer: str, count: int) -> list[int]:
-    """The page of each item; one that was found nowhere stays with the item before it."""
-    anchors = _anchors(located, pointer)
-    pages: list[int] = []
-    for place in range(count):
-        anchor = anchors.get(str(place))
-        known = pages[-1] if pages else min(located.pages, default=0)
-        pages.append(anchor.page if anchor is not None and anchor.page is not None else known)
-    return pages
+def _of_list(
+    pointer: str,
+    sheets: Sequence[Sheet],
+    covered: Mapping[int, set[int]],
+    others: Mapping[int, set[int]],
+    counts: Mapping[int, int],
+) -> Iterator[Coverage]:
+    shapes = _shapes(sheets, covered)
+    if shapes is None:
+        return
+    running = _running(sheets, covered)
+    gap = _gap(covered)
+    tables: list[_Table] = []
+    for each in sheets:
+        shape = shapes[each.number]
+        rows = [
+            at
+            for at, line in enumerate(each.lines)
+            if at in covered[each.number]
+            or (
+                at not in others[each.number]
+                and _fits(line, shape)
+                and (
+                    _key(line) not in running
+                    or _is_row_beyond_doubt(line, shape)
+                    or _AT_EDGE <= at < len(each.lines) - _AT_EDGE
+                )
+            )
+        ]
+        tables += _tables(each, rows, covered[each.number], running, gap)
+    _tell_apart(tables)
+    for each in sheets:
+        own = covered[each.number]
+        here = [table for table in tables if table.page == each.number]
+        of_list = {at for table in here if table.is_of_list for at in table.rows} | own
+        doubtful = {
+            at for table in here if not table.is_of_list and len(table.rows) >= _LEAST_ROWS for at in table.rows
+        }
+        if of_list or doubtful:
+            missing = max(0, len(of_list) - max(len(own), counts[each.number]))
+            again = bool(missing or (doubtful and not own))
+            yield Coverage(
+                pointer, each.number, frozenset(of_list), frozenset(own), frozenset(doubtful), missing, again
+            )
 
 
-def _lines(words: Sequence[Word]) -> list[_Line]:
+def _shapes(sheets: Sequence[Sheet], covered: Mapping[int, set[int]]) -> dict[int, _Shape] | None:
+    """What a row looks like on each page: as on this page, in the document, or on the nearest page that has a look."""
+    own = {
+        each.number: shape
+        for each in sheets
+        if len(covered[each.number]) >= _LEAST_ROWS
+        and (shape := _shape([each.lines[at] for at in sorted(covered[each.number])])) is not None
+    }
+    of_all = _shape([each.lines[at] for each in sheets for at in sorted(covered[each.number])])
+    if of_all is None and not own:
+        return None
+    numbers = sorted(own)
+    return {
+        each.number: own.get(each.number) or of_all or own[min(numbers, key=lambda number: abs(number - each.number))]
+        for each in sheets
+    }
+
+
+def _tables(
+    sheet: Sheet, rows: Sequence[int], covered: set[int], running: set[tuple[int, int]], gap: int
+) -> Iterator[_Table]:
+    """The rows of a page in runs: what a total or more than `gap` other lines part are two tables."""
+    lines = sheet.lines
+    runs: list[list[int]] = []
+    for at in rows:
+        between = lines[runs[-1][-1] + 1 : at] if runs else ()
+        if runs and len(between) <= gap and not any(line.is_total for line in between):
+            runs[-1].append(at)
+        else:
+            runs.append([at])
+    for place, run in enumerate(runs):
+        above = lines[runs[place - 1][-1] + 1 if place else 0 : run[0]]
+        below = lines[run[-1] + 1 : runs[place + 1][0] if place + 1 < len(runs) else len(lines)]
+        head = tuple(line.likeness for line in reversed(above[-_HEAD:]))
+        plain_above = [line for line in above if _key(line) not in running]
+        plain_below = [line for line in below if _key(line) not in running and not line.is_total]
+        yield _Table(
+            page=sheet.number,
+            rows=run,
+            head=head,
+            is_covered=not covered.isdisjoint(run),
+            goes_on_above=place == 0 and not plain_above,
+            goes_on_below=place == len(runs) - 1 and len(plain_below) <= _AT_EDGE,
+        )
+
+
+def _tell_apart(tables: Sequence[_Table]) -> None:
+    """Which tables are the list's: those with an item, those under the same head, and those that go on from page to page."""
+    heads = {table.head for table in tables if table.is_covered and table.head}
+    for table in tables:
+        table.is_of_list = table.is_covered or table.head in heads
+    links = [
+        (before, after)
+        for before, after in itertools.pairwise(tables)
+        if after.page == before.page + 1 and before.goes_on_below and after.goes_on_above
+    ]
+    for before, after in links:
+        after.is_of_list |= before.is_of_list
+    for before, after in reversed(links):
+        before.is_of_list |= after.is_of_list
+
+
+def _gap(covered: Mapping[int, set[int]]) -> int:
+    """How many other lines stand between two rows of the list, nearly always."""
+    gaps = sorted(
+        after - before - 1 for there in covered.values() for before, after in itertools.pairwise(sorted(there))
+    )
+    return max(_LEAST_GAP, gaps[int(0.9 * (len(gaps) - 1))] if gaps else 0)
+
+
+def _answers_on(located: Sequence[Located], pointer: str) -> Counter[int]:
+    """Items on pages that several answers are of, in parts: equal rows of two parts may have been found on one line."""
+    items: Counter[int] = Counter()
+    answers: Counter[int] = Counter()
+    for each in located:
+        pages = [found.page for found in anchors(each, pointer).values() if found.page is not None]
+        items.update(pages)
+        answers.update(set(pages))
+    return Counter({page: count for page, count in items.items() if answers[page] > 1})
+
+
+def _lines_of(sheets: Iterable[Sheet], places: Iterable[tuple[int, Box]]) -> dict[int, set[int]]:
+    """For each page the lines that items stand on."""
+    by_page: dict[int, list[Box]] = {}
+    for page, box in places:
+        by_page.setdefault(page, []).append(box)
+    return {
+        each.number: {at for box in by_page.get(each.number, ()) if (at := _index_on(each.lines, box)) is not None}
+        for each in sheets
+    }
+
+
+def _item_places(located: Located, pointer: str) -> Iterator[tuple[int, Box]]:
+    return ((each.page, each.box) for each in anchors(located, pointer).values() if each.page and each.box)
+
+
+def _lines(words: Sequence[Word]) -> Iterator[Line]:
     """Words that stand at one height, as lines from top to bottom."""
     groups: list[list[Word]] = []
     for word in sorted(words, key=lambda word: (word.y0 + word.y1, word.x0)):
@@ -234,73 +327,68 @@ def _lines(words: Sequence[Word]) -> list[_Line]:
             groups[-1].append(word)
         else:
             groups.append([word])
-    lines = []
     for group in groups:
         group.sort(key=lambda word: word.x0)
         edges = tuple(word.x1 for word in group if _AMOUNT.fullmatch(word.text))
         middle = statistics.median((word.y0 + word.y1) / 2 for word in group)
         words_here = [fold_text(word.text).strip(".:") for word in group]
         is_total = bool(_TOTALS.intersection(words_here[:2]) or _PAGES.intersection(words_here))
-        likeness = "".join("#" if character.isdigit() else character for character in " ".join(words_here))
-        lines.append(_Line(middle, group[0].y1 - group[0].y0, group[0].x0, edges, is_total, likeness))
-    return lines
+        likeness = zlib.crc32(re.sub(r"\d+", "#", " ".join(words_here)).encode("utf-8", "replace"))
+        yield Line(middle, group[0].y1 - group[0].y0, group[0].x0, edges, is_total, likeness)
 
 
-def _running(pages: Mapping[int, Sequence[_Line]], covered: Mapping[int, set[int]]) -> set[tuple[str, int]]:
-    """Lines that stand at one height on several pages, differ in nothing but digits, and are on none an item's row.
+def _key(line: Line) -> tuple[int, int]:
+    return line.likeness, round(line.middle)
+
+
+def _running(sheets: Sequence[Sheet], covered: Mapping[int, set[int]]) -> set[tuple[int, int]]:
+    """Lines that stand at one height on most pages, differ in nothing but digits, and are on none an item's row.
 
     Those are headers and footers.
     """
-    counts = Counter(
-        found for there in pages.values() for found in {(line.likeness, round(line.middle)) for line in there}
-    )
-    rows = {
-        (line.likeness, round(line.middle))
-        for number, there in pages.items()
-        for at, line in enumerate(there)
-        if at in covered[number]
-    }
-    return {found for found, count in counts.items() if count > 1} - rows
+    counts = Counter(found for each in sheets for found in {_key(line) for line in each.lines})
+    rows = {_key(each.lines[at]) for each in sheets for at in covered[each.number]}
+    return {found for found, count in counts.items() if count > max(1, len(sheets) / 2)} - rows
 
 
-def _index_on(lines: Sequence[_Line], box: Box) -> int | None:
+def _index_on(lines: Sequence[Line], box: Box) -> int | None:
     """The line that a box stands on."""
     middle = (box[1] + box[3]) / 2
     near = min(range(len(lines)), key=lambda at: abs(lines[at].middle - middle), default=None)
     return near if near is not None and abs(lines[near].middle - middle) <= max(1.0, lines[near].height) else None
 
 
-def _on(lines: Sequence[_Line], box: Box) -> _Line | None:
-    at = _index_on(lines, box)
-    return lines[at] if at is not None else None
-
-
-def _shape(rows: Sequence[_Line | None]) -> _Shape | None:
-    """What the covered rows have in common; null for too few of them, or without numbers in columns."""
-    seen = [row for row in rows if row is not None]
-    if len(seen) < _LEAST_ROWS:
-        return None
+def _shape(rows: Sequence[Line]) -> _Shape | None:
+    """What the covered rows have in common; null for none, or without numbers in columns."""
     columns: list[tuple[float, int]] = []
-    for edge in sorted(edge for row in seen for edge in row.edges):
+    for edge in sorted(edge for row in rows for edge in row.edges):
         if columns and edge - columns[-1][0] <= _EDGE:
             columns[-1] = (edge, columns[-1][1] + 1)
         else:
             columns.append((edge, 1))
-    edges = tuple(edge for edge, count in columns if count >= _OFTEN * len(seen))
+    often = (_OFTEN if len(rows) >= _MANY_ROWS else _OFTEN_OF_FEW) * len(rows)
+    edges = tuple(edge for edge, count in columns if count >= often)
     if not edges:
         return None
-    counts = sorted(sum(_is_at(edge, edges) for edge in row.edges) for row in seen)
-    starts = sorted(row.start for row in seen)
-    odd = int(_ODD * len(seen))  # a value may have been found on a line that is no row
+    counts = sorted(sum(_is_at(edge, edges) for edge in row.edges) for row in rows)
+    starts = sorted(row.start for row in rows)
+    odd = int(_ODD * len(rows))  # a value may have been found on a line that is no row
     least = counts[odd]
-    enough = least > 1 or (least == 1 and len(seen) >= _MANY_ROWS)  # one column alone is soon met by chance
+    if len(rows) < _LEAST_ROWS and least > 2:
+        least -= 1  # one of so few rows' numbers may stand in a description
+    enough = least > 1 or (least == 1 and len(rows) >= _MANY_ROWS)  # one column alone is soon met by chance
     return _Shape((starts[odd], starts[-1 - odd]), edges, least) if enough else None
 
 
-def _fits(line: _Line, shape: _Shape) -> bool:
+def _fits(line: Line, shape: _Shape) -> bool:
     aligned = sum(_is_at(edge, shape.edges) for edge in line.edges)
     first, last = shape.starts
     return not line.is_total and aligned >= shape.least and first - _EDGE <= line.start <= last + _EDGE
+
+
+def _is_row_beyond_doubt(line: Line, shape: _Shape) -> bool:
+    """True for a line with a number in every column of several, which no header or footer has by chance."""
+    return len(shape.edges) > 1 and all(_is_at(edge, line.edges) for edge in shape.edges)
 
 
 def _is_at(edge: float, edges: Sequence[float]) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from extractors.settle import Settled, chosen, settle
 from schemas.checks import run_check
 from schemas.document_type import DocumentType
-from schemas.fields import Field, escape, unescape
+from schemas.fields import Field, escape, field_at, keys_of, value_at
 from schemas.pipeline import Evidence, Located, Match, Problem, Record
 
 _PARTIAL = {"rejected", "unanswered", "required", "page", "check", "rows"}
@@ -97,7 +97,7 @@ def _joined(
     joined: list[Any] = []
     before: Located | None = None
     for each in located:
-        items = _at(each.answer.value, pointer) or []
+        items = value_at(each.answer.value, keys_of(pointer)) or []
         below: dict[str, list[str]] = {}
         for field in each.evidence:
             if field.startswith(f"{pointer}/"):
@@ -172,7 +172,7 @@ def _first_stated(located: Sequence[Located], pointer: str, evidence: list[Evide
     stated: Any = None
     for each in located:
         problems += [problem for problem in each.answer.problems if problem.field == pointer]
-        value = _at(each.answer.value, pointer)
+        value = value_at(each.answer.value, keys_of(pointer))
         if value is None:
             continue
         found = each.evidence.get(pointer)
@@ -188,8 +188,8 @@ def _first_stated(located: Sequence[Located], pointer: str, evidence: list[Evide
 
 def _replace(value: Any, settled: Settled, evidence: list[Evidence], problems: list[Problem]) -> None:
     """Put a value in the place of the first stated one, which becomes the conflict."""
-    *path, last = [unescape(step) for step in settled.field.split("/")[1:]]
-    holder = _at(value, "".join(f"/{escape(step)}" for step in path))
+    *path, last = keys_of(settled.field)
+    holder = value_at(value, path)
     before, holder[last] = holder[last], settled.value
     for place, each in enumerate(evidence):
         if each.field == settled.field:
@@ -200,21 +200,10 @@ def _replace(value: Any, settled: Settled, evidence: list[Evidence], problems: l
     problems.append(Problem(settled.field, "conflict", said))
 
 
-def _at(value: Any, pointer: str) -> Any:
-    for step in pointer.split("/")[1:]:
-        if isinstance(value, Mapping):
-            value = value.get(unescape(step))
-        elif isinstance(value, list) and step.isdigit() and int(step) < len(value):
-            value = value[int(step)]
-        else:
-            return None
-    return value
-
-
 def _reject(value: Any, problem: Problem, evidence: list[Evidence]) -> None:
     """Null the leaf at the problem's place; what is no leaf (a list too short, say) stays and is only reported."""
-    *path, last = [unescape(step) for step in problem.field.split("/")[1:]] or [""]
-    holder = _at(value, "".join(f"/{escape(step)}" for step in path))
+    *path, last = keys_of(problem.field) or [""]
+    holder = value_at(value, path)
     match: Match = "rejected"
     if isinstance(holder, dict) and last in holder and not isinstance(holder[last], dict | list):
         holder[last] = None
@@ -232,15 +221,7 @@ def _is_unproven_money(evidence: Evidence, root: Field, proven: Container[str]) 
     general = "".join(f"/{'*' if step.isdigit() else step}" for step in evidence.field.split("/")[1:])
     if evidence.match != "image" or general in proven:
         return False
-    field: Field | None = root
-    for step in evidence.field.split("/")[1:]:
-        if field is None:
-            return False
-        field = (
-            field.item
-            if field.item is not None
-            else next((child for child in field.fields if child.name == unescape(step)), None)
-        )
+    field = field_at(root, keys_of(evidence.field))
     return field is not None and field.kind == "decimal"
 
 

@@ -16,7 +16,7 @@ from schemas.fields import Field, escape
 from schemas.pipeline import Answer, Problem
 from schemas.tables import DECIMAL_DIGITS
 
-PARSE_VERSION = 2
+PARSE_VERSION = 3
 _INT64 = 2**63
 _LONGEST_NUMBER = 60  # digits; what is longer fits no column, and Python refuses to read beyond 4,300
 _LONGEST_REPAIR = 2_000_000  # characters

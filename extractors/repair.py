@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from schemas.fields import Field, escape, unescape
+from schemas.fields import Field, escape, field_at, keys_of
 from schemas.pipeline import Answer, Problem, Repair
 
 INDEX_NAME = "item"  # of the column that says which item of a list is meant
@@ -23,8 +23,8 @@ def failing(answer: Answer, invalid: Iterable[Problem], root: Field) -> Repair |
     tree: Tree = {}
     reasons: dict[str, str] = {}
     for problem in problems:
-        steps = [unescape(step) for step in problem.field.split("/")[1:]]
-        if _field_at(root, steps) is not None:
+        steps = keys_of(problem.field)
+        if field_at(root, steps) is not None:
             _plant(tree, steps)
             reasons.setdefault(problem.field, f"{problem.field}: {problem.message}{_which(answer.value, steps)}")
     if not tree:
@@ -80,15 +80,6 @@ def _plant(tree: Tree, steps: Sequence[str]) -> None:
     if rest:
         _plant(below, rest)
     tree[head] = below
-
-
-def _field_at(root: Field, steps: Sequence[str]) -> Field | None:
-    field: Field | None = root
-    for step in steps:
-        if field is None:
-            return None
-        field = field.item or next((child for child in field.fields if child.name == step), None)
-    return field
 
 
 def _pruned(field: Field, tree: Tree) -> Field:

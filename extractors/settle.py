@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.checks import Check, run_check
-from schemas.fields import unescape
+from schemas.fields import keys_of, value_at
 from schemas.pipeline import Evidence, Located
 
 _MOST_COMBINATIONS = 256
@@ -80,9 +80,7 @@ def candidates(located: Sequence[Located], pointer: str) -> Iterator[tuple[Any, 
     """Each value that is stated at `pointer`, once, in page order."""
     seen: list[Any] = []
     for each in located:
-        value: Any = each.answer.value
-        for step in map(unescape, pointer.split("/")[1:]):
-            value = value.get(step) if isinstance(value, Mapping) else None
+        value = value_at(each.answer.value, keys_of(pointer))
         if value is not None and value not in seen:
             seen.append(value)
             yield value, each.evidence.get(pointer)
@@ -92,7 +90,7 @@ def _with(record: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     """A copy of the record with other values at some pointers."""
     copy = dict(record)
     for pointer, value in changes.items():
-        *path, last = map(unescape, pointer.split("/")[1:])
+        *path, last = keys_of(pointer)
         here = copy
         for step in path:
             here[step] = dict(here[step])

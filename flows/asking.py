@@ -8,13 +8,12 @@
 What still cannot be used is null, with its reason, and the rest of the answer is kept.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from extractors.choose import choice_request, choices
 from extractors.chunk import answer_estimator, halves, scalar_answer_tokens
-from extractors.complete import Coverage, coverage, uncounted, with_items_of_page
 from extractors.ending import Ending, ending
 from extractors.ground import ground
 from extractors.parse import parse, parse_cut
@@ -25,7 +24,7 @@ from flows.model.answers import Answers
 from flows.recipe import Reader, Recipe
 from schemas.document_type import conforms
 from schemas.errors import AnswerNotStoredError, InvalidCompletionError, PicturesRefusedError, RequestTooLargeError
-from schemas.fields import Field
+from schemas.fields import Field, field_at, keys_of
 from schemas.pipeline import Answer, Chunk, Completion, Located, Problem, Request
 
 MOST_AGAIN = 3  # times that a chunk is asked for again as a whole
@@ -45,13 +44,21 @@ Keep = Callable[[dict[str, Any]], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of one chunk (or of a half of one). `problem` is why it has no answer, `found` what is wrong with one."""
+    """What came of one chunk (or of a half of one). `problem` is why it has no answer."""
 
     chunk: Chunk
     completions: tuple[Completion, ...]
     located: Located | None
     problem: str | None
-    found: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a chunk is asked for: a group of fields (null for all), its tree, and the number of the first attempt."""
+
+    group: Field | None
+    root: Field
+    first: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +77,16 @@ class Asker:
         """The results for a chunk, of one group of fields after the other: their requests start alike, for prompt caches."""
         found: list[Result] = []
         for group in self.recipe.group_roots:
-            found += await self._proven(whole, group, await self._ask(whole, group))
+            found += await self._ask(whole, _Asked(group, group or self.recipe.document_type.root))
+        return found
+
+    async def ask_again(self, whole: Chunk, pointers: Collection[str]) -> list[Result]:
+        """The results for a page that is asked for once more, for the groups of fields that have these lists."""
+        found: list[Result] = []
+        for group in self.recipe.group_roots:
+            root = group or self.recipe.document_type.root
+            if any(field_at(root, keys_of(pointer)) for pointer in pointers):
+                found += await self._ask(whole, _Asked(group, root, PROOF_ATTEMPT))
         return found
 
     async def choose(
@@ -84,41 +100,37 @@ class Asker:
             return {}, None
         return choices(completion.text, pointers), completion
 
-    async def _ask(self, whole: Chunk, group: Field | None, *, is_proof: bool = False) -> list[Result]:
-        """The results for one group in page order: several where the chunk had to be asked for in pieces.
-
-        `is_proof` asks for a page once more, to see whether its rows are complete then.
-        """
-        root = group or self.recipe.document_type.root
+    async def _ask(self, whole: Chunk, asked: _Asked) -> list[Result]:
+        """The results for one group in page order: several where the chunk had to be asked for in pieces."""
         seen: list[Completion] = []
         said = ""
         is_free = False
         last: Answer | None = None
-        begin = PROOF_ATTEMPT if is_proof else 0
-        for attempt in range(begin, begin + MOST_AGAIN + 1):
+        for attempt in range(asked.first, asked.first + MOST_AGAIN + 1):
             request = prompt(
-                whole, self.recipe.document_type, self.reader.decoding, attempt, is_free=is_free, group=group
+                whole, self.recipe.document_type, self.reader.decoding, attempt, is_free=is_free, group=asked.group
             )
             try:
-                completion = await self._completion(request, whole, root if attempt == 0 else None)
+                completion = await self._completion(request, whole, asked.root if attempt == 0 else None)
             except RequestTooLargeError as error:
-                return await self._in_halves(whole, group, seen, str(error), is_proof=is_proof)
+                return await self._in_halves(whole, asked, Result(whole, tuple(seen), None, str(error)))
             except PicturesRefusedError as error:
-                return await self._without_pictures(whole, group, str(error), is_proof=is_proof)
+                return await self._without_pictures(whole, asked, str(error))
             except InvalidCompletionError as error:
                 said = str(error)
                 break
             seen.append(completion)
-            ended = self._ending(completion, whole, root)
+            ended = self._ending(completion, whole, asked.root)
             if ended == "long":
-                kept = parse_cut(completion.text, root)
-                return await self._in_halves(whole, group, seen, _TOO_LONG, kept, is_proof=is_proof)
+                kept = parse_cut(completion.text, asked.root)
+                located = None if kept is None else ground(kept, asked.root, whole.index, whole.pages)
+                return await self._in_halves(whole, asked, Result(whole, tuple(seen), located, _TOO_LONG))
             is_free = is_free or ended == "degenerate"
             if ended != "whole":
                 said = _SAID[ended]
                 continue
             try:
-                answer = parse(completion.text, root)
+                answer = parse(completion.text, asked.root)
             except InvalidCompletionError as error:
                 said = str(error)
                 await self.answers.endpoint.judge(completion, keeps_schema=False)
@@ -126,52 +138,39 @@ class Asker:
             if answer.is_whole:
                 keeps = not answer.problems or conforms(completion.text, request.schema)
                 await self.answers.endpoint.judge(completion, keeps_schema=keeps)
-                return [await self._repaired(whole, group, answer, seen)]
+                return [await self._repaired(whole, asked, answer, seen)]
             said, last = "the model's answer breaks off in the middle", answer
         if last is not None:  # better a part that says so than nothing
-            located = ground(last, root, whole.index, whole.pages)
+            located = ground(last, asked.root, whole.index, whole.pages)
             return [Result(whole, tuple(seen), located, said)]
         return [Result(whole, tuple(seen), None, said)]
 
-    async def _in_halves(
-        self,
-        whole: Chunk,
-        group: Field | None,
-        seen: list[Completion],
-        why: str,
-        kept: Answer | None = None,
-        *,
-        is_proof: bool,
-    ) -> list[Result]:
-        """The chunk in two; `kept` is what its cut answer says outside of the lists, which are asked for anew."""
-        located = None
-        if kept is not None:
-            located = ground(kept, group or self.recipe.document_type.root, whole.index, whole.pages)
+    async def _in_halves(self, whole: Chunk, asked: _Asked, so_far: Result) -> list[Result]:
+        """The chunk in two; `so_far` has what its cut answer says outside of the lists, which are asked for anew."""
         parts = halves(whole)
         if parts is None:
-            return [Result(whole, tuple(seen), located, why)]
-        first = await self._ask(parts[0], group, is_proof=is_proof)
-        second = await self._ask(parts[1], group, is_proof=is_proof)
-        return [Result(whole, tuple(seen), located, None), *first, *second]
+            return [so_far]
+        first = await self._ask(parts[0], asked)
+        second = await self._ask(parts[1], asked)
+        return [replace(so_far, problem=None), *first, *second]
 
-    async def _without_pictures(self, whole: Chunk, group: Field | None, why: str, *, is_proof: bool) -> list[Result]:
+    async def _without_pictures(self, whole: Chunk, asked: _Asked, why: str) -> list[Result]:
         """The chunk's text alone, for an endpoint that takes no pictures; the pages that lack one are named."""
         bare = tuple(replace(page, image=None, figures=()) for page in whole.pages)
         lost = Result(replace(whole, pages=tuple(page for page in whole.pages if page.images)), (), None, why)
         if not any(page.text for page in bare):
             return [lost]
-        return [*await self._ask(replace(whole, pages=bare), group, is_proof=is_proof), lost]
+        return [*await self._ask(replace(whole, pages=bare), asked), lost]
 
-    async def _repaired(self, whole: Chunk, group: Field | None, answer: Answer, seen: list[Completion]) -> Result:
+    async def _repaired(self, whole: Chunk, asked: _Asked, answer: Answer, seen: list[Completion]) -> Result:
         """The answer with its failing parts asked for again; an answer that says the same again is the last."""
-        document_type = self.recipe.document_type
-        root = group or document_type.root
+        document_type, root = self.recipe.document_type, asked.root
         for attempt in range(MOST_REPAIRS):
             invalid = [each for each in document_type.validate(answer.value) if each.kind == "rejected"]
             repair = failing(answer, invalid, root)
             if repair is None:
                 break
-            request = prompt(whole, document_type, self.reader.decoding, attempt, group=group, repair=repair)
+            request = prompt(whole, document_type, self.reader.decoding, attempt, group=asked.group, repair=repair)
             try:
                 completion = await self._completion(request, whole, None)
                 seen.append(completion)
@@ -187,35 +186,6 @@ class Asker:
             answer = better
         located = ground(answer, root, whole.index, whole.pages)
         return Result(whole, tuple(seen), located, None)
-
-    async def _proven(self, whole: Chunk, group: Field | None, results: list[Result]) -> list[Result]:
-        """The results with each page asked for once more that shows rows which no item covers; what is left is a problem."""
-        root = group or self.recipe.document_type.root
-        gaps = [each for each in coverage(_located(results), root, whole.pages) if each.missing]
-        for number in sorted({each.page for each in gaps}):
-            place = next(at for at, page in enumerate(whole.pages) if page.number == number)
-            page = replace(whole, pages=(whole.pages[place],), page_tokens=(whole.page_tokens[place],))
-            again = await self._ask(page, group, is_proof=True)
-            results = [
-                *results,
-                *(replace(each, located=None, problem=None) for each in again),
-            ]  # paid for, used or not
-            for gap in gaps:
-                if gap.page == number and all(each.problem is None for each in again):
-                    results = _better(results, _located(again), gap, root, whole)
-        located = _located(results)
-        found = [
-            Problem(
-                "", "rows", f"page {each.page}: {each.missing} of {each.shown} rows of {each.pointer[1:]} are not in it"
-            )
-            for each in coverage(located, root, whole.pages)
-            if each.missing
-        ]
-        found += [
-            Problem("", "uncounted", f"page {page}: the rows of {pointer[1:]} cannot be counted")
-            for pointer, page in sorted({each for one in located for each in uncounted(one, root, whole.pages)})
-        ]
-        return [*results, Result(whole, (), None, None, tuple(found))] if found else results
 
     def _ending(self, completion: Completion, whole: Chunk, root: Field) -> Ending:
         """How an answer ended, by what its pages can honestly make a model write: twice what they hold, and the schema."""
@@ -237,22 +207,6 @@ class Asker:
         if expected is not None:
             self.answers.endpoint.expect(request, expected_answer(expected, whole))
         return await self.answers.get(request, keep)
-
-
-def _located(results: Sequence[Result]) -> list[Located]:
-    return [each.located for each in results if each.located is not None]
-
-
-def _better(results: list[Result], again: Sequence[Located], gap: Coverage, root: Field, whole: Chunk) -> list[Result]:
-    """The results with one page's items replaced, where that covers more of its rows."""
-    renewed = with_items_of_page(_located(results), again, gap.pointer, gap.page)
-    now = [
-        each for each in coverage(renewed, root, whole.pages) if (each.pointer, each.page) == (gap.pointer, gap.page)
-    ]
-    if not now or now[0].missing >= gap.missing:
-        return results
-    paid = [replace(each, located=None) for each in results]
-    return [*paid, *(Result(whole, (), each, None) for each in renewed)]
 
 
 def expected_answer(root: Field, whole: Chunk) -> int:

@@ -16,11 +16,11 @@ from extractors.split.formats import FORMATS
 from extractors.tabulate import usd
 from flows.asking import expected_answer
 from flows.discover import Address, discover
-from flows.extract import chunks_of, is_sent
+from flows.extract import is_sent
 from flows.model.endpoint import Endpoint
 from flows.model.spending import Spending
 from flows.progress import ProgressLine
-from flows.recipe import Recipe, make_recipe
+from flows.recipe import Recipe, chunks_of, make_recipe
 from flows.sandbox import Sandbox, read_frames, workplace
 from flows.settings import Settings
 from flows.spool import spool

@@ -18,13 +18,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from extractors.chunk import answer_estimator, chunk
 from extractors.merge import merge
-from extractors.prompt import page_tokens
 from extractors.tabulate import Batches, Extraction, page_batches, rows, tabulate
 from flows.asking import Asker, Keep, Result, Stored, unanswered
 from flows.model.answers import Answers
-from flows.recipe import Reader, Recipe
+from flows.prove import PageNotes, Proven, prove
+from flows.recipe import Reader, Recipe, chunks_of
 from flows.sandbox import Sandbox, read_frames
 from schemas.errors import (
     BudgetExceededError,
@@ -33,7 +32,7 @@ from schemas.errors import (
     ModelUnavailableError,
     RunStoppedError,
 )
-from schemas.pipeline import Chunk, Completion, Document, Located, Page, Problem, Record
+from schemas.pipeline import Chunk, Completion, Document, Located, Problem, Record
 
 CHUNKS_IN_FLIGHT = 4  # of one document: enough to keep long documents moving, few enough to bound memory
 _LOST = frozenset({"rejected", "unanswered", "rows"})  # problems that another model might not have
@@ -83,6 +82,7 @@ class _Reading:
     located: list[Located] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     batches: Batches = field(default_factory=dict)
+    notes: PageNotes = field(default_factory=PageNotes)
 
     def enter(self, result: Result, used: _Used) -> None:
         for completion in result.completions:
@@ -91,7 +91,13 @@ class _Reading:
             self.located.append(result.located)
         if (problem := unanswered(result)) is not None:
             self.problems.append(problem)
-        self.problems += result.found
+            self.notes.unread.update(page.number for page in result.chunk.pages)
+
+    def enter_proof(self, proven: Proven, used: _Used) -> None:
+        for completion in proven.completions:
+            used.add(completion)
+        self.located = proven.located
+        self.problems += proven.problems
 
 
 async def extract_document(tools: Tools, document: Document, path: Path, stored: Stored, keep: Keep) -> Extracted:
@@ -139,6 +145,8 @@ async def _read(
         if lost and not reading.located:
             why = why or lost[0].message
             continue
+        proven = await prove(asker, frames, reading.notes, reading.located)
+        reading.enter_proof(proven, used)
         record = merge(reading.located, tools.recipe.document_type, reading.problems)
         if record.unsettled and tools.recipe.asks_to_settle:
             chosen, completion = await asker.choose(reading.located, record.unsettled)
@@ -153,12 +161,6 @@ async def _read(
     if best is None:
         raise InvalidCompletionError(f"{document.file_name}: {why}")
     return best[1], best[2]
-
-
-def chunks_of(recipe: Recipe, reader: Reader, pages: Iterable[Page]) -> Iterator[Chunk]:
-    """The chunks that `reader` is sent `pages` in; one without anything to read is not sent, but is among them."""
-    rows = [answer_estimator(group) for group in recipe.groups]
-    return chunk(pages, reader.room, page_tokens, lambda page: max(cost(page) for cost in rows))
 
 
 def is_sent(each: Chunk) -> bool:
@@ -176,6 +178,7 @@ def _chunks(recipe: Recipe, reader: Reader, frames: Path, reading: _Reading, doc
         cut.clear()
 
     for each in chunks_of(recipe, reader, read_frames(frames)):
+        reading.notes.add(each)
         if each.part == 0:
             note()
             reading.problems += [Problem("", "page", page.problem) for page in each.pages if page.problem is not None]

@@ -9,14 +9,14 @@ from typing import Any
 from extractors.prompt import prompt
 from extractors.tabulate import usd
 from flows.discover import Address
-from flows.extract import Tools, chunks_of, extract_document, is_sent
+from flows.extract import Tools, extract_document, is_sent
 from flows.model.address import model_address
 from flows.model.answers import Answers
 from flows.model.endpoint import Endpoint
 from flows.model.memory import EndpointMemory
 from flows.model.spending import Spending
 from flows.outage import OutageNotice
-from flows.recipe import Recipe, make_recipe
+from flows.recipe import Recipe, chunks_of, make_recipe
 from flows.sandbox import Sandbox, read_frames, workplace
 from flows.settings import Settings
 from flows.spool import spool

@@ -3,20 +3,21 @@
 import datetime
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from extractors.chunk import Room, scalar_answer_tokens
+from extractors.chunk import Room, answer_estimator, chunk, scalar_answer_tokens
 from extractors.groups import groups
 from extractors.parse import PARSE_VERSION
-from extractors.prompt import PROMPT_VERSION, Decoding, frame_tokens, schema_tokens, system_text
+from extractors.prompt import PROMPT_VERSION, Decoding, frame_tokens, page_tokens, schema_tokens, system_text
 from extractors.split.split import SPLIT_VERSION, SplitOptions
 from flows.settings import Settings
 from schemas.document_type import DocumentType
 from schemas.errors import ConfigurationError
 from schemas.fields import Field
 from schemas.models import Model
+from schemas.pipeline import Chunk, Page
 
 _ANSWER_SHARE = 0.8  # of the output limit that packing fills: an estimate is no promise
 _LEAST_PAGES = 256  # tokens: with less room for pages than this nothing useful can be sent
@@ -100,6 +101,12 @@ def make_recipe(document_type: DocumentType, settings: Settings, windows: Mappin
         settings=json.dumps(kept, sort_keys=True),
         versions=json.dumps(versions, sort_keys=True),
     )
+
+
+def chunks_of(recipe: Recipe, reader: Reader, pages: Iterable[Page]) -> Iterator[Chunk]:
+    """The chunks that `reader` is sent `pages` in; one without anything to read is not sent, but is among them."""
+    rows = [answer_estimator(group) for group in recipe.groups]
+    return chunk(pages, reader.room, page_tokens, lambda page: max(cost(page) for cost in rows))
 
 
 def _reader(document_type: DocumentType, parts: tuple[Field, ...], model: Model, settings: Settings) -> Reader:

@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from schemas.errors import ConfigurationError
-from schemas.fields import Field, escape
+from schemas.fields import Field, escape, field_at, value_at
 
 KEYWORD = "x-pagemill-checks"
 _ROUNDED = Decimal("0.01")  # of a printed total
@@ -109,10 +109,10 @@ def _check(declared: Any, place: int, root: Field) -> Check:
 
 def _kind(root: Field, term: Term) -> str:
     """The kind of what a term adds up."""
-    field = _leaf(root, term.list_keys) if term.list_keys else root
+    field = field_at(root, term.list_keys) if term.list_keys else root
     if field is not None and field.item is not None:
         field = field.item
-    found = _leaf(field, term.keys) if field is not None else None
+    found = field_at(field, term.keys) if field is not None else None
     return found.kind if found is not None else ""
 
 
@@ -130,7 +130,7 @@ def _terms(text: str, name: str, root: Field) -> Iterator[Term]:
             yield _over_list(sign, found["call"], tuple(found["inside"].split(".")), name, root)
         else:
             keys = tuple(found["path"].split("."))
-            if _leaf(root, keys) is None:
+            if field_at(root, keys) is None:
                 raise ConfigurationError(f"{KEYWORD}: {name!r}: there is no field {found['path']!r}")
             yield Term(sign, "field", keys, is_optional=bool(found["optional"]))
     if not text.strip():
@@ -139,29 +139,22 @@ def _terms(text: str, name: str, root: Field) -> Iterator[Term]:
 
 def _over_list(sign: int, call: str, keys: tuple[str, ...], name: str, root: Field) -> Term:
     for end in range(1, len(keys) + 1):
-        field = _leaf(root, keys[:end])
+        field = field_at(root, keys[:end])
         if field is None or field.item is None:
             continue
         below = keys[end:]
         if call == "count" and not below:
             return Term(sign, "count", (), keys)
-        if call == "sum" and below and _leaf(field.item, below) is not None:
+        if call == "sum" and below and field_at(field.item, below) is not None:
             return Term(sign, "sum", below, keys[:end])
     raise ConfigurationError(
         f"{KEYWORD}: {name!r}: {call}({'.'.join(keys)}) names no list{' and field' * (call == 'sum')}"
     )
 
 
-def _leaf(field: Field, keys: tuple[str, ...]) -> Field | None:
-    here: Field | None = field
-    for key in keys:
-        here = next((child for child in here.fields if child.name == key), None) if here is not None else None
-    return here
-
-
 def _side(terms: tuple[Term, ...], record: Mapping[str, Any]) -> tuple[Any, bool, int] | None:
     """The value of one side, whether no null was counted as 0, and how many items were summed."""
-    if len(terms) == 1 and isinstance(value := _at(record, terms[0].keys), datetime.date):
+    if len(terms) == 1 and isinstance(value := value_at(record, terms[0].keys), datetime.date):
         return value, True, 0
     total, is_sure, items = Decimal(0), True, 0
     for term in terms:
@@ -170,7 +163,7 @@ def _side(terms: tuple[Term, ...], record: Mapping[str, Any]) -> tuple[Any, bool
             if not term.is_optional:
                 return None
             is_sure, value = False, Decimal(0)
-        items += len(_at(record, term.list_keys)) if term.kind == "sum" else 0
+        items += len(value_at(record, term.list_keys)) if term.kind == "sum" else 0
         total += term.sign * value
     return total, is_sure, items
 
@@ -179,11 +172,11 @@ def _value(term: Term, record: Mapping[str, Any]) -> Decimal | None:
     if term.kind == "number":
         return term.number
     if term.kind == "field":
-        return _number(_at(record, term.keys))
-    listed = _at(record, term.list_keys)
+        return _number(value_at(record, term.keys))
+    listed = value_at(record, term.list_keys)
     if term.kind == "count":
         return Decimal(len(listed)) if listed is not None else None
-    values = [_number(_at(item, term.keys)) for item in listed or ()]
+    values = [_number(value_at(item, term.keys)) for item in listed or ()]
     if not values or any(value is None for value in values):
         return None
     return sum((value for value in values if value is not None), Decimal(0))
@@ -207,12 +200,6 @@ def _holds(found: Any, operator: str, expected: Any, tolerance: Decimal) -> bool
     if operator == "=":
         return bool(abs(difference) <= tolerance)
     return bool(difference <= tolerance if operator == "<=" else difference >= -tolerance)
-
-
-def _at(value: Any, keys: tuple[str, ...]) -> Any:
-    for key in keys:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value
 
 
 def _pointer(term: Term) -> str:

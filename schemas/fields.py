@@ -5,7 +5,7 @@ References are inlined, `null` alternatives dropped (everything is nullable on t
 Keywords of our own: `format: decimal`, `x-pagemill-scale` (4 for money, 6 for prices and quantities), `x-evidence: none`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -80,6 +80,36 @@ def escape(key: str) -> str:
 def unescape(step: str) -> str:
     """The key that a step of a JSON pointer stands for."""
     return step.replace("~1", "/").replace("~0", "~")
+
+
+def keys_of(pointer: str) -> list[str]:
+    """The keys and places that a JSON pointer leads through."""
+    return [unescape(step) for step in pointer.split("/")[1:]]
+
+
+def field_at(root: Field, keys: Iterable[str]) -> Field | None:
+    """The field that `keys` lead to, where a list's place is digits or `*`; null where there is none."""
+    here: Field | None = root
+    for key in keys:
+        if here is None:
+            return None
+        if here.item is not None:
+            here = here.item if key.isdigit() or key == "*" else None
+        else:
+            here = next((child for child in here.fields if child.name == key), None)
+    return here
+
+
+def value_at(value: Any, keys: Iterable[str]) -> Any:
+    """The value that `keys` lead to in a record or an answer; null where there is none."""
+    for key in keys:
+        if isinstance(value, Mapping):
+            value = value.get(key)
+        elif isinstance(value, list) and key.isdigit() and int(key) < len(value):
+            value = value[int(key)]
+        else:
+            return None
+    return value
 
 
 def _field(name: str, node: Any, root: Mapping[str, Any], seen: frozenset[str], *, required: bool) -> Field:

@@ -54,8 +54,8 @@ class Page:
     """One page as split yields it. `words` are what grounding searches, `text` is what the model reads.
 
     `image` is the whole page as a picture where its text cannot be trusted. `hidden_text` counts characters that are
-    on the page but that no eye sees. `problem` says why the page, or a part of it, could not be read. `is_part` is true for
-    a piece of a page that was cut: its `words` are still those of the whole page.
+    on the page but that no eye sees. `problem` says why the page, or a part of it, could not be read. The
+    `words` of a piece of a page that was cut are still those of the whole page.
     """
 
     number: int
@@ -69,7 +69,6 @@ class Page:
     figures: tuple[Figure, ...] = ()
     hidden_text: int = 0
     problem: str | None = None
-    is_part: bool = False
 
     @property
     def images(self) -> tuple[Image, ...]:

@@ -4,21 +4,20 @@ import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
-from extractors.merge import merge
-from extractors.split.split import SplitOptions, split
-from flows.asking import Asker, Result, unanswered
-from flows.extract import chunks_of
+from flows.extract import Extracted, Tools, extract_document
 from flows.model.answers import Answers
 from flows.model.endpoint import Endpoint
 from flows.model.spending import Spending
 from flows.recipe import make_recipe
+from flows.sandbox import Sandbox
 from flows.settings import load_settings
 from schemas.document_type import DocumentType
-from schemas.pipeline import Page, Record
+from schemas.pipeline import Document, Record
 from tests.conftest import need_shared
 from tests.support.scripted import answer, scripted
 
@@ -44,41 +43,47 @@ def labelled(name: str) -> Iterator[tuple[Path, dict[str, Any]]]:
             yield folder / entry["doc"], entry["fields"]
 
 
-def record_of(path: Path, fields: dict[str, Any]) -> Record:
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    settings = load_settings()
+    with Sandbox(2, settings.split_seconds, settings.split_memory) as shared:
+        yield shared
+
+
+def record_of(path: Path, fields: dict[str, Any], sandbox: Sandbox) -> Record:
     """The record of a document whose model answers with its labels, over a socket."""
     kind = DocumentType.from_schema(schema_of(fields), "labelled")
-    pages = [item for item in split(path.read_bytes(), path.name, SplitOptions()) if isinstance(item, Page)]
     with scripted([answer(json.dumps(fields))]) as server:
         settings = load_settings(
             base_url=server.url, max_output=60_000
         )  # the labels are of the document, not of a chunk
-        recipe = make_recipe(kind, settings)
-        (whole,) = chunks_of(recipe, recipe.readers[0], pages)
 
-        async def ask() -> list[Result]:
+        async def extract() -> Extracted:
             endpoint = Endpoint(settings, server.url, None, Spending())
 
             async def keep(row: dict[str, Any]) -> None:
                 del row
 
-            asker = Asker(recipe, recipe.readers[0], Answers(endpoint), "run", "document", {}, keep)
-            try:
-                return await asker.ask(whole)
-            finally:
-                await endpoint.close()
+            tools = Tools(make_recipe(kind, settings), sandbox, Answers(endpoint), "run")
+            document = Document("0" * 64, str(path), path.name, path.stat().st_size)
+            with TemporaryDirectory() as folder:
+                spooled = Path(folder) / "document"
+                spooled.write_bytes(path.read_bytes())
+                try:
+                    return await extract_document(tools, document, spooled, {}, keep)
+                finally:
+                    await endpoint.close()
 
-        results = asyncio.run(ask())
-    problems = [problem for result in results for problem in (*result.found, unanswered(result)) if problem is not None]
-    return merge([each.located for each in results if each.located is not None], kind, problems)
+        return asyncio.run(extract()).extraction.record
 
 
 @pytest.mark.parametrize("name", ["einvoice", "receipts"])
-def test_a_document_answered_with_its_labels_is_ok(name: str) -> None:
+def test_a_document_answered_with_its_labels_is_ok(name: str, sandbox: Sandbox) -> None:
     partial: dict[str, list[str]] = {}
     count = 0
     for path, fields in labelled(name):
         count += 1
-        record = record_of(path, fields)
+        record = record_of(path, fields, sandbox)
         if record.status != "ok":
             partial[path.name] = [f"{problem.kind} {problem.field} {problem.message}" for problem in record.problems]
     print(f"{name}: {len(partial)} of {count} are partial", json.dumps(partial, indent=1, ensure_ascii=False))

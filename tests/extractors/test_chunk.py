@@ -117,8 +117,6 @@ def test_a_page_is_halved_between_blocks_and_a_table_keeps_its_head() -> None:
     assert second.pages[0].text.startswith("| Article | Price |\n| --- | --- |\n| A3 |")
     rows = [line for half in (first, second) for line in half.pages[0].text.splitlines() if line.startswith("| A")]
     assert [row for row in rows if "Article" not in row] == table.splitlines()[2:]
-    assert first.pages[0].is_part
-    assert second.pages[0].is_part
 
 
 @given(st.lists(st.sampled_from(["", "a line of words", "| a | 1 |"]), min_size=2, max_size=40))

@@ -81,3 +81,24 @@ def test_equal_lines_are_kept_and_headers_add_none(tmp_path: Path, extract: Call
         done = extracted(extract, tmp_path, model.url)
     assert (done.exit_code, done.summary["ok"]) == (0, 1), rows(tmp_path / "out", "documents", "problems")
     assert articles(tmp_path / "out", "doubled.pdf") == [each[0] for each in doubled]
+
+
+def test_chunks_whose_answers_have_no_row_at_all_are_asked_again_page_by_page(
+    tmp_path: Path, extract: Callable
+) -> None:
+    write(tmp_path / "in" / "long.pdf", [row(number) for number in range(420)], 50)  # the last page is a chunk alone
+    with row_model(forgets=1.0, above=60) as model:
+        done = extracted(extract, tmp_path, model.url)
+    assert (done.exit_code, done.summary["ok"]) == (0, 1), rows(tmp_path / "out", "documents", "problems")
+    assert articles(tmp_path / "out", "long.pdf") == [row(number)[0] for number in range(420)]
+
+
+def test_chunks_whose_rows_are_never_told_make_the_document_partial(tmp_path: Path, extract: Callable) -> None:
+    write(tmp_path / "in" / "long.pdf", [row(number) for number in range(420)], 50)
+    with row_model(forgets=1.0, above=40) as model:
+        done = extracted(extract, tmp_path, model.url)
+    assert (done.exit_code, done.summary["partial"]) == (0, 1)
+    ((problems,),) = rows(tmp_path / "out", "documents", "problems")
+    assert [problem.split(": ", 1)[1] for problem in problems] == [
+        f"page {page}: 50 of 50 rows of rows are not in it" for page in range(1, 9)
+    ]

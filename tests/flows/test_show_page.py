@@ -12,8 +12,8 @@ import pytest
 from extractors.prompt import prompt
 from extractors.split.split import SplitOptions, split
 from flows import show_page as module
-from flows.extract import chunks_of, is_sent
-from flows.recipe import make_recipe
+from flows.extract import is_sent
+from flows.recipe import chunks_of, make_recipe
 from flows.settings import load_settings
 from flows.show_page import Prepared, check_target, show_page, write_show_page
 from flows.types import load_type

@@ -191,10 +191,15 @@ def _replace(value: Any, settled: Settled, evidence: list[Evidence], problems: l
     *path, last = keys_of(settled.field)
     holder = value_at(value, path)
     before, holder[last] = holder[last], settled.value
-    for place, each in enumerate(evidence):
-        if each.field == settled.field:
-            is_chosen = settled.evidence is not None and replace(each, match=settled.evidence.match) == settled.evidence
-            evidence[place] = settled.evidence if is_chosen and settled.evidence else replace(each, match="conflict")
+    kept = []
+    for each in evidence:
+        if each.field != settled.field or settled.evidence is None:
+            kept.append(each if each.field != settled.field else replace(each, match="conflict"))
+        elif replace(each, match=settled.evidence.match) == settled.evidence:
+            kept.append(settled.evidence)
+        elif each.value != settled.evidence.value:  # what says the same once more is no conflict
+            kept.append(replace(each, match="conflict"))
+    evidence[:] = kept
     said = f"of several values that differ, {settled.value} {settled.why}, and {before} stands before it"
     problems[:] = [each for each in problems if not (each.kind == "conflict" and each.field == settled.field)]
     problems.append(Problem(settled.field, "conflict", said))

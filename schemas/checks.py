@@ -4,9 +4,9 @@
     {"name": "dates", "check": "due_date >= issue_date"}
     {"name": "items", "check": "count(line_items) = number_of_items"}
 
-Terms are fields (a dotted path), numbers, `sum(list.field)` and `count(list)`, joined by + and -. A check over a null is
-skipped. A field with `?` counts as 0 when it is null; then only a check that holds counts, since what is missing may be
-what the null hides. Dates are compared, not added.
+Terms are fields (a dotted path; a name with spaces or signs stands in `backticks`), numbers, `sum(list.field)` and
+`count(list)`, joined by + and -. A check over a null is skipped. A field with `?` counts as 0 when it is null; then only a
+check that holds counts, since what is missing may be what the null hides. Dates are compared, not added.
 """
 
 import datetime
@@ -22,10 +22,12 @@ from schemas.fields import Field, escape, field_at, value_at
 KEYWORD = "x-pagemill-checks"
 _ROUNDED = Decimal("0.01")  # of a printed total
 _ROUNDED_ITEM, _MOST_ROUNDED = Decimal("0.005"), Decimal("0.05")  # of each item that is summed, and of all
-_OPERATOR = re.compile(r"(<=|>=|=)")
+_OPERATOR = re.compile(r"(<=|>=|=)(?=(?:[^`]*`[^`]*`)*[^`]*$)")  # outside of backticks
+_STEP = r"(?:`[^`]+`|[^\s()+\-\u2212?=<>.`]+)"
+_PATH = rf"{_STEP}(?:\.{_STEP})*"
 _TERM = re.compile(
-    r"\s*(?P<sign>[+\-\u2212])?\s*(?:(?P<call>sum|count)\(\s*(?P<inside>[^()\s]+)\s*\)|(?P<number>\d+(?:\.\d+)?)"
-    r"|(?P<path>[^\s()+\-\u2212?=<>]+)(?P<optional>\?)?)\s*"
+    rf"\s*(?P<sign>[+\-\u2212])?\s*(?:(?P<call>sum|count)\(\s*(?P<inside>{_PATH})\s*\)|(?P<number>\d+(?:\.\d+)?)"
+    rf"|(?P<path>{_PATH})(?P<optional>\?)?)\s*"
 )
 
 
@@ -127,14 +129,18 @@ def _terms(text: str, name: str, root: Field) -> Iterator[Term]:
         if found["number"]:
             yield Term(sign, "number", number=Decimal(found["number"]))
         elif found["call"]:
-            yield _over_list(sign, found["call"], tuple(found["inside"].split(".")), name, root)
+            yield _over_list(sign, found["call"], _keys(found["inside"]), name, root)
         else:
-            keys = tuple(found["path"].split("."))
+            keys = _keys(found["path"])
             if field_at(root, keys) is None:
                 raise ConfigurationError(f"{KEYWORD}: {name!r}: there is no field {found['path']!r}")
             yield Term(sign, "field", keys, is_optional=bool(found["optional"]))
     if not text.strip():
         raise ConfigurationError(f"{KEYWORD}: {name!r}: one side is empty")
+
+
+def _keys(path: str) -> tuple[str, ...]:
+    return tuple(step.strip("`") for step in re.findall(_STEP, path))
 
 
 def _over_list(sign: int, call: str, keys: tuple[str, ...], name: str, root: Field) -> Term:

@@ -125,7 +125,8 @@ def test_money_that_only_a_picture_shows_needs_a_look_unless_a_check_proves_it()
 def test_a_conflict_is_settled_by_what_adds_up() -> None:
     first = located(0, '{"number": "7", "issue_date": "2026-01-02", "net_total": 30}')
     last = located(1, '{"net_total": 2, "tax_total": 1, "gross_total": 3}', page=2)
-    record = merge([first, last], INVOICE)
+    once_more = located(2, '{"net_total": 2}', page=3)
+    record = merge([first, last, once_more], INVOICE)
     assert record.value["net_total"] == 2
     assert record.status == "ok"
     assert [(each.check, each.ok) for each in record.checks] == [("gross", True)]

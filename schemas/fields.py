@@ -2,7 +2,8 @@
 
 References are inlined, `null` alternatives dropped (everything is nullable on the wire), and what has no fixed shape
 (a map, a recursive reference, a list of lists) becomes a `json` leaf, which the tables keep as one column of JSON text.
-Keywords of our own: `format: decimal`, `x-pagemill-scale` (4 for money, 6 for prices and quantities), `x-evidence: none`.
+Keywords of our own: `format: decimal`, `x-pagemill-scale` (4 for money, 6 for prices and quantities), `x-evidence: none`,
+`x-unit` (the unit of a number, which the tables tell their readers).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -38,6 +39,7 @@ class Field:
     scale: int = PRICE_SCALE
     evidence: bool = True
     limits: str = ""
+    unit: str = ""
     fields: tuple["Field", ...] = ()
     item: "Field | None" = None
 
@@ -117,7 +119,10 @@ def _field(name: str, node: Any, root: Mapping[str, Any], seen: frozenset[str], 
         return Field(name, "json", required=required)
     node, seen, recursive = _resolved(node, root, seen)
     description = str(node.get("description") or node.get("title") or "")
-    leaf = Field(name, "json", description, required, evidence=node.get("x-evidence") != "none", limits=_limits(node))
+    leaf = Field(
+        name, "json", description, required,
+        evidence=node.get("x-evidence") != "none", limits=_limits(node), unit=str(node.get("x-unit") or ""),
+    )  # fmt: skip
     if recursive:
         return leaf
     kind = node.get("type")

@@ -18,73 +18,196 @@ _TEXT, _INT, _FLOAT, _BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 _ITEM = "element"  # what Parquet calls the values of a list: the schema of a file read back is then the one stated
 _TEXTS = pa.list_(pa.field(_ITEM, _TEXT))
 _TIME = pa.timestamp("us", tz="UTC")
-_BOX = [("x0", _FLOAT), ("y0", _FLOAT), ("x1", _FLOAT), ("y1", _FLOAT)]
+# Columns as (name, type, what it holds). The texts are the data dictionary, and stand in the Arrow schema of every file.
+_Columns = list[tuple[str, pa.DataType, str]]
+_ID: _Columns = [("document_id", _TEXT, "sha256 of the document's bytes, in hex")]
+_RECORD: _Columns = [*_ID, ("record", _INT, "number of the record in its document, from 0")]
+_BOX: _Columns = [
+    ("x0", _FLOAT, "left edge, in points from the page's top left corner"),
+    ("y0", _FLOAT, "upper edge, in points from the page's top left corner"),
+    ("x1", _FLOAT, "right edge, in points from the page's top left corner"),
+    ("y1", _FLOAT, "lower edge, in points from the page's top left corner"),
+]
+_MATCH = """exact, normalized, fuzzy, image (only a picture shows it), absent (nowhere) or conflict (stated otherwise \
+elsewhere); of a null rejected or unanswered"""
+_UNITS = {
+    **dict.fromkeys(("x0", "y0", "x1", "y1"), "point"), "bytes": "byte", "cost_usd": "USD", "seconds": "s",
+    **dict.fromkeys(("tokens", "prompt_tokens", "completion_tokens"), "token"),
+}  # fmt: skip
 
-_SHARD: dict[str, list[tuple[str, pa.DataType]]] = {
+_SHARD: dict[str, _Columns] = {
     "documents": [
-        ("document_id", _TEXT), ("source_uri", _TEXT), ("file_name", _TEXT), ("bytes", _INT), ("pages", _INT),
-        ("title", _TEXT), ("document_type", _TEXT), ("status", _TEXT), ("problems", _TEXTS), ("recipe_id", _TEXT),
-        ("model", _TEXT), ("run_id", _TEXT), ("extracted_at", _TIME), ("requests", _INT), ("prompt_tokens", _INT),
-        ("completion_tokens", _INT), ("cost_usd", _FLOAT), ("seconds", _FLOAT), ("attachments", _TEXTS),
+        *_ID,
+        ("source_uri", _TEXT, "address it was read from: an absolute path, or a URL without credentials and query"),
+        ("file_name", _TEXT, "last step of the address"),
+        ("bytes", _INT, "size of the document, in bytes"),
+        ("pages", _INT, "number of pages"),
+        ("title", _TEXT, "title that the document states in its own metadata"),
+        ("document_type", _TEXT, "name of the document type"),
+        ("status", _TEXT, "ok, or partial: something that its pages show is not in the tables, or contradicts itself"),
+        ("problems", _TEXTS, "what people must know about the values, in words"),
+        ("recipe_id", _TEXT, "recipe that the values were made with"),
+        ("model", _TEXT, "model that answered"),
+        ("run_id", _TEXT, "run that published it"),
+        ("extracted_at", _TIME, "when it was extracted"),
+        ("requests", _INT, "answers that it took"),
+        ("prompt_tokens", _INT, "tokens that were read for it"),
+        ("completion_tokens", _INT, "tokens that were written for it"),
+        ("cost_usd", _FLOAT, "what its answers cost, in USD; null where the price is unknown"),
+        ("seconds", _FLOAT, "time from opening it to its record, in seconds"),
+        ("attachments", _TEXTS, "names of files that are embedded in it"),
     ],
     "evidence": [
-        ("document_id", _TEXT), ("record", _INT), ("field", _TEXT), ("value", _TEXT), ("page", _INT), *_BOX,
-        ("quote", _TEXT), ("match", _TEXT),
+        *_RECORD,
+        ("field", _TEXT, "JSON pointer of the value in the record, such as /line_items/0/amount"),
+        ("value", _TEXT, "the value, as text"),
+        ("page", _INT, "page that it stands on, from 1"),
+        *_BOX,
+        ("quote", _TEXT, "the words there and around it"),
+        ("match", _TEXT, _MATCH),
     ],
     "checks": [
-        ("document_id", _TEXT), ("record", _INT), ("check", _TEXT), ("ok", _BOOL), ("expected", _TEXT),
-        ("found", _TEXT),
+        *_RECORD,
+        ("check", _TEXT, "name of the check, as its type declares it"),
+        ("ok", _BOOL, "whether it holds"),
+        ("expected", _TEXT, "the right side of the equation"),
+        ("found", _TEXT, "the left side of the equation"),
     ],
     "pages": [
-        ("document_id", _TEXT), ("page", _INT), ("width", _FLOAT), ("height", _FLOAT), ("text", _TEXT),
-        ("sent_as", _TEXT), ("reason", _TEXT), ("tokens", _INT), ("chunk", _INT), ("hidden_text", _INT),
+        *_ID,
+        ("page", _INT, "number of the page, from 1"),
+        ("width", _FLOAT, "width, in points"),
+        ("height", _FLOAT, "height, in points"),
+        ("text", _TEXT, "the text that was sent"),
+        ("sent_as", _TEXT, "text, figures (text with pictures), image or blank (nothing to send)"),
+        ("reason", _TEXT, "why it was sent so"),
+        ("tokens", _INT, "tokens that it takes in a request"),
+        ("chunk", _INT, "number of the request that it was part of, from 0"),
+        ("hidden_text", _INT, "characters on the page that no eye sees, which were left out"),
     ],
     "figures": [
-        ("document_id", _TEXT), ("page", _INT), ("figure", _INT), *_BOX, ("kind", _TEXT), ("caption", _TEXT),
-        ("width", _INT), ("height", _INT), ("image", pa.binary()),
+        *_ID,
+        ("page", _INT, "number of the page, from 1"),
+        ("figure", _INT, "number of the figure on its page, from 0"),
+        *_BOX,
+        ("kind", _TEXT, "what kind of figure it is"),
+        ("caption", _TEXT, "its caption on the page"),
+        ("width", _INT, "width, in pixels"),
+        ("height", _INT, "height, in pixels"),
+        ("image", pa.binary(), "the picture that was sent, as JPEG or PNG"),
     ],
     "calls": [
-        ("document_id", _TEXT), ("request_id", _TEXT), ("chunk", _INT), ("part", _INT), ("model", _TEXT),
-        ("model_returned", _TEXT), ("provider", _TEXT), ("finish_reason", _TEXT), ("prompt_tokens", _INT),
-        ("completion_tokens", _INT), ("cost_usd", _FLOAT), ("seconds", _FLOAT), ("attempts", _INT),
-        ("response", _TEXT), ("run_id", _TEXT),
+        *_ID,
+        ("request_id", _TEXT, "sha256 of what was asked, in hex"),
+        ("chunk", _INT, "number of the chunk of pages; -1 where no page was sent"),
+        ("part", _INT, "part of the chunk, where it was asked for in pieces"),
+        ("model", _TEXT, "model that was asked"),
+        ("model_returned", _TEXT, "model that the endpoint says has answered"),
+        ("provider", _TEXT, "who served the model, where the endpoint says so"),
+        ("finish_reason", _TEXT, "why the answer ends, in the endpoint's word"),
+        ("prompt_tokens", _INT, "tokens read; 0 for an answer reused from an equal request"),
+        ("completion_tokens", _INT, "tokens written; 0 for an answer reused from an equal request"),
+        ("cost_usd", _FLOAT, "cost, in USD; null where the price is unknown"),
+        ("seconds", _FLOAT, "time to the answer, in seconds"),
+        ("attempts", _INT, "requests until it came; 0 for an answer reused from an equal request"),
+        ("response", _TEXT, "the answer, as it came"),
+        ("run_id", _TEXT, "run that asked"),
     ],
     "failures": [
-        ("document_id", _TEXT), ("source_uri", _TEXT), ("run_id", _TEXT), ("at", _TIME), ("stage", _TEXT),
-        ("error", _TEXT), ("message", _TEXT), ("attempts", _INT), ("retryable", _BOOL), ("recipe_id", _TEXT),
+        ("document_id", _TEXT, "sha256 of the document's bytes, in hex; null where it could not be read"),
+        ("source_uri", _TEXT, "address it was read from"),
+        ("run_id", _TEXT, "run in which it failed"),
+        ("at", _TIME, "when it failed"),
+        ("stage", _TEXT, "step that failed"),
+        ("error", _TEXT, "kind of the error"),
+        ("message", _TEXT, "where, what, and what to do"),
+        ("attempts", _INT, "how often it was tried so far"),
+        ("retryable", _BOOL, "whether later nights try it again of themselves"),
+        ("recipe_id", _TEXT, "recipe that it failed under"),
     ],
 }  # fmt: skip
 
-_LOG: dict[str, list[tuple[str, pa.DataType]]] = {
+_LOG: dict[str, _Columns] = {
     "sources": [
-        ("source_uri", _TEXT), ("document_id", _TEXT), ("bytes", _INT), ("modified_at", _TIME), ("etag", _TEXT),
-        ("gone", _BOOL), ("attributes", _TEXT), ("run_id", _TEXT), ("seen_at", _TIME),
+        ("source_uri", _TEXT, "address: an absolute path, or a URL without credentials and query; its newest row counts"),
+        ("document_id", _TEXT, "what stands there: sha256 of the bytes; null until it was read"),
+        ("bytes", _INT, "size, in bytes"),
+        ("modified_at", _TIME, "when it was changed, as its store says; null where that may still change"),
+        ("etag", _TEXT, "version, as an object store says"),
+        ("gone", _BOOL, "whether it has gone"),
+        ("attributes", _TEXT, "other columns of the list that named it, as JSON"),
+        ("run_id", _TEXT, "run that saw it"),
+        ("seen_at", _TIME, "when that run began"),
     ],
     "runs": [
-        ("run_id", _TEXT), ("started_at", _TIME), ("finished_at", _TIME), ("discovered", _INT), ("already_done", _INT),
-        ("skipped", _INT), ("ok", _INT), ("partial", _INT), ("failed", _INT), ("deferred", _INT), ("cost_usd", _FLOAT),
-        ("recipe_id", _TEXT), ("version", _TEXT), ("requests", _INT), ("prompt_tokens", _INT),
-        ("completion_tokens", _INT),
+        ("run_id", _TEXT, "name of the run: its start in UTC, and a few letters"),
+        ("started_at", _TIME, "when it began"),
+        ("finished_at", _TIME, "when it ended; null for a run that was killed"),
+        ("discovered", _INT, "addresses found: the sum of the next six"),
+        ("already_done", _INT, "addresses whose documents were published before"),
+        ("skipped", _INT, "addresses whose failures are not due, or that are to stay out"),
+        ("ok", _INT, "documents published whole"),
+        ("partial", _INT, "documents published with something missing"),
+        ("failed", _INT, "documents that failed"),
+        ("deferred", _INT, "addresses left for a later run"),
+        ("cost_usd", _FLOAT, "what it cost, in USD"),
+        ("recipe_id", _TEXT, "recipe it worked with"),
+        ("version", _TEXT, "version of Pagemill"),
+        ("requests", _INT, "answers it paid for"),
+        ("prompt_tokens", _INT, "tokens read"),
+        ("completion_tokens", _INT, "tokens written"),
     ],
     "recipes": [
-        ("recipe_id", _TEXT), ("schema", _TEXT), ("prompt", _TEXT), ("model", _TEXT), ("settings", _TEXT),
-        ("versions", _TEXT), ("first_used_at", _TIME),
+        ("recipe_id", _TEXT, "hash of all that decides what the values come out as"),
+        ("schema", _TEXT, "JSON Schema of the document type"),
+        ("prompt", _TEXT, "instructions to the model"),
+        ("model", _TEXT, "models in the order in which they are asked"),
+        ("settings", _TEXT, "settings that matter, as JSON"),
+        ("versions", _TEXT, "versions of the steps, as JSON"),
+        ("first_used_at", _TIME, "when it first published something"),
     ],
     "changes": [
-        ("change_id", _INT), ("at", _TIME), ("run_id", _TEXT), ("document_id", _TEXT), ("record", _INT),
-        ("kind", _TEXT), ("field", _TEXT), ("old", _TEXT), ("new", _TEXT),
+        ("change_id", _INT, "number of the change; it only grows, so that a reader can go on where it stopped"),
+        ("at", _TIME, "when it was published"),
+        ("run_id", _TEXT, "run or command that made it"),
+        *_RECORD,
+        ("kind", _TEXT, "added, replaced, corrected, superseded (by a newer version of the document) or forgotten"),
+        ("field", _TEXT, "JSON pointer of the value that changed; null where the document as a whole did"),
+        ("old", _TEXT, "the value before, as text"),
+        ("new", _TEXT, "the value after, as text"),
     ],
 }  # fmt: skip
 
-_RECORD_HEAD: list[tuple[str, pa.DataType]] = [
-    ("document_id", _TEXT), ("record", _INT), ("record_status", _TEXT), ("record_problems", _TEXTS),
-    ("needs_review", _BOOL), ("corrected_fields", _TEXTS), ("file_name", _TEXT), ("first_page", _INT),
-    ("last_page", _INT), ("recipe_id", _TEXT), ("extracted_at", _TIME),
-]  # fmt: skip
+_RECORD_HEAD: _Columns = [
+    *_RECORD,
+    ("record_status", _TEXT, "ok, or partial: something that the pages show is missing, or contradicts itself"),
+    ("record_problems", _TEXTS, "what people must know about the values, in words"),
+    ("needs_review", _BOOL, "whether somebody should look: there are problems, or money that only a picture shows"),
+    ("corrected_fields", _TEXTS, "JSON pointers of values that people have corrected"),
+    ("file_name", _TEXT, "last step of the document's address"),
+    ("first_page", _INT, "first page of the record, from 1"),
+    ("last_page", _INT, "last page of the record, from 1"),
+    ("recipe_id", _TEXT, "recipe that the values were made with"),
+    ("extracted_at", _TIME, "when it was extracted"),
+]
 
-SHARD_TABLES: dict[str, pa.Schema] = {name: pa.schema(columns) for name, columns in _SHARD.items()}
-LOG_TABLES: dict[str, pa.Schema] = {name: pa.schema(columns) for name, columns in _LOG.items()}
-OUR_TABLES = frozenset({*SHARD_TABLES, *LOG_TABLES, "corrections", "quality"})
+
+def _described(name: str, kind: pa.DataType, text: str, unit: str = "") -> pa.Field:
+    metadata = {"description": text, "unit": unit}
+    return pa.field(name, kind, metadata={key: said for key, said in metadata.items() if said})
+
+
+def _schemas(tables: Mapping[str, _Columns]) -> dict[str, pa.Schema]:
+    return {
+        name: pa.schema([_described(*each, _UNITS.get(each[0], "")) for each in columns])
+        for name, columns in tables.items()
+    }
+
+
+SHARD_TABLES: dict[str, pa.Schema] = _schemas(_SHARD)
+LOG_TABLES: dict[str, pa.Schema] = _schemas(_LOG)
+VIEWS = ("current_sources", "held_documents", "open_failures", "freshness", "pending_by_day")  # of schemas/catalog.py
+OUR_TABLES = frozenset({*SHARD_TABLES, *LOG_TABLES, *VIEWS, "corrections", "quality"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +285,18 @@ def _tables_below(
     row: Field, name: str, steps: tuple[tuple[str, ...], ...], list_names: tuple[str, ...]
 ) -> Iterator[RecordTable]:
     if steps:
-        head = [("document_id", _TEXT), ("record", _INT)]
-        head += [(f"{list_name}_index", _INT) for list_name in list_names[:-1]]
-        head += [("item_index", _INT), ("item_page", _INT), ("record_status", _TEXT)]
+        head = [*_RECORD]
+        head += [
+            (f"{name}_index", _INT, f"place of the item of {name} that it is in, from 0") for name in list_names[:-1]
+        ]
+        head += [
+            ("item_index", _INT, "place of the item in its list, from 0, in the order of the pages"),
+            ("item_page", _INT, "page that the item stands on, from 1"),
+            ("record_status", _TEXT, "status of the record that it is part of: ok or partial"),
+        ]
     else:
         head = _RECORD_HEAD
-    ours = {column for column, _ in head}
+    ours = {column for column, _, _ in head}
     columns: list[Column] = []
     lists: list[tuple[tuple[str, ...], Field]] = []
     for keys, field in _columns_below(row, ()):
@@ -179,10 +308,9 @@ def _tables_below(
     names = [column.name for column in columns]
     if clash := next((column for column in names if names.count(column) > 1 or column in ours), None):
         raise ConfigurationError(f"table {name!r}: two fields would share the column {clash!r}; rename one of them")
-    fields = [pa.field(column, kind) for column, kind in head]
+    fields = [_described(*each) for each in head]
     fields += [
-        pa.field(column.name, arrow_type(column.field), metadata={"description": column.field.description})
-        for column in columns
+        _described(each.name, arrow_type(each.field), each.field.description, each.field.unit) for each in columns
     ]
     index_names = tuple(f"{list_name}_index" for list_name in list_names[:-1])
     yield RecordTable(name, steps, index_names, tuple(columns), pa.schema(fields))

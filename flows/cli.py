@@ -22,13 +22,15 @@ app = typer.Typer(
 
 Sources = Annotated[list[str], typer.Argument(metavar="SOURCE...", help="files, folders, globs, @list.txt, @list.csv")]
 Type = Annotated[str, typer.Option("--type", help="a built-in type, path/to/schema.json, or path/to/file.py:Class")]
-Out = Annotated[Path, typer.Option("--out", help="folder of the dataset, made when it is not there")]
+Out = Annotated[
+    str, typer.Option("--out", help="folder of the dataset or s3://bucket/prefix, made when it is not there")
+]
 ModelName = Annotated[str | None, typer.Option("--model", help="model slug, or `offline` for the embedded model")]
 Images = Annotated[str | None, typer.Option("--images", help="auto, never or pages")]
 ChunkTokens = Annotated[int | None, typer.Option(help="most tokens of pages in one request, for care over cost")]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object and nothing else")]
 Document = Annotated[Path, typer.Argument(metavar="DOCUMENT", help="a file")]
-Dataset = Annotated[Path, typer.Argument(metavar="OUT", help="folder of the dataset")]
+Dataset = Annotated[str, typer.Argument(metavar="OUT", help="folder of the dataset or s3://bucket/prefix")]
 
 
 @app.command("run")

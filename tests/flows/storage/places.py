@@ -1,0 +1,77 @@
+"""Where the dataset of a test is kept: a folder, a bucket of an S3 server, or a folder that behaves like a bucket."""
+
+import itertools
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flows.storage.dataset import Dataset, DatasetSpec, open_dataset, read_dataset
+from flows.storage.disk import DiskStore
+from flows.storage.heartbeat import Timing
+from flows.storage.objects import ObjectStore
+from flows.storage.s3 import S3Client
+from flows.storage.store import Store
+from tests.support.folder_client import FolderClient
+
+# The dead are dead at once: for tests that begin when the process before has ended.
+AT_ONCE = Timing(dead_after=-1.0, poll=0.001, group=0.0)
+_NUMBERS = itertools.count()
+
+
+@dataclass(frozen=True)
+class Place:
+    """`kind` is `disk`, `s3` or `folder`; `root` is the folder, or where objects are looked at."""
+
+    kind: str
+    root: Path
+    url: str = ""
+
+    def store(self, timing: Timing = AT_ONCE) -> Store:
+        if self.kind == "disk":
+            return DiskStore(self.root)
+        client = S3Client(self.url) if self.kind == "s3" else FolderClient(self.root)
+        return ObjectStore(client, self.url or f"s3://folder/{self.root.name}", timing)
+
+    def open(self, spec: DatasetSpec, timing: Timing = AT_ONCE) -> Dataset:
+        return open_dataset(self.store(timing), spec)
+
+    def read(self, timing: Timing = AT_ONCE) -> Dataset:
+        return read_dataset(self.store(timing))
+
+    def files(self) -> Path:
+        """The files as they are now, in a folder: OUT itself, or what the bucket holds."""
+        if self.kind != "s3":
+            return self.root
+        folder = self.root / f"seen-{next(_NUMBERS)}"
+        folder.mkdir(parents=True)
+        client = S3Client(self.url)
+        for key in client.below(""):
+            path = folder / key
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(client.get(key))
+        return folder
+
+    def put(self, key: str, data: bytes) -> None:
+        """Write a file past the dataset."""
+        if self.kind == "s3":
+            S3Client(self.url).put(key, data)
+        else:
+            (self.root / key).parent.mkdir(parents=True, exist_ok=True)
+            (self.root / key).write_bytes(data)
+
+
+def names(root: Path, folder: str) -> list[str]:
+    """What stands in a folder of `_work`; on an object store an empty folder is none."""
+    path = root / "_work" / folder
+    return sorted(each.name for each in path.iterdir()) if path.exists() else []
+
+
+def bucket(server: str) -> str:
+    """The URL of a new bucket's prefix."""
+    from s3fs import S3FileSystem
+
+    name = f"bucket-{os.getpid()}-{next(_NUMBERS)}"
+    fs: Any = S3FileSystem(skip_instance_cache=True, endpoint_url=server)
+    fs.call_s3("create_bucket", Bucket=name)
+    return f"s3://{name}/some/prefix"

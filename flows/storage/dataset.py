@@ -336,9 +336,7 @@ def _complete_birth(dataset: Dataset) -> None:
     born = store.each(lambda name: store.exists(f"{name}/{BIRTH_FILE}"), names)
     for name, is_born in zip(names, born, strict=True):
         if not is_born:
-            aside = f"_work/staged/birth-{name}.parquet"
-            facts = store.write_parquet(aside, dataset.tables[name], ())
-            store.move(aside, f"{name}/{BIRTH_FILE}", facts)
+            store.publish_parquet(f"{name}/{BIRTH_FILE}", dataset.tables[name], ())
 
 
 def _encoded(tables: Mapping[str, pa.Schema]) -> dict[str, str]:

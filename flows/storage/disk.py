@@ -84,13 +84,20 @@ class DiskStore:
         write_parquet(path, schema, batches)
         return {"sha256": file_hash(path)}
 
+    def publish_parquet(self, key: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+        """Write a Parquet file aside and rename it to its place."""
+        aside = f"_work/staged/birth-{Path(key).parent.name}.parquet"
+        self.move(aside, key, self.write_parquet(aside, schema, batches))
+
     def settle(self, folder: str) -> None:
         """Make the names in a folder durable."""
         sync_folder(self.root / folder)
 
     def move(self, source: str, target: str, facts: Mapping[str, str]) -> None:
-        """Rename a written file to `target`."""
+        """Rename a written file to `target`; one that is not there has been renamed before."""
         path, goal = self.root / source, self.root / target
+        if not path.exists():
+            return
         if file_hash(path) != facts["sha256"]:
             raise DatasetError(
                 f"{path} is not what was staged: the disk has damaged it; remove {path.parent} and run again"
@@ -98,6 +105,10 @@ class DiskStore:
         goal.parent.mkdir(exist_ok=True)
         path.replace(goal)
         sync_folder(goal.parent)
+
+    def unlink(self, key: str) -> None:
+        """Remove a file; what is not there is no error."""
+        (self.root / key).unlink(missing_ok=True)
 
     def remove(self, key: str) -> None:
         """Remove a file or a folder; what is not there is no error."""

@@ -27,7 +27,7 @@ from schemas.errors import DatasetError, RunStoppedError
 
 _PAUSES = (0.2, 1.0, 3.0)  # seconds between the attempts of one request
 _AT_ONCE = 8  # requests
-_READ_WHOLE = 4 << 20  # bytes: a smaller object is read in one request
+_READ_WHOLE = 4 << 20  # bytes: a smaller object is read and written in one request
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -95,22 +95,30 @@ class ObjectStore:
         with tempfile.TemporaryDirectory(prefix="pagemill-") as folder:
             path = Path(folder) / "staged.parquet"
             write_parquet(path, schema, batches)
-            self._change(lambda: self._client.put_file(key, path))
-            return {"sha256": file_hash(path), "etag": self._patiently(lambda: self._client.etag(key))}
+            return {"sha256": file_hash(path), "etag": self._uploaded(key, path)}
+
+    def publish_parquet(self, key: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+        """Write a Parquet file in one go: an object is whole or not there."""
+        self.write_parquet(key, schema, batches)
 
     def settle(self, folder: str) -> None:
         """A name is durable with its object."""
 
     def move(self, source: str, target: str, facts: Mapping[str, str]) -> None:
-        """Copy the staged object to `target`, then delete it."""
+        """Copy the staged object to `target`; it goes with its folder, since to copy it once more does no harm."""
         try:
             self._change(lambda: self._client.copy(source, target, facts["etag"]))
+        except FileNotFoundError:
+            return  # copied before, and its folder was being removed
         except ChangedError as error:
             folder = source.rpartition("/")[0]
             raise DatasetError(
                 f"{self.place}/{source} is not what was staged; remove {folder} and run again"
             ) from error
-        self._change(lambda: self._client.delete([source]))
+
+    def unlink(self, key: str) -> None:
+        """Delete one object."""
+        self._change(lambda: self._client.delete([key]))
 
     def remove(self, key: str) -> None:
         """Delete an object and what is below it; what is not there is no error."""
@@ -168,6 +176,14 @@ class ObjectStore:
     def each(self, call: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
         """The results of `call`, several at once."""
         return list(self._threads.map(call, items))
+
+    def _uploaded(self, key: str, path: Path) -> str:
+        """Upload a file, a small one in one request; returns the object's etag."""
+        if path.stat().st_size <= _READ_WHOLE:
+            data = path.read_bytes()
+            return self._change(lambda: self._client.put(key, data))
+        self._change(lambda: self._client.put_file(key, path))
+        return self._patiently(lambda: self._client.etag(key))
 
     def _listed(self, folder: str) -> list[Any]:
         return self._patiently(lambda: self._client.listed(folder))

@@ -74,7 +74,7 @@ def end_run(dataset: Dataset, run_id: str, row: Mapping[str, Any], sources: Iter
         logs["sources"] = [pa.RecordBatch.from_pylist(changed, schema=LOG_TABLES["sources"])]
     with dataset.locked():
         _add(dataset, run_id, logs)
-        dataset.store.remove(f"_work/runs/{run_id}.json")
+        dataset.store.unlink(f"_work/runs/{run_id}.json")
 
 
 def _add(dataset: Dataset, name: str, batches: Batches) -> None:

@@ -36,12 +36,12 @@ def recover(dataset: Dataset) -> None:
     for name in dataset.entries("runs"):
         run_id = name.partition(".")[0]
         if name.endswith(".aside"):
-            store.remove(f"_work/runs/{name}")  # torn
+            store.unlink(f"_work/runs/{name}")  # torn
         elif run_id not in live:
             if not store.exists(f"runs/{run_id}.parquet"):
                 row = _killed_run(dataset, json.loads(store.read(f"_work/runs/{name}")))
                 stage_and_move(dataset, run_id, [Staged("runs", run_id, [row])], (), ())
-            store.remove(f"_work/runs/{name}")
+            store.unlink(f"_work/runs/{name}")
     for folder in ("spool", "claims", "leases"):
         for name in dataset.entries(folder):
             if name not in live:

@@ -73,11 +73,10 @@ def move(dataset: Dataset, name: str) -> None:
     store, folder = dataset.store, f"_work/staged/{name}"
     for file in _listed(dataset, f"{folder}/{READY}"):
         source = f"{folder}/{file.get('file', file['table'] + '.parquet')}"
-        if store.exists(source):  # else it was moved before the process that staged it ended
-            store.move(source, f"{file['table']}/{file.get('target', name)}.parquet", file)
+        store.move(source, f"{file['table']}/{file.get('target', name)}.parquet", file)
     store.remove(f"_work/journal/{name}")
     store.settle("_work/journal")
-    store.remove(f"{folder}/{READY}")
+    store.unlink(f"{folder}/{READY}")
     store.remove(folder)
 
 

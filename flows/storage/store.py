@@ -63,8 +63,17 @@ class Store(Protocol):
     def settle(self, folder: str) -> None:
         """Make the names in a folder durable."""
 
+    def publish_parquet(self, key: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+        """Write one Parquet file that a reader sees whole or not at all."""
+
     def move(self, source: str, target: str, facts: Mapping[str, str]) -> None:
-        """Put a written file in the place of `target`, if it is still what was written: raises DatasetError else."""
+        """Put a written file in the place of `target`, if it is still what was written: raises DatasetError else.
+
+        One that is not there was moved before.
+        """
+
+    def unlink(self, key: str) -> None:
+        """Remove one file; what is not there is no error."""
 
     def remove(self, key: str) -> None:
         """Remove a file, a journal segment or a folder; what is not there is no error."""

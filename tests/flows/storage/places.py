@@ -1,5 +1,7 @@
 """Where the dataset of a test is kept: a folder, a bucket of an S3 server, or a folder that behaves like a bucket."""
 
+import contextlib
+import functools
 import itertools
 import os
 from dataclasses import dataclass
@@ -16,7 +18,15 @@ from tests.support.folder_client import FolderClient
 
 # The dead are dead at once: for tests that begin when the process before has ended.
 AT_ONCE = Timing(dead_after=-1.0, poll=0.001, group=0.0)
+# A lock that is held is held, however slow the machine.
+HELD = Timing(dead_after=20.0, give_up_after=10.0, renew_every=1.0, poll=0.02, group=0.0)
+SEEN: dict[str, dict[str, str]] = {}  # what `files` has of each bucket
 _NUMBERS = itertools.count()
+
+
+@functools.cache
+def client_of(url: str) -> S3Client:
+    return S3Client(url)
 
 
 @dataclass(frozen=True)
@@ -30,7 +40,7 @@ class Place:
     def store(self, timing: Timing = AT_ONCE) -> Store:
         if self.kind == "disk":
             return DiskStore(self.root)
-        client = S3Client(self.url) if self.kind == "s3" else FolderClient(self.root)
+        client = client_of(self.url) if self.kind == "s3" else FolderClient(self.root)
         return ObjectStore(client, self.url or f"s3://folder/{self.root.name}", timing)
 
     def open(self, spec: DatasetSpec, timing: Timing = AT_ONCE) -> Dataset:
@@ -43,19 +53,25 @@ class Place:
         """The files as they are now, in a folder: OUT itself, or what the bucket holds."""
         if self.kind != "s3":
             return self.root
-        folder = self.root / f"seen-{next(_NUMBERS)}"
-        folder.mkdir(parents=True)
-        client = S3Client(self.url)
-        for key in client.below(""):
+        client = client_of(self.url)
+        folder, known = self.root / "seen", SEEN.setdefault(self.url, {})
+        pages = client._pages(client._below(""), "")
+        there = {each["Key"].removeprefix(client._prefix): each["ETag"] for page in pages for each in page["Contents"]}
+        for key in known.keys() - there.keys():
+            (folder / key).unlink()
+            with contextlib.suppress(OSError):  # a prefix without objects is none
+                (folder / key).parent.rmdir()
+        for key in [key for key, etag in there.items() if known.get(key) != etag]:
             path = folder / key
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(client.get(key))
+        SEEN[self.url] = there
         return folder
 
     def put(self, key: str, data: bytes) -> None:
         """Write a file past the dataset."""
         if self.kind == "s3":
-            S3Client(self.url).put(key, data)
+            client_of(self.url).put(key, data)
         else:
             (self.root / key).parent.mkdir(parents=True, exist_ok=True)
             (self.root / key).write_bytes(data)

@@ -164,6 +164,40 @@ def refresh_command(
     return 0
 
 
+@app.command("forget")
+def forget_command(
+    out: Dataset,
+    documents: Annotated[
+        list[str] | None, typer.Argument(metavar="DOCUMENT...", help="an id or its prefix, a path, a file name")
+    ] = None,
+    where: Annotated[str | None, typer.Option(metavar="SQL", help='columns of documents, such as "pages > 10"')] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="remove what --where lists without asking")] = False,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="do not wait for a run that works on one")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Remove documents from every table and keep them out."""
+    from flows.forget import find_documents, forget, forget_lines
+    from flows.settings import load_settings
+    from flows.storage.dataset import read_dataset
+
+    if not documents and where is None:
+        raise ConfigurationError("name a DOCUMENT or a condition with --where")
+    found = find_documents(read_dataset(out), documents or [], where)
+    if where is not None and not yes:
+        lines = [f"{each.document_id[:12]}  {each.source_uri}" for each in found]
+        ask = None if as_json else _asker()
+        if ask is None or not found:
+            _print_json({"documents": [asdict(each) for each in found]}) if as_json else _print(lines)
+            _complain(f"{len(found):,} documents, none removed; remove them with --yes")
+            return 0
+        _print(lines)
+        if not ask(f"{len(found):,} documents are removed for good"):
+            raise ConfigurationError("not confirmed; nothing was removed")
+    done = forget(out, found, load_settings(), wait=not no_wait)
+    _print_json(asdict(done)) if as_json else _print(forget_lines(done, out))
+    return 0
+
+
 @app.command("check")
 def check_command(model: ModelName = None, as_json: AsJson = False) -> int:
     """Look at the endpoint before the night: key, model, window, price, pictures, schema; for less than a cent."""

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +101,11 @@ def rows_in(data: bytes) -> Iterator[dict[str, Any]]:
         if key not in seen:
             seen.add(key)
             yield row
+
+
+def segment_bytes(rows: Iterable[Mapping[str, Any]]) -> bytes:
+    """A segment that holds exactly `rows`."""
+    return b"".join(map(_line, rows))
 
 
 def _clean(value: Any) -> Any:

@@ -22,13 +22,15 @@ app = typer.Typer(
 
 Sources = Annotated[list[str], typer.Argument(metavar="SOURCE...", help="files, folders, globs, @list.txt, @list.csv")]
 Type = Annotated[str, typer.Option("--type", help="a built-in type, path/to/schema.json, or path/to/file.py:Class")]
-Out = Annotated[Path, typer.Option("--out", help="folder of the dataset, made when it is not there")]
+Out = Annotated[
+    str, typer.Option("--out", help="folder of the dataset or s3://bucket/prefix, made when it is not there")
+]
 ModelName = Annotated[str | None, typer.Option("--model", help="model slug, or `offline` for the embedded model")]
 Images = Annotated[str | None, typer.Option("--images", help="auto, never or pages")]
 ChunkTokens = Annotated[int | None, typer.Option(help="most tokens of pages in one request, for care over cost")]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object and nothing else")]
 Document = Annotated[Path, typer.Argument(metavar="DOCUMENT", help="a file")]
-Dataset = Annotated[Path, typer.Argument(metavar="OUT", help="folder of the dataset")]
+Dataset = Annotated[str, typer.Argument(metavar="OUT", help="folder of the dataset or s3://bucket/prefix")]
 
 
 @app.command("run")
@@ -159,6 +161,40 @@ def refresh_command(
     document_type = load_type(type_name) if type_name is not None else None
     done = replay(out, load_settings(model=model, images=images, chunk_tokens=chunk_tokens), document_type)
     _print_json(asdict(done)) if as_json else _print(replay_lines(done, out))
+    return 0
+
+
+@app.command("forget")
+def forget_command(
+    out: Dataset,
+    documents: Annotated[
+        list[str] | None, typer.Argument(metavar="DOCUMENT...", help="an id or its prefix, a path, a file name")
+    ] = None,
+    where: Annotated[str | None, typer.Option(metavar="SQL", help='columns of documents, such as "pages > 10"')] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="remove what --where lists without asking")] = False,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="do not wait for a run that works on one")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Remove documents from every table and keep them out."""
+    from flows.forget import find_documents, forget, forget_lines
+    from flows.settings import load_settings
+    from flows.storage.dataset import read_dataset
+
+    if not documents and where is None:
+        raise ConfigurationError("name a DOCUMENT or a condition with --where")
+    found = find_documents(read_dataset(out), documents or [], where)
+    if where is not None and not yes:
+        lines = [f"{each.document_id[:12]}  {each.source_uri}" for each in found]
+        ask = None if as_json else _asker()
+        if ask is None or not found:
+            _print_json({"documents": [asdict(each) for each in found]}) if as_json else _print(lines)
+            _complain(f"{len(found):,} documents, none removed; remove them with --yes")
+            return 0
+        _print(lines)
+        if not ask(f"{len(found):,} documents are removed for good"):
+            raise ConfigurationError("not confirmed; nothing was removed")
+    done = forget(out, found, load_settings(), wait=not no_wait)
+    _print_json(asdict(done)) if as_json else _print(forget_lines(done, out))
     return 0
 
 

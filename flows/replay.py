@@ -29,7 +29,9 @@ from flows.sandbox import Sandbox
 from flows.settings import Settings
 from flows.spool import is_disk_full, spool
 from flows.storage.dataset import BIRTH_FILE, Dataset, DatasetSpec, open_dataset, read_dataset
-from flows.storage.publish import end_run, publish, recover, replace_documents
+from flows.storage.publish import end_run, publish, replace_documents
+from flows.storage.recover import recover
+from flows.storage.store import Out
 from schemas.document_type import DocumentType
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.errors import AnswerNotStoredError, ConfigurationError, DatasetError, DocumentError
@@ -78,7 +80,7 @@ class _StoredOnly:
         """Nothing is learned."""
 
 
-def replay(out: Path, settings: Settings, document_type: DocumentType | None = None) -> Replayed:
+def replay(out: Out, settings: Settings, document_type: DocumentType | None = None) -> Replayed:
     """Make the rows of every document in `out` anew from its stored answers. Raises ConfigurationError for no dataset."""
     dataset = read_dataset(out)
     kind = document_type or _type_of(dataset)
@@ -91,7 +93,7 @@ def replay(out: Path, settings: Settings, document_type: DocumentType | None = N
         with dataset.locked():
             recover(dataset)
         done = Replayed(run_id, 0, 0, [])
-        shards = [path for path in dataset.files("documents") if path.name != BIRTH_FILE]
+        shards = [shard for shard in dataset.files("documents") if f"{shard}.parquet" != BIRTH_FILE]
         total = dataset.rows("documents", ["document_id"]).num_rows
         facts = {"discovered": total, "already_done": 0, "skipped": 0, "started_at": accounts.started_at.isoformat()}
         note = {"run_id": run_id, "recipe_id": recipe.recipe_id, "version": version("pagemill")}
@@ -99,7 +101,7 @@ def replay(out: Path, settings: Settings, document_type: DocumentType | None = N
         with ProgressLine(total) as line, _sandbox(settings) as sandbox:
             tools = Tools(recipe, sandbox, _StoredOnly(), run_id)  # type: ignore[arg-type] # it speaks the same
             for place, shard in enumerate(shards):
-                _replay_shard(dataset, tools, shard.stem, f"{run_id}-{place:05d}", accounts, done)
+                _replay_shard(dataset, tools, shard, f"{run_id}-{place:05d}", accounts, done)
                 line.update(done.replayed + len(done.kept), accounts.pages, 0.0)
         accounts.skipped = len(done.kept)
         accounts.check()
@@ -111,7 +113,7 @@ def replay(out: Path, settings: Settings, document_type: DocumentType | None = N
     return done
 
 
-def replay_lines(done: Replayed, out: Path) -> list[str]:
+def replay_lines(done: Replayed, out: Out) -> list[str]:
     """`replay` for people."""
     lines = [
         f"{out}: {done.replayed:,} documents made anew from stored answers, {done.changed:,} of them with other values"
@@ -130,7 +132,7 @@ def _type_of(dataset: Dataset) -> DocumentType:
     found = DocumentType.from_schema(dataset.schema, dataset.document_type)
     if found.name != dataset.document_type or _is_of_class(dataset.schema):
         raise ConfigurationError(
-            f"{dataset.root} holds documents of type {dataset.document_type!r}, whose class its schema does not tell; name "
+            f"{dataset.place} holds documents of type {dataset.document_type!r}, whose class its schema does not tell; name "
             "it with --type path/to/file.py:Class"
         )
     return found
@@ -166,8 +168,7 @@ def _replay_shard(dataset: Dataset, tools: Tools, shard: str, staging: str, acco
         recover(dataset)
         mine = dataset.claim_published(tools.run_id, ids)
     stored = stored_answers(dataset.rows("calls", SHARD_TABLES["calls"].names), ids)
-    spool_folder = dataset.work / "spool" / tools.run_id
-    spool_folder.mkdir(exist_ok=True)
+    spool_folder = dataset.spool(tools.run_id)
     try:
         outcomes = asyncio.run(
             _all(tools, [row for row in documents if row["document_id"] in mine], spool_folder, stored)

@@ -1,15 +1,15 @@
 """What a dataset and a run say of themselves: the accounting, for people and as JSON."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
 
 from flows.storage.dataset import read_dataset
+from flows.storage.store import Out
 
 
-def status(out: Path) -> dict[str, Any]:
+def status(out: Out) -> dict[str, Any]:
     """The accounting of a dataset by its newest run, and what its documents and calls add up to."""
     dataset = read_dataset(out)
     statuses = dataset.rows("documents", ["status"]).column(0).to_pylist()
@@ -32,7 +32,7 @@ def status(out: Path) -> dict[str, Any]:
     }
 
 
-def status_lines(figures: Mapping[str, Any], out: Path) -> list[str]:
+def status_lines(figures: Mapping[str, Any], out: Out) -> list[str]:
     """`status` for people."""
     return [
         f"{out}: {figures['documents']:,} documents of type {figures['document_type']} from {figures['runs']:,} runs",
@@ -42,7 +42,7 @@ def status_lines(figures: Mapping[str, Any], out: Path) -> list[str]:
     ]
 
 
-def run_lines(summary: Mapping[str, Any], out: Path) -> list[str]:
+def run_lines(summary: Mapping[str, Any], out: Out) -> list[str]:
     """A run's summary for people: the sum, the calls, the cost."""
     cost = "unknown"
     if summary["cost_usd"] is not None:

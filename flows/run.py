@@ -41,7 +41,10 @@ from flows.server import ChildServer, prefect_server
 from flows.settings import Settings, require_model
 from flows.shard import Work, extract_shard
 from flows.storage.dataset import Dataset, DatasetSpec, open_dataset
-from flows.storage.publish import end_run, publish, recover
+from flows.storage.disk import DiskStore
+from flows.storage.publish import end_run, publish
+from flows.storage.recover import recover
+from flows.storage.store import Out
 from schemas.document_type import DocumentType
 from schemas.errors import (
     BudgetExceededError,
@@ -64,7 +67,7 @@ class RunRequest:
 
     sources: Sequence[str]
     document_type: DocumentType
-    out: Path
+    out: Out
     budget_usd: float | None = None
     limit: int | None = None
     allow_empty: bool = False
@@ -127,7 +130,7 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
     addresses = _discovered(request)
     spending = Spending(None if request.budget_usd is None else round(request.budget_usd * 1e9))
     dataset = _opened(request, engine, spending)
-    memory = EndpointMemory(dataset.work / "endpoints.json", dataset.work / "lock", settings.endpoint)
+    memory = EndpointMemory(*_memory_files(dataset, settings), settings.endpoint)
     windows = asyncio.run(served_windows(settings, engine.base_url, engine.api_key, memory))
     recipe = make_recipe(request.document_type, settings, windows)
     endpoint = Endpoint(settings, engine.base_url, engine.api_key, spending, memory)
@@ -142,8 +145,7 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
         _confirm(engine, request, plan, recipe, endpoint)
         facts = {**accounts.as_row(), "run_id": run_id, "started_at": accounts.started_at.isoformat()}
         dataset.note_run(run_id, {**facts, "recipe_id": recipe.recipe_id, "version": version("pagemill")})
-        spool_folder = dataset.work / "spool" / run_id
-        spool_folder.mkdir()
+        spool_folder = dataset.spool(run_id)
         tools = Tools(recipe, engine.sandbox, Answers(endpoint), run_id)
         with ProgressLine(len(plan.pending), quiet=request.quiet) as line:
             work = Work(
@@ -184,6 +186,15 @@ def _opened(request: RunRequest, engine: Engine, spending: Spending) -> Dataset:
     return open_dataset(request.out, _spec(request.document_type))
 
 
+def _memory_files(dataset: Dataset, settings: Settings) -> tuple[Path, Path]:
+    """The file of what is learned of endpoints, and its lock: beside a dataset on disk, else in the user's cache."""
+    if isinstance(dataset.store, DiskStore):
+        work = dataset.store.root / "_work"
+        return work / "endpoints.json", work / "lock"
+    settings.cache_dir.mkdir(parents=True, exist_ok=True)
+    return settings.cache_dir / "endpoints.json", settings.cache_dir / "endpoints.lock"
+
+
 def _confirm(engine: Engine, request: RunRequest, plan: Plan, recipe: Recipe, endpoint: Endpoint) -> None:
     """Without a budget, a run that may cost a lot asks first. Raises ConfigurationError where there is nobody to ask."""
     above = engine.settings.confirm_above
@@ -205,7 +216,7 @@ def _confirm(engine: Engine, request: RunRequest, plan: Plan, recipe: Recipe, en
 
 def _discovered(request: RunRequest) -> list[Address]:
     try:
-        return discover(request.sources, request.out, FORMATS)
+        return discover(request.sources, Path(request.out), FORMATS)
     except ConfigurationError:
         if request.allow_empty:
             return []

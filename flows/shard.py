@@ -17,7 +17,8 @@ from flows.plan import Plan, modified_at
 from flows.spool import Spooled, is_disk_full, spool
 from flows.storage.dataset import Dataset
 from flows.storage.journal import Segment
-from flows.storage.publish import publish, recover
+from flows.storage.publish import publish
+from flows.storage.recover import recover
 from schemas.errors import DatasetError, DocumentError, PagemillError
 from schemas.tables import SHARD_TABLES
 
@@ -54,7 +55,7 @@ class Work:
 
 async def extract_shard(work: Work, name: str, addresses: Sequence[Address]) -> None:
     """Extract and publish `addresses` as shard `name`. A shard that cannot be published stops the run, journal kept."""
-    segment = Segment(work.dataset.work / "journal" / name)
+    segment = work.dataset.segment(name)
     held: Batches = {}
     try:
         spooled = await _read(work, addresses, held)
@@ -67,7 +68,7 @@ async def extract_shard(work: Work, name: str, addresses: Sequence[Address]) -> 
             await asyncio.to_thread(publish, work.dataset, name, held)
         _count(work.accounts, outcomes)
     except (DatasetError, OSError) as error:
-        _stop(work, error if isinstance(error, DatasetError) else DatasetError(f"{work.dataset.root}: {error}"))
+        _stop(work, error if isinstance(error, DatasetError) else work.dataset.unusable(error))
     finally:
         segment.close()
         work.on_progress()
@@ -142,7 +143,7 @@ async def _one(work: Work, each: Spooled, stored: Any, segment: Segment, held: B
         return "deferred", 0
     except Exception as error:  # noqa: BLE001 - a fault of ours, too, costs this document only
         if is_disk_full(error):
-            _stop(work, DatasetError(f"{work.dataset.root}: {error}; make room and run again"))
+            _stop(work, work.dataset.unusable(error))
             return "deferred", 0
         _fail(work, held, error, document.source_uri, document.document_id)
         return "failed", 0

@@ -110,6 +110,32 @@ def model_server(tmp_path: Path) -> Callable[..., object]:
 
 
 @pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """An S3-compatible server on loopback, one per test process; the environment names it as it does for a user."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.support.s3_server"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    url = f"http://127.0.0.1:{int(process.stdout.readline())}"
+    names = {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    os.environ.update(names)
+    yield url
+    for name in names:
+        del os.environ[name]
+    process.kill()
+    process.communicate()
+
+
+@pytest.fixture(scope="session")
 def offline_engine() -> Iterator[object]:
     """One engine with the embedded model for the tests of a process."""
     from flows.run import engine

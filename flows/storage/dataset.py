@@ -1,12 +1,12 @@
 """One dataset: its birth, what it says of itself, its ids, and who works on it now.
 
 `OUT/<table>/*.parquet` is what readers read and nothing else stands there. `OUT/_work/` has dataset.json, lock, leases,
-claims, journal, staging and a note for each run that has not ended.
+claims, journal, staging, the ids that were forgotten, and a note for each run that has not ended.
 """
 
 import base64
 import json
-import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,14 +14,20 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from flows.storage.files import read_parquet, sync_folder, write_durably, write_parquet
-from flows.storage.locks import Lease, exclusive, is_live
+from flows.storage.files import read_batches, read_parquet
+from flows.storage.journal import Segment
+from flows.storage.store import Out, RunLease, Stamp, Store, store_at
 from schemas.errors import ConfigurationError, DatasetError
+from schemas.tables import LOG_TABLES
 
 FORMAT_VERSION = 1
 BIRTH_FILE = "0.parquet"
+KEEPS_EARLIER_ATTEMPTS = frozenset({"calls", "failures"})
 _FOLDERS = ("leases", "claims", "journal", "staged", "runs", "spool")
+_FORGOTTEN = "_work/forgotten"
+_OURS = re.compile(r"\d{8}T\d{6}-\w+(-\d+)?")  # a run's name, or a shard's
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,145 +41,262 @@ class DatasetSpec:
 
 
 class Dataset:
-    """A dataset on disk. `open_dataset` makes one to write to, `read_dataset` one to read from."""
+    """A dataset. `open_dataset` makes one to write to, `read_dataset` one to read from."""
 
-    def __init__(self, root: Path, stated: Mapping[str, Any]) -> None:
-        self.root = root
-        self.work = root / "_work"
+    def __init__(self, store: Store, stated: Mapping[str, Any]) -> None:
+        self.store = store
         self.document_type = str(stated["document_type"])
         self.record_tables: tuple[str, ...] = tuple(stated["record_tables"])
         self.schema: Mapping[str, Any] = stated["schema"]
         self.tables: dict[str, pa.Schema] = {name: _decoded(text) for name, text in stated["tables"].items()}
-        self._read: dict[tuple[str, str, tuple[str, ...]], tuple[tuple[int, int], pa.Table]] = {}
+        self._read: dict[tuple[str, str, tuple[str, ...]], tuple[Stamp, pa.Table]] = {}
+        self._is_checked = False
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+        return self.store.place
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the dataset's lock."""
-        with exclusive(self.work / "lock"):
-            yield
+        """Hold the dataset's lock. What the store refuses is a DatasetError."""
+        try:
+            with self.store.locked():
+                yield
+        except OSError as error:
+            raise self.unusable(error) from error
 
-    def lease(self, run_id: str) -> Lease:
+    def unusable(self, error: Exception) -> DatasetError:
+        """The error for a store that does not do what is asked."""
+        what = getattr(error, "strerror", None) or error
+        if isinstance(error, FileNotFoundError):
+            return DatasetError(
+                f"{self.place}: {error.filename or what} is gone while it was worked on; put the dataset back, or "
+                "run again to make a new one"
+            )
+        return DatasetError(f"{self.place} cannot be used ({what}); make room or check its rights, then run again")
+
+    def lease(self, run_id: str) -> RunLease:
         """Begin a run: its lease is taken under the lock, so that nobody sees it unheld."""
+        try:
+            self.store.await_leases()
+        except OSError as error:
+            raise self.unusable(error) from error
         with self.locked():
-            return Lease(self.work / "leases" / run_id)
+            return self.store.lease(run_id)
 
-    def is_run_live(self, run_id: str) -> bool:
-        """True when the run's process lives. Ask under the lock."""
-        return is_live(self.work / "leases" / run_id)
+    def segment(self, shard: str) -> Segment:
+        """The journal of a shard, to append to."""
+        return self.store.segment(shard)
 
-    def files(self, table: str) -> list[Path]:
-        """The published files of a table, by name."""
-        return sorted((self.root / table).glob("*.parquet"))
+    def spool(self, run_id: str) -> Path:
+        """A folder on this machine for a run's copies of documents; the run removes it."""
+        return self.store.spool(run_id)
+
+    def entries(self, folder: str) -> list[str]:
+        """The runs or shards that have something in a folder of `_work`. Raises DatasetError for what nobody of ours made."""
+        found = self.store.names(f"_work/{folder}")
+        for name in found:
+            if not _OURS.fullmatch(name.removesuffix(".json").removesuffix(".aside").removesuffix(".json")):
+                raise DatasetError(
+                    f"{self.place}/_work/{folder}/{name} was not made by Pagemill; move it away and run again"
+                )
+        return found
+
+    def files(self, table: str) -> list[str]:
+        """The names of the published files of a table, without their ending: its shards."""
+        return [name.removesuffix(".parquet") for name in self.store.stamps(table)]
 
     def shard_rows(self, table: str, shard: str) -> pa.Table:
         """The rows of one shard of a table; none where it has no file."""
-        path = self.root / table / f"{shard}.parquet"
-        schema = self.tables[table]
-        return read_parquet(path).cast(schema) if path.exists() else schema.empty_table()
+        return pa.Table.from_batches(self.shard_batches(table, shard), self.tables[table])
+
+    def shard_batches(self, table: str, shard: str) -> Iterator[pa.RecordBatch]:
+        """The rows of one shard of a table, a row group at a time."""
+        key = f"{table}/{shard}.parquet"
+        if not self.store.exists(key):
+            return
+        with _named(self.place, key), self.store.open(key) as file:
+            for batch in read_batches(file):
+                yield from pa.Table.from_batches([batch]).cast(self.tables[table]).to_batches()
 
     def rows(self, table: str, columns: Iterable[str]) -> pa.Table:
         """Some columns of a whole table. A file that was read before and has not changed is not read again."""
+        parts = list(self.parts(table, columns).values())
+        wanted = pa.schema([self.tables[table].field(name) for name in columns])
+        return pa.concat_tables(parts) if parts else wanted.empty_table()
+
+    def parts(self, table: str, columns: Iterable[str]) -> dict[str, pa.Table]:
+        """Some columns of a whole table, by shard."""
         wanted = tuple(columns)
         schema = pa.schema([self.tables[table].field(name) for name in wanted])
-        parts = []
-        for path in self.files(table):
-            facts = path.stat()
-            stamp = (facts.st_mtime_ns, facts.st_size)
-            known = self._read.get((table, path.name, wanted))
-            if known is None or known[0] != stamp:
-                known = (stamp, read_parquet(path, list(wanted)).cast(schema))
-                self._read[table, path.name, wanted] = known
-            parts.append(known[1])
-        return pa.concat_tables(parts) if parts else schema.empty_table()
+        stamps = self.store.stamps(table)
+
+        def part(name: str) -> pa.Table:
+            known = self._read.get((table, name, wanted))
+            if known is None or known[0] != stamps[name]:
+                key = f"{table}/{name}"
+                with _named(self.place, key), self.store.open(key) as file:
+                    known = (stamps[name], read_parquet(file, list(wanted)).cast(schema))
+                self._read[table, name, wanted] = known
+            return known[1]
+
+        return dict(
+            zip((name.removesuffix(".parquet") for name in stamps), self.store.each(part, list(stamps)), strict=True)
+        )
+
+    def shards_with(self, table: str, ids: pa.Array) -> list[str]:
+        """The shards of a table that hold rows of any of `ids`."""
+        parts = self.parts(table, ["document_id"])
+        return [shard for shard, part in parts.items() if pc.any(pc.is_in(part.column(0), value_set=ids)).as_py()]
 
     def published_ids(self) -> set[str]:
         """The id of every published document."""
         return set(self.rows("documents", ["document_id"]).column(0).to_pylist())
 
+    def forgotten_ids(self) -> set[str]:
+        """The ids that must stay out: no row, no answer and no address of theirs is written."""
+        try:
+            return set(self.store.read(_FORGOTTEN).decode("ascii").split())
+        except FileNotFoundError:
+            return set()
+
+    def record_forgotten(self, ids: Iterable[str]) -> None:
+        """Remember that `ids` must stay out. Hold the lock."""
+        before = self.forgotten_ids()
+        after = before.union(ids)
+        if after != before:
+            self.store.write(_FORGOTTEN, "".join(f"{each}\n" for each in sorted(after)).encode("ascii"))
+
     def claim(self, run_id: str, ids: Iterable[str]) -> set[str]:
-        """Claim what of `ids` is neither published nor claimed by another live run. Hold the lock, recover first."""
-        taken = self.published_ids() | self.claimed_by_others(run_id)
+        """Claim what of `ids` is neither published, forgotten nor claimed by another live run. Hold the lock, recover first."""
+        taken = self.published_ids() | self.claimed_by_others(run_id).keys() | self.forgotten_ids()
         return self._claimed(run_id, [each for each in dict.fromkeys(ids) if each not in taken])
 
     def claim_published(self, run_id: str, ids: Iterable[str]) -> set[str]:
         """Claim what of `ids` is published and not claimed by another live run, to replace it. Hold the lock, recover first."""
-        mine = (self.published_ids() & set(ids)) - self.claimed_by_others(run_id)
+        mine = (self.published_ids() & set(ids)) - self.claimed_by_others(run_id).keys() - self.forgotten_ids()
         return self._claimed(run_id, sorted(mine))
 
     def _claimed(self, run_id: str, granted: list[str]) -> set[str]:
         if granted:
-            with (self.work / "claims" / run_id).open("a", encoding="ascii") as file:
-                file.writelines(f"{each}\n" for each in granted)
-                file.flush()
-                os.fsync(file.fileno())
+            self.store.append(f"_work/claims/{run_id}", "".join(f"{each}\n" for each in granted).encode("ascii"))
         return set(granted)
 
-    def claimed_by_others(self, run_id: str) -> set[str]:
-        """The ids that other live runs work on. Hold the lock."""
-        claimed: set[str] = set()
-        for path in (self.work / "claims").iterdir():
-            if path.name != run_id and self.is_run_live(path.name):
-                claimed.update(path.read_text(encoding="ascii").split())
+    def claimed_by_others(self, run_id: str) -> dict[str, str]:
+        """The ids that other live runs work on, each with its run. Hold the lock."""
+        claimed: dict[str, str] = {}
+        others = self.store.live_runs() - {run_id}
+        for name in self.entries("claims"):
+            if name in others:
+                claimed.update(dict.fromkeys(self.store.read(f"_work/claims/{name}").decode("ascii").split(), name))
         return claimed
 
     def note_run(self, run_id: str, facts: Mapping[str, Any]) -> None:
         """Keep what a `runs` row needs, so that recovery can write it if this run is killed."""
         with self.locked():  # so that recovery may take what is half written for a dead run's
-            write_durably(self.work / "runs" / f"{run_id}.json", json.dumps(facts).encode())
+            self.store.write(f"_work/runs/{run_id}.json", json.dumps(facts).encode())
+
+    def refuse_half_shards(self) -> None:
+        """Raises DatasetError when a shard has rows but no `documents`: its documents would be extracted a second time.
+
+        `documents` is published last and no file is ever unlinked, so somebody has moved it away. Recover first. Looks once.
+        """
+        if self._is_checked:
+            return
+        whole = {*self.files("documents"), BIRTH_FILE.removesuffix(".parquet")}
+        for table in self.tables:
+            if table in LOG_TABLES or table in KEEPS_EARLIER_ATTEMPTS:
+                continue
+            for shard in self.files(table):
+                if shard not in whole:
+                    raise DatasetError(
+                        f"{self.place}/documents/{shard}.parquet is missing, while {table}/{shard}.parquet is there: put it "
+                        f"back, or {_move_away(self.place, shard)}"
+                    )
+        self._is_checked = True
 
 
-def open_dataset(root: Path, spec: DatasetSpec) -> Dataset:
-    """The dataset at `root` to write to, made or completed as needed.
+def open_dataset(out: Out | Store, spec: DatasetSpec) -> Dataset:
+    """The dataset at `out` to write to, made or completed as needed.
 
-    Raises ConfigurationError when `root` cannot be written, is no dataset, or is one of another type or other columns.
+    Raises ConfigurationError when `out` cannot be written, is no dataset, or is one of another type or other columns.
     """
-    work = root / "_work"
+    store = store_at(out) if isinstance(out, Path | str) else out
     try:
-        foreign = [entry.name for entry in root.iterdir() if entry.name != "_work"] if root.exists() else []
-        if foreign and not (work / "dataset.json").exists():
+        foreign = store.foreign()
+        if foreign is not None and not store.exists("_work/dataset.json"):
             raise ConfigurationError(
-                f"{root} is no Pagemill dataset but holds {foreign[0]!r}; name an empty or a new folder with --out"
+                f"{store.place} is no Pagemill dataset but holds {foreign!r}; name an empty or a new folder with --out"
             )
-        for folder in _FOLDERS:
-            (work / folder).mkdir(parents=True, exist_ok=True)
-        with exclusive(work / "lock"):
-            stated = _stated(work) or _write_statement(work, spec)
-            _refuse_another(root, stated, spec)
+        store.make_folders(f"_work/{folder}" for folder in _FOLDERS)
+        with store.locked():
+            stated = _stated(store) or _write_statement(store, spec)
+            _refuse_another(store.place, stated, spec)
             missing = {name: schema for name, schema in spec.tables.items() if name not in stated["tables"]}
             if missing:  # made by an older Pagemill
-                stated = _write_statement(work, spec, {**stated["tables"], **_encoded(missing)})
-            dataset = Dataset(root, stated)
+                stated = _write_statement(store, spec, {**stated["tables"], **_encoded(missing)})
+            dataset = Dataset(store, stated)
             _complete_birth(dataset)
     except OSError as error:
         raise ConfigurationError(
-            f"{root} cannot be written: {error.strerror or error}; choose another --out"
+            f"{store.place} cannot be written: {error.strerror or error}; choose another --out"
         ) from error
     return dataset
 
 
-def read_dataset(root: Path) -> Dataset:
-    """The dataset at `root` to read from. Raises ConfigurationError when there is none."""
-    stated = _stated(root / "_work")
+def read_dataset(out: Out | Store) -> Dataset:
+    """The dataset at `out` to read from. Raises ConfigurationError when there is none."""
+    store = store_at(out) if isinstance(out, Path | str) else out
+    try:
+        stated = _stated(store)
+    except OSError as error:
+        raise ConfigurationError(f"{store.place} cannot be read: {error.strerror or error}; check the name") from error
     if stated is None:
         raise ConfigurationError(
-            f"{root} is no Pagemill dataset: it has no _work/dataset.json; name the folder given as --out"
+            f"{store.place} is no Pagemill dataset: it has no _work/dataset.json; name the folder given as --out"
         )
-    return Dataset(root, stated)
+    return Dataset(store, stated)
 
 
-def _stated(work: Path) -> dict[str, Any] | None:
+@contextmanager
+def _named(place: str, key: str) -> Iterator[None]:
+    """A file that cannot be read is named, with what can be done about it."""
     try:
-        stated = json.loads((work / "dataset.json").read_bytes())
+        yield
+    except (OSError, pa.ArrowException) as error:
+        table, _, name = key.partition("/")
+        shard = name.removesuffix(".parquet")
+        if table in LOG_TABLES or shard == BIRTH_FILE.removesuffix(".parquet"):
+            advice = "move it away: only what it says is lost"
+        elif table in KEEPS_EARLIER_ATTEMPTS:
+            advice = "move it away: only what it says is lost, answers in it are paid for again when they are needed"
+        else:
+            advice = _move_away(place, shard)
+        raise DatasetError(f"{place}/{key} cannot be read ({error}); restore it from a copy, or {advice}") from error
+
+
+def _move_away(place: str, shard: str) -> str:
+    return (
+        f"move every {place}/*/{shard}.parquet away except those of calls, failures and changes, and run again: its documents "
+        "are then extracted anew, from the answers in `calls`"
+    )
+
+
+def _stated(store: Store) -> dict[str, Any] | None:
+    where = f"{store.place}/_work/dataset.json"
+    try:
+        stated = json.loads(store.read("_work/dataset.json"))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except ValueError as error:
-        raise DatasetError(f"{work / 'dataset.json'} cannot be read: {error}; restore it from a copy") from error
+        raise DatasetError(f"{where} cannot be read: {error}; restore it from a copy") from error
     if not isinstance(stated, dict) or stated.get("format") != FORMAT_VERSION:
-        raise DatasetError(f"{work / 'dataset.json'} is of another format; use the Pagemill that wrote it")
+        raise DatasetError(f"{where} is of another format; use the Pagemill that wrote it")
     return stated
 
 
-def _write_statement(work: Path, spec: DatasetSpec, tables: Mapping[str, str] | None = None) -> dict[str, Any]:
+def _write_statement(store: Store, spec: DatasetSpec, tables: Mapping[str, str] | None = None) -> dict[str, Any]:
     stated = {
         "format": FORMAT_VERSION,
         "document_type": spec.document_type,
@@ -181,14 +304,14 @@ def _write_statement(work: Path, spec: DatasetSpec, tables: Mapping[str, str] | 
         "record_tables": list(spec.record_tables),
         "tables": tables or _encoded(spec.tables),
     }
-    write_durably(work / "dataset.json", json.dumps(stated, indent=1, ensure_ascii=False).encode())
+    store.write("_work/dataset.json", json.dumps(stated, indent=1, ensure_ascii=False).encode())
     return json.loads(json.dumps(stated))  # type: ignore[no-any-return]
 
 
-def _refuse_another(root: Path, stated: Mapping[str, Any], spec: DatasetSpec) -> None:
+def _refuse_another(place: str, stated: Mapping[str, Any], spec: DatasetSpec) -> None:
     if stated["document_type"] != spec.document_type:
         raise ConfigurationError(
-            f"{root} holds documents of type {stated['document_type']!r}, not {spec.document_type!r}; "
+            f"{place} holds documents of type {stated['document_type']!r}, not {spec.document_type!r}; "
             "one dataset is one type: name another --out"
         )
     before, after = (
@@ -198,7 +321,7 @@ def _refuse_another(root: Path, stated: Mapping[str, Any], spec: DatasetSpec) ->
     changed = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
     if changed:
         raise ConfigurationError(
-            f"the columns of {spec.document_type!r} have changed since {root} was made ({', '.join(changed)}); "
+            f"the columns of {spec.document_type!r} have changed since {place} was made ({', '.join(changed)}); "
             "extract into a new dataset: name another --out"
         )
 
@@ -208,15 +331,12 @@ def _columns(names: Iterable[str], tables: Mapping[str, str]) -> dict[str, str]:
 
 
 def _complete_birth(dataset: Dataset) -> None:
-    for name, schema in dataset.tables.items():  # `documents` is last, so that what it joins to is there before it
-        folder = dataset.root / name
-        target = folder / BIRTH_FILE
-        if not target.exists():
-            folder.mkdir(exist_ok=True)
-            aside = dataset.work / "staged" / f"birth-{name}.parquet"
-            write_parquet(aside, schema, ())
-            aside.replace(target)
-            sync_folder(folder)
+    store = dataset.store
+    names = list(dataset.tables)  # `documents` is last, so that what it joins to is there before it
+    born = store.each(lambda name: store.exists(f"{name}/{BIRTH_FILE}"), names)
+    for name, is_born in zip(names, born, strict=True):
+        if not is_born:
+            store.publish_parquet(f"{name}/{BIRTH_FILE}", dataset.tables[name], ())
 
 
 def _encoded(tables: Mapping[str, pa.Schema]) -> dict[str, str]:

@@ -2,13 +2,12 @@
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-
-from schemas.errors import DatasetError
 
 ROW_GROUP_BYTES = 64 * 1024 * 1024  # most of a row group, so that images can be read in pieces
 _HASH_BLOCK = 1 << 20
@@ -44,15 +43,16 @@ def write_parquet(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatc
     return count
 
 
-def read_parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
-    """One file's rows. Raises DatasetError naming a file that cannot be read."""
-    try:
-        return pq.ParquetFile(path, memory_map=False).read(columns=columns)
-    except (OSError, pa.ArrowException) as error:
-        raise DatasetError(
-            f"{path} cannot be read ({error}); restore it from a copy, or move it away and run again to extract "
-            "its documents anew"
-        ) from error
+def read_parquet(file: BinaryIO, columns: list[str] | None = None) -> pa.Table:
+    """One file's rows. Raises OSError or ArrowException for a file that cannot be read."""
+    return pq.ParquetFile(file).read(columns=columns)
+
+
+def read_batches(file: BinaryIO) -> Iterator[pa.RecordBatch]:
+    """One file's rows, a row group at a time."""
+    opened = pq.ParquetFile(file)
+    for group in range(opened.num_row_groups):
+        yield from opened.read_row_group(group).to_batches()
 
 
 def sync_folder(folder: Path) -> None:

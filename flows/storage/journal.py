@@ -1,5 +1,8 @@
 """Answers kept before they are used: one segment per shard, one line an answer, committed in groups.
 
+On disk a segment is one file and a group is what came while the last one was synced; on an object store a segment is several
+objects, each of which gathers answers for a moment.
+
 A line is `crc32 json`. A line that is torn, which only the last one of a killed run can be, is passed over.
 """
 
@@ -8,9 +11,11 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from schemas.errors import RunStoppedError
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -18,8 +23,9 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 class Segment:
     """The journal of one shard, appended to by one process. `append` returns when the row is on disk."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, group_seconds: float = 0.0) -> None:
         self.path = path
+        self._group_seconds = group_seconds
         self.rows: list[dict[str, Any]] = []
         self._handle: int | None = None
         self._waiting: list[tuple[bytes, asyncio.Future[None]]] = []
@@ -42,10 +48,12 @@ class Segment:
 
     async def _commit_group(self) -> None:
         while self._waiting:
+            if self._group_seconds:
+                await asyncio.sleep(self._group_seconds)
             group, self._waiting = self._waiting, []
             try:
                 await asyncio.to_thread(self._write, b"".join(line for line, _ in group))
-            except OSError as error:
+            except (OSError, RunStoppedError) as error:
                 for _, done in group:
                     if not done.done():
                         done.set_exception(error)
@@ -70,13 +78,18 @@ class Segment:
 
 
 def read_segment(path: Path) -> Iterator[dict[str, Any]]:
-    """Every whole row of a segment, each (document, request) once."""
-    seen: set[tuple[str, str]] = set()
+    """Every whole row of a segment on disk, each (document, request) once."""
     try:
-        lines = path.read_bytes().split(b"\n")
+        data = path.read_bytes()
     except FileNotFoundError:
         return
-    for line in lines:
+    yield from rows_in(data)
+
+
+def rows_in(data: bytes) -> Iterator[dict[str, Any]]:
+    """Every whole row of a segment's bytes, each (document, request) once."""
+    seen: set[tuple[str, str]] = set()
+    for line in data.split(b"\n"):
         checksum, _, body = line.partition(b" ")
         try:
             if int(checksum, 16) != zlib.crc32(body):
@@ -88,6 +101,11 @@ def read_segment(path: Path) -> Iterator[dict[str, Any]]:
         if key not in seen:
             seen.add(key)
             yield row
+
+
+def segment_bytes(rows: Iterable[Mapping[str, Any]]) -> bytes:
+    """A segment that holds exactly `rows`."""
+    return b"".join(map(_line, rows))
 
 
 def _clean(value: Any) -> Any:

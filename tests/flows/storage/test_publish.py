@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,30 +15,35 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flows.storage.dataset import Dataset, DatasetSpec, open_dataset, read_dataset
-from flows.storage.journal import read_segment
-from flows.storage.publish import publish, recover
+from flows.storage.dataset import Dataset, DatasetSpec
+from flows.storage.publish import publish
+from flows.storage.recover import recover
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.errors import DatasetError
 from schemas.tables import SHARD_TABLES, all_tables, record_tables
 from tests.conftest import ROOT
+from tests.flows.storage.places import Place, names
 
 INVOICE = DOCUMENT_TYPES["invoice"]
 SPEC = DatasetSpec(
     "invoice", INVOICE.schema, all_tables(INVOICE), tuple(table.name for table in record_tables(INVOICE))
 )
 
-# The child publishes two shards and ends its run, and kills itself at the n-th call that changes the disk. It imports
+# The child publishes two shards and ends its run, and kills itself at the n-th call that changes the disk, or at the n-th
+# request to an object store. It imports
 # only flows.storage (and what that imports): no Prefect, no PyMuPDF, no model. It is forked from a parent that has
 # these imports behind it, or a hundred kills would be a hundred imports of pyarrow.
 PARENT = """
 import os, signal, sys
 from pathlib import Path
 from tests.flows.storage.test_publish import child_steps
-from flows.storage import dataset, publish
+from tests.flows.storage.places import Place
+from tests.support.folder_client import FolderClient
+from flows.storage import dataset, publish, remove
 assert not {"prefect", "pymupdf", "openai"} & set(sys.modules)
+WRITES = ("put", "put_file", "copy", "delete")  # a kill before a read is one after the write before it
 
-def steps_until(root, kill_at):
+def steps_until(kind, root, kill_at):
     calls = 0
     def counted(real):
         def call(*arguments, **options):
@@ -47,20 +53,25 @@ def steps_until(root, kill_at):
                 os.kill(os.getpid(), signal.SIGKILL)
             return real(*arguments, **options)
         return call
-    for name in ("fsync", "replace", "rename", "unlink", "rmdir", "mkdir", "write"):
-        setattr(os, name, counted(getattr(os, name)))
-    child_steps(Path(root))
+    if kind == "disk":
+        for name in ("fsync", "replace", "rename", "unlink", "rmdir", "mkdir", "write"):
+            setattr(os, name, counted(getattr(os, name)))
+    else:
+        for name in WRITES:
+            setattr(FolderClient, name, counted(getattr(FolderClient, name)))
+    child_steps(Place(kind, Path(root)))
     return calls
 
 for line in sys.stdin:
-    root, kill_at = line.rsplit(" ", 1)
+    kind, rest = line.split(" ", 1)
+    root, kill_at = rest.rsplit(" ", 1)
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reading)
         real_write = os.write
         try:
-            real_write(writing, str(steps_until(root, int(kill_at))).encode())
+            real_write(writing, str(steps_until(kind, root, int(kill_at))).encode())
         except BaseException as error:
             real_write(writing, repr(error).encode())
         os._exit(0)
@@ -108,21 +119,19 @@ def document(number: int, shard: str) -> dict[str, list[pa.RecordBatch]]:
 def journal(dataset: Dataset, shard: str, number: int) -> None:
     import asyncio
 
-    from flows.storage.journal import Segment
-
     async def write() -> None:
-        segment = Segment(dataset.work / "journal" / shard)
+        segment = dataset.segment(shard)
         await segment.append(document(number, shard)["calls"][0].to_pylist()[0])
         segment.close()
 
     asyncio.run(write())
 
 
-def child_steps(root: Path) -> None:
+def child_steps(place: Place) -> None:
     """A run of two shards over what is not published yet, then a third shard that is journaled and never published."""
     from flows.storage.publish import end_run
 
-    dataset = open_dataset(root, SPEC)
+    dataset, root = place.open(SPEC), place.root
     number = len(list(root.with_name(f"{root.name}-attempts").glob("*")))
     run_id = f"20260101T0000{number:02d}-abcdef"
     with dataset.lease(run_id):
@@ -155,15 +164,15 @@ def child_steps(root: Path) -> None:
 
 
 @pytest.fixture
-def attempt() -> Iterator[Callable[[Path, int], str]]:
+def attempt() -> Iterator[Callable[[Place, int], str]]:
     """Run `child_steps` in a process that kills itself at a step (0: never); says `killed` or how many steps it took."""
     command = [sys.executable, "-c", PARENT]
     parent = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def call(root: Path, kill_at: int) -> str:
-        attempts = root.with_name(f"{root.name}-attempts")
+    def call(place: Place, kill_at: int) -> str:
+        attempts = place.root.with_name(f"{place.root.name}-attempts")
         attempts.mkdir(parents=True, exist_ok=True)
-        parent.stdin.write(f"{root} {kill_at}\n")
+        parent.stdin.write(f"{place.kind} {place.root} {kill_at}\n")
         parent.stdin.flush()
         said = parent.stdout.readline().strip()
         (attempts / str(kill_at)).touch()
@@ -201,34 +210,55 @@ def check_complete(root: Path) -> None:
         ).fetchall() == [(2, 2)]
     assert duckdb.sql(f"select change_id from '{root}/changes/*.parquet' order by 1").fetchall() == [(1,), (2,)]
     for folder in ("staged", "journal", "claims", "runs", "spool"):
-        assert list((root / "_work" / folder).iterdir()) == []
+        assert names(root, folder) == []
 
 
-def test_a_kill_at_any_step_loses_and_doubles_nothing(tmp_path: Path, attempt: Callable[[Path, int], str]) -> None:
-    steps = int(attempt(tmp_path / "whole", 0))
-    dataset = read_dataset(tmp_path / "whole")
+@pytest.mark.parametrize("kind", ["disk", "folder"])
+def test_a_kill_at_any_step_loses_and_doubles_nothing(
+    quick_path: Path, attempt: Callable[[Place, int], str], kind: str
+) -> None:
+    born = quick_path / "born"
+    if kind == "folder":  # on disk the birth is killed, too
+        Place(kind, born).open(SPEC)
+
+    def new(name: str) -> Place:
+        if born.exists():
+            shutil.copytree(born, quick_path / name)
+        return Place(kind, quick_path / name)
+
+    whole = new("whole")
+    steps = int(attempt(whole, 0))
+    recovered(whole)
+    check_complete(whole.root)
+    assert steps > 60
+    for kill_at in range(1, steps + 1):
+        place = new(f"killed-{kill_at}")
+        assert attempt(place, kill_at) == "killed"
+        if kind == "disk":
+            read_everywhere(place.root)
+        assert attempt(place, 0).isdigit()
+        recovered(place)
+        check_complete(place.root)
+        shutil.rmtree(place.root)
+
+
+def recovered(place: Place) -> Dataset:
+    """The dataset as the next command would find it."""
+    dataset = place.read()
     with dataset.locked():
         recover(dataset)
-    check_complete(tmp_path / "whole")
-    assert steps > 60
-    read_everywhere(tmp_path / "whole")
-    for kill_at in range(1, steps + 1):
-        root = tmp_path / f"killed-{kill_at}"
-        assert attempt(root, kill_at) == "killed"
-        read_everywhere(root)
-        assert attempt(root, 0).isdigit()
-        read_everywhere(root)
-        dataset = read_dataset(root)
-        with dataset.locked():
-            recover(dataset)
-        check_complete(root)
+    return dataset
 
 
-def test_answers_of_a_killed_run_are_published_without_their_document(tmp_path: Path) -> None:
-    dataset = open_dataset(tmp_path, SPEC)
+def test_answers_of_a_killed_run_are_published_without_their_document(place: Place) -> None:
+    dataset = place.open(SPEC)
     journal(dataset, "20260101T000000-dead00-00000", 7)
-    with (tmp_path / "_work" / "journal" / "20260101T000000-dead00-00000").open("ab") as file:
-        file.write(b"00000000 {torn")
+    torn = "_work/journal/20260101T000000-dead00-00000"
+    if place.kind == "disk":
+        with (place.root / torn).open("ab") as file:
+            file.write(b"00000000 {torn")
+    else:
+        place.put(f"{torn}/00000002", b"00000000 {torn")
     with dataset.locked():
         recover(dataset)
         recover(dataset)
@@ -236,23 +266,24 @@ def test_answers_of_a_killed_run_are_published_without_their_document(tmp_path: 
     assert dataset.published_ids() == set()
 
 
-def test_a_live_runs_journal_and_staging_are_left_alone(tmp_path: Path) -> None:
-    dataset = open_dataset(tmp_path, SPEC)
+def test_a_live_runs_journal_and_staging_are_left_alone(place: Place) -> None:
+    dataset = place.open(SPEC)
+    shard = "20260101T000000-live00-00000"
     with dataset.lease("20260101T000000-live00"):
-        journal(dataset, "20260101T000000-live00-00000", 7)
-        (tmp_path / "_work" / "staged" / "20260101T000000-live00-00000").mkdir()
+        journal(dataset, shard, 7)
+        dataset.store.write_parquet(f"_work/staged/{shard}/documents.parquet", dataset.tables["documents"], ())
         with dataset.locked():
             recover(dataset)
-        assert list(read_segment(tmp_path / "_work" / "journal" / "20260101T000000-live00-00000"))
-        assert (tmp_path / "_work" / "staged" / "20260101T000000-live00-00000").exists()
+        assert dataset.store.read_segment(shard)
+        assert names(place.files(), "staged") == [shard]
     with dataset.locked():
         recover(dataset)
-    assert not (tmp_path / "_work" / "staged" / "20260101T000000-live00-00000").exists()
+    assert names(place.files(), "staged") == []
     assert dataset.rows("calls", ["request_id"]).num_rows == 1
 
 
-def test_a_killed_runs_row_is_written_with_what_is_left_as_deferred(tmp_path: Path) -> None:
-    dataset = open_dataset(tmp_path, SPEC)
+def test_a_killed_runs_row_is_written_with_what_is_left_as_deferred(place: Place) -> None:
+    dataset = place.open(SPEC)
     run_id = "20260101T000000-dead00"
     note = {
         "run_id": run_id,
@@ -276,8 +307,8 @@ def test_a_killed_runs_row_is_written_with_what_is_left_as_deferred(tmp_path: Pa
     assert row["discovered"] == row["already_done"] + row["skipped"] + row["ok"] + row["deferred"]
 
 
-def test_a_document_published_meanwhile_is_left_out_but_its_calls_are_kept(tmp_path: Path) -> None:
-    dataset = open_dataset(tmp_path, SPEC)
+def test_a_document_published_meanwhile_is_left_out_but_its_calls_are_kept(place: Place) -> None:
+    dataset = place.open(SPEC)
     publish(dataset, "20260101T000000-aaaaaa-00000", document(1, "20260101T000000-aaaaaa-00000"))
     again = document(1, "20260101T000000-bbbbbb-00000")
     again["calls"] = [
@@ -291,15 +322,15 @@ def test_a_document_published_meanwhile_is_left_out_but_its_calls_are_kept(tmp_p
     assert sorted(dataset.rows("calls", ["request_id"]).column(0).to_pylist()) == ["another", "request-1"]
 
 
-def test_a_full_disk_is_a_clear_error_and_nothing_is_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    dataset = open_dataset(tmp_path, SPEC)
+def test_a_full_disk_is_a_clear_error_and_nothing_is_published(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = place.open(SPEC)
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     shard = "20260101T000000-aaaaaa-00000"
     with monkeypatch.context() as patch:
-        patch.setattr("flows.storage.publish.write_parquet", full)
+        patch.setattr(f"flows.storage.{'disk' if place.kind == 'disk' else 'objects'}.write_parquet", full)
         with pytest.raises(DatasetError, match="No space left"):
             publish(dataset, shard, document(1, shard))
     assert dataset.published_ids() == set()
@@ -307,18 +338,19 @@ def test_a_full_disk_is_a_clear_error_and_nothing_is_published(tmp_path: Path, m
     assert len(dataset.published_ids()) == 1
 
 
-def test_every_file_has_the_stated_schema_and_statement_survives(tmp_path: Path) -> None:
-    dataset = open_dataset(tmp_path, SPEC)
+def test_every_file_has_the_stated_schema_and_statement_survives(place: Place) -> None:
+    dataset = place.open(SPEC)
     shard = "20260101T000000-aaaaaa-00000"
     publish(dataset, shard, document(1, shard))
-    for name, schema in read_dataset(tmp_path).tables.items():
-        for path in dataset.files(name):
+    root = place.files()
+    for name, schema in place.read().tables.items():
+        for path in (root / name).iterdir():
             assert pq.read_schema(path).equals(schema, check_metadata=True), path
-    assert json.loads((tmp_path / "_work" / "dataset.json").read_text())["document_type"] == "invoice"
+    assert json.loads((root / "_work" / "dataset.json").read_text())["document_type"] == "invoice"
 
 
-def test_a_damaged_file_is_named(tmp_path: Path) -> None:
-    dataset = open_dataset(tmp_path, SPEC)
-    (tmp_path / "documents" / "broken.parquet").write_bytes(b"PAR1 is not enough")
+def test_a_damaged_file_is_named(place: Place) -> None:
+    dataset = place.open(SPEC)
+    place.put("documents/broken.parquet", b"PAR1 is not enough")
     with pytest.raises(DatasetError, match=r"broken\.parquet"):
         dataset.published_ids()

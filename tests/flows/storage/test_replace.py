@@ -19,12 +19,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from flows.storage.dataset import Dataset, open_dataset, read_dataset
-from flows.storage.publish import end_run, publish, recover, replace_documents
+from flows.storage.dataset import Dataset
+from flows.storage.publish import end_run, publish, replace_documents
+from flows.storage.recover import recover
 from schemas.errors import DatasetError
 from schemas.tables import SHARD_TABLES
 from tests.conftest import ROOT
-from tests.flows.storage.test_publish import PARENT, SPEC
+from tests.flows.storage.places import HELD, Place, names
+from tests.flows.storage.test_publish import PARENT, SPEC, recovered
 
 SHARD = "20250101T000000-000000-00000"
 POINTERS = {
@@ -76,17 +78,17 @@ def rows_of(dataset: Dataset, numbers: Iterable[int], version: str, run_id: str)
     return {table: [pa.RecordBatch.from_pylist(rows, schema=dataset.tables[table])] for table, rows in found.items()}
 
 
-def born(root: Path, *shards: tuple[str, tuple[int, ...]]) -> Dataset:
+def born(place: Place, *shards: tuple[str, tuple[int, ...]]) -> Dataset:
     """A dataset with shards of old documents."""
-    dataset = open_dataset(root, SPEC)
+    dataset = place.open(SPEC)
     for shard, numbers in shards or ((SHARD, (1, 2, 3)),):
         publish(dataset, shard, rows_of(dataset, numbers, "old", shard.rpartition("-")[0]))
     return dataset
 
 
-def child_steps(root: Path) -> None:
+def child_steps(place: Place) -> None:
     """A command that replaces the first two documents of the shard by new ones, and ends."""
-    dataset = open_dataset(root, SPEC)
+    dataset, root = place.open(SPEC), place.root
     number = len(list(root.with_name(f"{root.name}-attempts").glob("*")))
     run_id = f"20260101T0000{number:02d}-abcdef"
     with dataset.lease(run_id):
@@ -107,15 +109,15 @@ def child_steps(root: Path) -> None:
 
 
 @pytest.fixture
-def attempt() -> Iterator[Callable[[Path, int], str]]:
+def attempt() -> Iterator[Callable[[Place, int], str]]:
     """Run `child_steps` in a process that kills itself at a step (0: never); says `killed` or how many steps it took."""
     command = [sys.executable, "-c", PARENT.replace("test_publish", "test_replace")]
     parent = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def call(root: Path, kill_at: int) -> str:
-        attempts = root.with_name(f"{root.name}-attempts")
+    def call(place: Place, kill_at: int) -> str:
+        attempts = place.root.with_name(f"{place.root.name}-attempts")
         attempts.mkdir(exist_ok=True)
-        parent.stdin.write(f"{root} {kill_at}\n")
+        parent.stdin.write(f"{place.kind} {place.root} {kill_at}\n")
         parent.stdin.flush()
         said = parent.stdout.readline().strip()
         (attempts / str(kill_at)).touch()
@@ -184,37 +186,39 @@ def untouched(root: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.parametrize("kind", ["disk", "folder"])
 def test_a_kill_at_any_step_leaves_all_old_rows_or_all_new_ones(
-    tmp_path: Path, attempt: Callable[[Path, int], str]
+    quick_path: Path, attempt: Callable[[Place, int], str], kind: str
 ) -> None:
-    born(tmp_path / "old")
-    paid = untouched(tmp_path / "old")
-    shutil.copytree(tmp_path / "old", tmp_path / "whole")
-    steps = int(attempt(tmp_path / "whole", 0))
-    assert steps > 50
-    assert versions(tmp_path / "whole") == ["new", "new", "old"]
-    assert replaced(tmp_path / "whole") == sorted(EXPECTED)
+    born(Place(kind, quick_path / "old"))
+    paid = untouched(quick_path / "old")
+    shutil.copytree(quick_path / "old", quick_path / "whole")
+    steps = int(attempt(Place(kind, quick_path / "whole"), 0))
+    assert steps > 40
+    assert versions(quick_path / "whole") == ["new", "new", "old"]
+    assert replaced(quick_path / "whole") == sorted(EXPECTED)
     seen = []
     for kill_at in range(1, steps + 1):
-        root = tmp_path / f"killed-{kill_at}"
-        shutil.copytree(tmp_path / "old", root)
-        assert attempt(root, kill_at) == "killed"
-        read_everywhere(root, ("invoice", "checks", "figures", "documents", "changes"))
+        root = quick_path / f"killed-{kill_at}"
+        place = Place(kind, root)
+        shutil.copytree(quick_path / "old", root)
+        assert attempt(place, kill_at) == "killed"
+        if kind == "disk":
+            read_everywhere(root, ("invoice", "checks", "figures", "documents", "changes"))
         assert untouched(root) == paid
-        dataset = read_dataset(root)
-        with dataset.locked():
-            recover(dataset)
-        read_everywhere(root)
+        recovered(place)
+        if kind == "disk":
+            read_everywhere(root)
         first, second, third = versions(root)
         assert first == second, kill_at
         assert third == "old"
         assert replaced(root) == (sorted(EXPECTED) if first == "new" else []), kill_at
         assert untouched(root) == paid
         for folder in ("staged", "journal", "claims", "leases", "runs", "spool"):
-            assert list((root / "_work" / folder).iterdir()) == [], kill_at
+            assert names(root, folder) == [], kill_at
         seen.append(first)
         if kill_at % 4 == 0:  # what was killed is done by the next command; what was done before is not told again
-            assert attempt(root, 0).isdigit()
+            assert attempt(place, 0).isdigit()
             assert versions(root) == ["new", "new", "old"]
             assert replaced(root) == sorted(EXPECTED)
             parts = "discovered - already_done - skipped - ok - partial - failed - deferred"
@@ -224,98 +228,106 @@ def test_a_kill_at_any_step_leaves_all_old_rows_or_all_new_ones(
     assert [said for said, _ in itertools.groupby(seen)] == ["old", "new"]  # once it is READY, nothing takes it back
 
 
+@pytest.mark.parametrize("kind", ["disk", "folder"])
 def test_a_kill_at_any_step_of_the_recovery_leaves_all_new_rows(
-    tmp_path: Path, attempt: Callable[[Path, int], str], monkeypatch: pytest.MonkeyPatch
+    quick_path: Path, attempt: Callable[[Place, int], str], kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dataset = born(tmp_path / "ready")
-    shutil.copytree(tmp_path / "ready", tmp_path / "whole")
+    dataset = born(Place(kind, quick_path / "ready"))
+    shutil.copytree(quick_path / "ready", quick_path / "whole")
 
     def dead(*_: object) -> None:
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr("flows.storage.publish._move", dead)
+        patch.setattr("flows.storage.staging.move", dead)
         new = rows_of(dataset, (1, 2), "new", "20251231T000000-aaaaaa")
         with pytest.raises(DatasetError):
             replace_documents(dataset, SHARD, "20251231T000000-aaaaaa-00000", new, POINTERS)
-    assert versions(tmp_path / "ready") == ["old", "old", "old"]
-    shutil.copytree(tmp_path / "ready", tmp_path / "done")
+    assert versions(quick_path / "ready") == ["old", "old", "old"]
+    shutil.copytree(quick_path / "ready", quick_path / "done")
     # Nothing differs the second time, so that the steps beyond the replace itself are the recovery's.
-    recovering = int(attempt(tmp_path / "done", 0)) - int(attempt(tmp_path / "whole", 0))
+    recovering = int(attempt(Place(kind, quick_path / "done"), 0)) - int(attempt(Place(kind, quick_path / "whole"), 0))
     assert recovering > 10
     for kill_at in range(1, recovering + 8):
-        root = tmp_path / f"killed-{kill_at}"
-        shutil.copytree(tmp_path / "ready", root)
-        assert attempt(root, kill_at) == "killed"
-        read_everywhere(root, ("invoice", "checks", "figures", "documents", "changes"))
-        with read_dataset(root).locked():
-            recover(read_dataset(root))
+        root = quick_path / f"killed-{kill_at}"
+        shutil.copytree(quick_path / "ready", root)
+        assert attempt(Place(kind, root), kill_at) == "killed"
+        if kind == "disk":
+            read_everywhere(root, ("invoice", "checks", "figures", "documents", "changes"))
+        recovered(Place(kind, root))
         assert versions(root) == ["new", "new", "old"]
         assert replaced(root) == sorted(EXPECTED)
-        assert list((root / "_work" / "staged").iterdir()) == []
+        assert names(root, "staged") == []
+        shutil.rmtree(root)
 
 
 def take_out(dataset: Dataset, number: int) -> None:
     """A document leaves the shard, as one does whose address shows another version: its rows go, its answers stay."""
     for table in ("documents", "evidence", "pages", "figures", *SPEC.record_tables):
-        path = dataset.root / table / f"{SHARD}.parquet"
-        kept = pq.read_table(path)
+        kept = dataset.shard_rows(table, SHARD)
         kept = kept.filter(pc.not_equal(kept.column("document_id"), f"{number:064d}"))
-        pq.write_table(kept.cast(dataset.tables[table]), path)
+        facts = dataset.store.write_parquet("_work/staged/aside.parquet", kept.schema, kept.to_batches())
+        dataset.store.move("_work/staged/aside.parquet", f"{table}/{SHARD}.parquet", facts)
 
 
-def test_a_document_that_left_the_shard_is_not_brought_back(tmp_path: Path) -> None:
+def test_a_document_that_left_the_shard_is_not_brought_back(place: Place) -> None:
     elsewhere = "20250101T000000-000000-00001"
-    dataset = born(tmp_path, (SHARD, (1, 2)), (elsewhere, (3,)))
+    dataset = born(place, (SHARD, (1, 2)), (elsewhere, (3,)))
     new = rows_of(dataset, (1, 2, 3), "new", "20260101T000000-aaaaaa")
     take_out(dataset, 2)
     assert replace_documents(dataset, SHARD, "20260101T000000-aaaaaa-00000", new, POINTERS) == 1
-    assert sorted(select(tmp_path, "documents", "document_id, title")) == [(f"{1:064d}", "new"), (f"{3:064d}", "old")]
+    assert sorted(select(place.files(), "documents", "document_id, title")) == [
+        (f"{1:064d}", "new"),
+        (f"{3:064d}", "old"),
+    ]
     for table in ("evidence", "pages", "figures", "checks", *SPEC.record_tables):
-        assert (f"{2:064d}",) not in select(tmp_path, table, "document_id")
+        assert (f"{2:064d}",) not in select(place.files(), table, "document_id")
     for table in ("evidence", "invoice"):
-        assert select(tmp_path, table, "count(*)") == [(2,)]
-    assert {document_id for document_id, *_ in replaced(tmp_path)} == {f"{1:064d}"}
+        assert select(place.files(), table, "count(*)") == [(2,)]
+    assert {document_id for document_id, *_ in replaced(place.files())} == {f"{1:064d}"}
 
 
-def test_nothing_is_written_when_all_documents_have_left(tmp_path: Path) -> None:
-    dataset = born(tmp_path)
-    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in tmp_path.glob("*/*.parquet")}
+def test_nothing_is_written_when_all_documents_have_left(place: Place) -> None:
+    dataset = born(place)
+    before = {table: dataset.store.stamps(table) for table in dataset.tables}
     new = rows_of(dataset, (7, 8), "new", "20260101T000000-aaaaaa")
     assert replace_documents(dataset, SHARD, "20260101T000000-aaaaaa-00000", new, POINTERS) == 0
-    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in tmp_path.glob("*/*.parquet")} == before
-    assert list((tmp_path / "_work" / "staged").iterdir()) == []
+    assert {table: dataset.store.stamps(table) for table in dataset.tables} == before
+    assert names(place.files(), "staged") == []
 
 
-def test_a_table_without_a_file_gets_one_and_one_whose_rows_vanish_keeps_an_empty_one(tmp_path: Path) -> None:
-    dataset = born(tmp_path)
+def test_a_table_without_a_file_gets_one_and_one_whose_rows_vanish_keeps_an_empty_one(place: Place) -> None:
+    dataset = born(place)
     file = f"{SHARD}.parquet"
-    assert not (tmp_path / "checks" / file).exists()
-    assert pq.read_metadata(tmp_path / "figures" / file).num_rows == 3
+    assert not (place.files() / "checks" / file).exists()
+    assert pq.read_metadata(place.files() / "figures" / file).num_rows == 3
     new = rows_of(dataset, (1, 2, 3), "new", "20260101T000000-aaaaaa")
     replace_documents(dataset, SHARD, "20260101T000000-aaaaaa-00000", new, POINTERS)
-    assert pq.read_metadata(tmp_path / "checks" / file).num_rows == 3
+    root = place.files()
+    assert pq.read_metadata(root / "checks" / file).num_rows == 3
     for table in ("figures", "invoice_line_items"):
-        assert pq.read_metadata(tmp_path / table / file).num_rows == 0
-    names = {path.name for table in dataset.tables for path in dataset.files(table) if table != "changes"}
-    assert names == {"0.parquet", file}  # rows are replaced in their own files, and only `changes` has one more
+        assert pq.read_metadata(root / table / file).num_rows == 0
+    assert {shard for table in dataset.tables for shard in dataset.files(table) if table != "changes"} == {
+        "0",
+        SHARD,
+    }  # rows are replaced in their own files, and only `changes` has one more
     for table, schema in dataset.tables.items():
-        for path in dataset.files(table):
+        for path in (root / table).iterdir():
             assert pq.read_schema(path).equals(schema, check_metadata=True), path
-    read_everywhere(tmp_path)
-    assert versions(tmp_path) == ["new", "new", "new"]
+    read_everywhere(place.files())
+    assert versions(place.files()) == ["new", "new", "new"]
     older = rows_of(dataset, (1, 2, 3), "old", "20260101T000001-aaaaaa")
     replace_documents(dataset, SHARD, "20260101T000001-aaaaaa-00000", older, POINTERS)
-    assert versions(tmp_path) == ["old", "old", "old"]  # and back, from an empty file
-    assert pq.read_metadata(tmp_path / "checks" / file).num_rows == 0
+    assert versions(place.files()) == ["old", "old", "old"]  # and back, from an empty file
+    assert pq.read_metadata(place.files() / "checks" / file).num_rows == 0
 
 
 def batches(dataset: Dataset, tables: Mapping[str, list[dict]]) -> dict[str, list[pa.RecordBatch]]:
     return {name: [pa.RecordBatch.from_pylist(rows, schema=dataset.tables[name])] for name, rows in tables.items()}
 
 
-def test_changes_hold_old_and_new_of_each_field_that_differs_and_no_other(tmp_path: Path) -> None:
-    dataset = open_dataset(tmp_path, SPEC)
+def test_changes_hold_old_and_new_of_each_field_that_differs_and_no_other(place: Place) -> None:
+    dataset = place.open(SPEC)
     key = {"document_id": f"{1:064d}"}
     item = {**key, "record": 0, "description": "Bolt", "amount": Decimal("1.50")}
     record = {
@@ -340,7 +352,9 @@ def test_changes_hold_old_and_new_of_each_field_that_differs_and_no_other(tmp_pa
     }
     run_id = "20260101T000000-aaaaaa"
     assert replace_documents(dataset, SHARD, f"{run_id}-00000", batches(dataset, new), POINTERS) == 1
-    told = select(tmp_path, "changes", "change_id, run_id, document_id, record, kind, field, old, new", "order by 1")
+    told = select(
+        place.files(), "changes", "change_id, run_id, document_id, record, kind, field, old, new", "order by 1"
+    )
     assert told[0][0] == 1
     assert told[0][4] == "added"
     assert [row[1:5] for row in told[1:]] == [(run_id, key["document_id"], 0, "replaced")] * 4
@@ -357,17 +371,20 @@ def test_changes_hold_old_and_new_of_each_field_that_differs_and_no_other(tmp_pa
     assert json.loads(told[-1][7]) == [{"description": "Bolt", "amount": None}]
 
 
-def test_changes_hold_nothing_when_nothing_differs(tmp_path: Path) -> None:
-    dataset = born(tmp_path)
+def test_changes_hold_nothing_when_nothing_differs(place: Place) -> None:
+    dataset = born(place)
     same = rows_of(dataset, (1, 2, 3), "old", "20260101T000000-aaaaaa")
-    before = {path.name for path in dataset.files("changes")}
+    before = set(dataset.files("changes"))
     assert replace_documents(dataset, SHARD, "20260101T000000-aaaaaa-00000", same, POINTERS) == 0
-    assert {path.name for path in dataset.files("changes")} == before
-    assert set(select(tmp_path, "documents", "run_id")) == {("20260101T000000-aaaaaa",)}  # and yet they were replaced
+    assert set(dataset.files("changes")) == before
+    assert set(select(place.files(), "documents", "run_id")) == {
+        ("20260101T000000-aaaaaa",)
+    }  # and yet they were replaced
 
 
-def test_two_replaces_at_once_work_on_no_document_both(tmp_path: Path) -> None:
-    dataset, other = born(tmp_path), read_dataset(tmp_path)
+def test_two_replaces_at_once_work_on_no_document_both(place: Place) -> None:
+    born(place)
+    dataset, other = place.read(HELD), place.read(HELD)
     ids = [f"{number:064d}" for number in (1, 2, 3, 4)]
     with dataset.lease("20260101T000000-aaaaaa"), other.lease("20260101T000000-bbbbbb"):
         with dataset.locked():
@@ -383,15 +400,15 @@ def test_two_replaces_at_once_work_on_no_document_both(tmp_path: Path) -> None:
         assert other.claim_published("20260101T000000-cccccc", ids) == set(
             ids[:3]
         )  # claims of dead runs count for nothing
-        assert [path.name for path in (tmp_path / "_work" / "claims").iterdir()] == ["20260101T000000-cccccc"]
+        assert names(place.files(), "claims") == ["20260101T000000-cccccc"]
 
 
-def test_two_replaces_of_one_shard_at_once_both_hold(tmp_path: Path) -> None:
-    born(tmp_path)
+def test_two_replaces_of_one_shard_at_once_both_hold(place: Place) -> None:
+    born(place)
     errors: list[Exception] = []
 
     def replace(number: int) -> None:
-        dataset = read_dataset(tmp_path)
+        dataset = place.read(HELD)
         run_id = f"20260101T00000{number}-aaaaaa"
         try:
             with dataset.lease(run_id):
@@ -406,25 +423,25 @@ def test_two_replaces_of_one_shard_at_once_both_hold(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert errors == []
-    assert versions(tmp_path) == ["new", "new", "old"]
-    assert replaced(tmp_path) == sorted(EXPECTED)
+    assert versions(place.files()) == ["new", "new", "old"]
+    assert replaced(place.files()) == sorted(EXPECTED)
 
 
-def test_a_full_disk_leaves_the_old_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    dataset = born(tmp_path)
+def test_a_full_disk_leaves_the_old_rows(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = born(place)
     from flows.storage.files import write_parquet
 
-    def full(path: Path, *arguments: object) -> int:
-        if path.name == "documents.parquet":
+    def full(path: Path, schema: pa.Schema, *arguments: object) -> int:
+        if schema == dataset.tables["documents"]:
             raise OSError(28, "No space left on device")
-        return write_parquet(path, *arguments)
+        return write_parquet(path, schema, *arguments)
 
     new = rows_of(dataset, (1, 2), "new", "20260101T000000-aaaaaa")
     with monkeypatch.context() as patch:
-        patch.setattr("flows.storage.publish.write_parquet", full)
+        patch.setattr(f"flows.storage.{'disk' if place.kind == 'disk' else 'objects'}.write_parquet", full)
         with pytest.raises(DatasetError, match="No space left"):
             replace_documents(dataset, SHARD, "20260101T000000-aaaaaa-00000", new, POINTERS)
-    assert versions(tmp_path) == ["old", "old", "old"]
-    assert list((tmp_path / "_work" / "staged").iterdir()) == []
+    assert versions(place.files()) == ["old", "old", "old"]
+    assert names(place.files(), "staged") == []
     assert replace_documents(dataset, SHARD, "20260101T000000-aaaaaa-00000", new, POINTERS) == 2
-    assert versions(tmp_path) == ["new", "new", "old"]
+    assert versions(place.files()) == ["new", "new", "old"]

@@ -1,0 +1,54 @@
+"""Rows of `changes`: what an incremental reader must know, field by field, numbered without a gap."""
+
+import datetime
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flows.storage.dataset import Dataset
+from schemas.tables import LOG_TABLES
+
+
+def differences(old: pa.Table, new: pa.Table, pointers: Mapping[str, str], kind: str) -> Iterator[dict[str, Any]]:
+    """What differs between the old and the new rows of one record table, field by field; a list as a whole."""
+    is_list = "" in pointers
+    columns = [name for name in pointers if name]
+    before, after = _by_record(old, columns), _by_record(new, columns)
+    for key in sorted({*before, *after}):
+        document_id, record = key
+        rows = before.get(key, []), after.get(key, [])
+        head = {"document_id": document_id, "record": record, "kind": kind}
+        if is_list:
+            if rows[0] != rows[1]:
+                texts = [_as_text(each) if each or kind == "replaced" else None for each in rows]
+                yield {**head, "field": pointers[""], "old": texts[0], "new": texts[1]}
+            continue
+        values = [row[0] if row else dict.fromkeys(columns) for row in rows]
+        for name in columns:
+            if values[0][name] != values[1][name]:
+                texts = [None if value[name] is None else _as_text(value[name]) for value in values]
+                yield {**head, "field": pointers[name], "old": texts[0], "new": texts[1]}
+
+
+def numbered(dataset: Dataset, run_id: str, changes: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
+    """Rows of `changes`, numbered from the published maximum; a clock that was set back does not take `at` with it."""
+    known = dataset.rows("changes", ["change_id", "at"])
+    last = pc.max(known.column("change_id")).as_py() or 0
+    at = max(filter(None, [datetime.datetime.now(datetime.UTC), pc.max(known.column("at")).as_py()]))
+    rows = [{**each, "change_id": last + place, "at": at, "run_id": run_id} for place, each in enumerate(changes, 1)]
+    return pa.RecordBatch.from_pylist(rows, schema=LOG_TABLES["changes"])
+
+
+def _by_record(table: pa.Table, columns: Sequence[str]) -> dict[tuple[str, int], list[dict[str, Any]]]:
+    grouped: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for row in table.select(["document_id", "record", *columns]).to_pylist():
+        key = (row.pop("document_id"), row.pop("record"))
+        grouped.setdefault(key, []).append(row)
+    return grouped
+
+
+def _as_text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list | dict) else str(value)

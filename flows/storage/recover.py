@@ -1,0 +1,97 @@
+"""What dead runs left is finished by whoever comes next: staging that is READY, answers in the journal, a run's row."""
+
+import datetime
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flows.storage.dataset import Dataset
+from flows.storage.staging import Staged, is_ready, move, stage_and_move
+from schemas.tables import LOG_TABLES
+
+
+def recover(dataset: Dataset) -> None:
+    """Replay what is READY, publish journaled answers, write the row of a killed run, drop what nobody needs.
+
+    Hold the lock. Raises DatasetError when something in `_work` is not ours, or a shard has lost its `documents`.
+    """
+    store = dataset.store
+    live = store.live_runs()
+    for name in store.names("_work/staged"):
+        if name.startswith("birth-"):
+            store.remove(f"_work/staged/{name}")
+    for name in dataset.entries("staged"):
+        if is_ready(dataset, name):
+            move(dataset, name)
+        elif run_of(name) not in live:
+            store.remove(f"_work/staged/{name}")
+    dataset.refuse_half_shards()
+    for name in dataset.entries("journal"):
+        if run_of(name) not in live:
+            left = [batch for batch in _left(dataset, name) if batch.num_rows]
+            stage_and_move(dataset, name, [Staged("calls", name, left)] if left else [], (), ())
+    for name in dataset.entries("runs"):
+        run_id = name.partition(".")[0]
+        if name.endswith(".aside"):
+            store.unlink(f"_work/runs/{name}")  # torn
+        elif run_id not in live:
+            if not store.exists(f"runs/{run_id}.parquet"):
+                row = _killed_run(dataset, json.loads(store.read(f"_work/runs/{name}")))
+                stage_and_move(dataset, run_id, [Staged("runs", run_id, [row])], (), ())
+            store.unlink(f"_work/runs/{name}")
+    for folder in ("spool", "claims", "leases"):
+        for name in dataset.entries(folder):
+            if name not in live:
+                store.remove(f"_work/{folder}/{name}")
+
+
+def run_of(name: str) -> str:
+    """The run that a shard's name tells."""
+    return "-".join(name.split("-")[:2])
+
+
+def _left(dataset: Dataset, name: str) -> list[pa.RecordBatch]:
+    """The rows of `calls` for a dead run's segment; what a shard of that name has published already stays before them."""
+    forgotten = dataset.forgotten_ids()
+    before = dataset.shard_rows("calls", name)
+    known = set(zip(before.column("document_id").to_pylist(), before.column("request_id").to_pylist(), strict=True))
+    rows = [
+        row
+        for row in dataset.store.read_segment(name)
+        if row["document_id"] not in forgotten and (row["document_id"], row["request_id"]) not in known
+    ]
+    return [*before.to_batches(), pa.RecordBatch.from_pylist(rows, schema=dataset.tables["calls"])]
+
+
+def _killed_run(dataset: Dataset, note: Mapping[str, Any]) -> pa.RecordBatch:
+    """The `runs` row of a run that was killed, from its note and from what it had published."""
+    run_id = note["run_id"]
+    documents = dataset.rows("documents", ["run_id", "status"])
+    statuses = documents.filter(pc.equal(documents.column("run_id"), run_id)).column("status").to_pylist()
+    failures = dataset.rows("failures", ["run_id", "source_uri"])
+    failed = len(set(failures.filter(pc.equal(failures.column("run_id"), run_id)).column("source_uri").to_pylist()))
+    calls = dataset.rows("calls", ["run_id", "cost_usd", "attempts", "prompt_tokens", "completion_tokens"])
+    calls = calls.filter(pc.equal(calls.column("run_id"), run_id))
+    known = note["already_done"] + note["skipped"] + len(statuses) + failed
+    row = {
+        "run_id": run_id,
+        "started_at": datetime.datetime.fromisoformat(note["started_at"]),
+        "finished_at": None,
+        "discovered": note["discovered"],
+        "already_done": note["already_done"],
+        "skipped": note["skipped"],
+        "ok": statuses.count("ok"),
+        "partial": statuses.count("partial"),
+        "failed": failed,
+        "deferred": max(0, note["discovered"] - known),
+        "cost_usd": pc.sum(calls.column("cost_usd")).as_py() or 0.0,
+        "recipe_id": note["recipe_id"],
+        "version": note["version"],
+        "requests": pc.sum(pc.min_element_wise(calls.column("attempts"), 1)).as_py() or 0,
+        "prompt_tokens": pc.sum(calls.column("prompt_tokens")).as_py() or 0,
+        "completion_tokens": pc.sum(calls.column("completion_tokens")).as_py() or 0,
+    }
+    return pa.RecordBatch.from_pylist([row], schema=LOG_TABLES["runs"])

@@ -1,0 +1,168 @@
+"""Requests to an S3-compatible store: the one place that imports s3fs. Each call is one attempt; who calls decides to retry.
+
+Endpoint, region and credentials are what s3fs and botocore read from the environment (`AWS_ENDPOINT_URL`,
+`AWS_ACCESS_KEY_ID`, profiles, instance roles). Keys are relative to the prefix that a client is made for.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol, TypeVar
+
+from schemas.errors import ConfigurationError
+
+_ATTEMPT_SECONDS = 15  # one attempt ends before a lock that was held when it began can count as dead
+_CHANGED = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
+_BLOCK = 8 << 20
+_MOST_DELETED = 1000  # keys in one request
+
+Result = TypeVar("Result")
+
+
+class ChangedError(OSError):
+    """A conditional write met another state of the object than the one it was sent for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An object below a prefix; `etag` is empty for what is itself a prefix."""
+
+    name: str
+    etag: str
+    size: int
+
+
+class ObjectClient(Protocol):
+    """What the dataset needs of an object store. Raises FileNotFoundError, ChangedError, else OSError."""
+
+    def put(self, key: str, data: bytes, *, if_match: str | None = None, if_absent: bool = False) -> str:
+        """Write an object, on a condition if one is given; returns its etag."""
+
+    def put_file(self, key: str, path: Path) -> None:
+        """Upload a file of any size."""
+
+    def get(self, key: str) -> bytes:
+        """An object's bytes."""
+
+    def open(self, key: str) -> BinaryIO:
+        """An object to read pieces of."""
+
+    def etag(self, key: str) -> str:
+        """An object's etag."""
+
+    def listed(self, folder: str) -> list[Listed]:
+        """What stands directly below `folder/`."""
+
+    def below(self, folder: str) -> list[str]:
+        """The keys of all objects below `folder/`."""
+
+    def copy(self, source: str, target: str, etag: str) -> None:
+        """Copy an object within the store, while it still has this etag."""
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete objects; what is not there is no error."""
+
+
+class S3Client:
+    """The objects below `s3://bucket/prefix`."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            from s3fs import S3FileSystem
+        except ImportError as error:
+            raise ConfigurationError(
+                f"{url}: object stores need the extra `s3`: pip install 'pagemill[s3]'; or name a folder with --out"
+            ) from error
+        self._bucket, _, prefix = url.removeprefix("s3://").strip("/").partition("/")
+        self._prefix = f"{prefix}/" if prefix else ""
+        timeouts = {"connect_timeout": 5, "read_timeout": _ATTEMPT_SECONDS, "retries": {"total_max_attempts": 1}}
+        self._fs: Any = S3FileSystem(skip_instance_cache=True, use_listings_cache=False, config_kwargs=timeouts)
+        self._fs.retries = 1
+
+    def put(self, key: str, data: bytes, *, if_match: str | None = None, if_absent: bool = False) -> str:
+        """Write an object, on a condition if one is given; returns its etag."""
+        condition = {"IfNoneMatch": "*"} if if_absent else {"IfMatch": if_match} if if_match is not None else {}
+        return str(self._call("put_object", Key=self._prefix + key, Body=data, **condition)["ETag"])
+
+    def put_file(self, key: str, path: Path) -> None:
+        """Upload a file of any size."""
+        _told(lambda: self._fs.put_file(str(path), self._path(key)))
+
+    def get(self, key: str) -> bytes:
+        """An object's bytes."""
+        return _told(lambda: self._fs.cat_file(self._path(key)))  # type: ignore[no-any-return]
+
+    def open(self, key: str) -> BinaryIO:
+        """An object to read pieces of."""
+        return _told(lambda: self._fs.open(self._path(key), "rb", block_size=_BLOCK))  # type: ignore[no-any-return]
+
+    def etag(self, key: str) -> str:
+        """An object's etag."""
+        return str(self._call("head_object", Key=self._prefix + key)["ETag"])
+
+    def listed(self, folder: str) -> list[Listed]:
+        """What stands directly below `folder/`."""
+        prefix = self._below(folder)
+        found: list[Listed] = []
+        for page in self._pages(prefix, "/"):
+            objects, folders = page.get("Contents", ()), page.get("CommonPrefixes", ())
+            found += [Listed(each["Key"].removeprefix(prefix), each["ETag"], each["Size"]) for each in objects]
+            found += [Listed(each["Prefix"].removeprefix(prefix).rstrip("/"), "", 0) for each in folders]
+        return [each for each in found if each.name]  # a console leaves an empty object in the place of a folder
+
+    def below(self, folder: str) -> list[str]:
+        """The keys of all objects below `folder/`."""
+        pages = self._pages(self._below(folder), "")
+        return [each["Key"].removeprefix(self._prefix) for page in pages for each in page.get("Contents", ())]
+
+    def copy(self, source: str, target: str, etag: str) -> None:
+        """Copy an object within the store, while it still has this etag."""
+        origin = {"Bucket": self._bucket, "Key": self._prefix + source}
+        try:
+            self._call("copy_object", Key=self._prefix + target, CopySource=origin, CopySourceIfMatch=etag)
+        except OSError as error:
+            if "larger than" not in str(error):  # than one request may copy: 5 GB
+                raise
+            _told(lambda: self._fs.cp_file(self._path(source), self._path(target), CopySourceIfMatch=etag))
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete objects; what is not there is no error."""
+        for start in range(0, len(keys), _MOST_DELETED):
+            objects = [{"Key": self._prefix + key} for key in keys[start : start + _MOST_DELETED]]
+            answer = self._call("delete_objects", Delete={"Objects": objects, "Quiet": True})
+            for failed in answer.get("Errors", ()):
+                raise OSError(f"{failed['Key']} cannot be deleted: {failed.get('Message', failed.get('Code'))}")
+
+    def _below(self, folder: str) -> str:
+        return f"{self._prefix}{folder}/" if folder else self._prefix
+
+    def _path(self, key: str) -> str:
+        return f"{self._bucket}/{self._prefix}{key}"
+
+    def _pages(self, prefix: str, delimiter: str) -> Iterable[dict[str, Any]]:
+        more: dict[str, str] = {}
+        while True:
+            page = self._call("list_objects_v2", Prefix=prefix, Delimiter=delimiter, **more)
+            yield page
+            if not page.get("IsTruncated"):
+                return
+            more = {"ContinuationToken": page["NextContinuationToken"]}
+
+    def _call(self, method: str, **arguments: Any) -> dict[str, Any]:
+        return _told(lambda: self._fs.call_s3(method, Bucket=self._bucket, **arguments))
+
+
+def _told(call: Callable[[], Result]) -> Result:
+    """The call's result; its errors as OSErrors, of which the rest of the program knows the meaning."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return call()
+    except (OSError, BotoCoreError, ClientError) as error:
+        cause = error if isinstance(error, ClientError) else error.__cause__
+        response = getattr(cause, "response", None) or {}
+        if response.get("Error", {}).get("Code") in _CHANGED:
+            raise ChangedError(str(error)) from error
+        if isinstance(error, OSError):
+            raise
+        raise OSError(str(error)) from error

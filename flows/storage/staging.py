@@ -1,0 +1,97 @@
+"""Files written aside, listed in READY, then moved one by one: the part of publishing that a kill must not divide.
+
+Before READY is written nothing has happened, and the staging of a dead run is dropped. Once it is written everything happens:
+whoever comes next moves what is left; a listed file that is not in staging has been moved.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from flows.storage.dataset import Dataset
+from schemas.errors import DatasetError
+
+READY = "READY"
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """One file to be: the rows, and the name that it gets in its table, without the ending."""
+
+    table: str
+    target: str
+    batches: Iterable[pa.RecordBatch]
+
+
+def stage_and_move(
+    dataset: Dataset, name: str, files: Iterable[Staged], first: Sequence[str], last: Sequence[str]
+) -> None:
+    """Write `files` to `_work/staged/<name>/` and move them: tables of `first` before the others, of `last` after them.
+
+    Hold the lock. Raises DatasetError when the store cannot be written: then nothing has changed, or everything is READY.
+    """
+    store, folder = dataset.store, f"_work/staged/{name}"
+    try:
+        store.remove(folder)
+        listed = []
+        for number, file in enumerate(files):
+            staged = f"{file.table}.parquet" if file.target == name else f"{file.table}-{number}.parquet"
+            facts = store.write_parquet(f"{folder}/{staged}", dataset.tables[file.table], file.batches)
+            listed.append({"table": file.table, "target": file.target, "file": staged, **facts})
+        if not listed:
+            store.remove(f"_work/journal/{name}")
+            return
+        store.settle(folder)
+        ranks = {table: place - len(first) for place, table in enumerate(first)}
+        ranks |= {table: place + 1 for place, table in enumerate(last)}
+        listed.sort(key=lambda file: ranks.get(file["table"], 0))
+        store.confirm()
+        store.write(f"{folder}/{READY}", json.dumps(listed).encode())
+        store.confirm()
+        move(dataset, name)
+    except OSError as error:
+        with suppress(OSError, DatasetError):
+            if not store.exists(f"{folder}/{READY}"):  # what is ready is moved by the next recovery
+                store.remove(folder)
+        raise DatasetError(
+            f"{dataset.place}: {name} could not be written ({error.strerror or error}); make room, check the rights and that "
+            "it is still there, then run again: answers already paid for are in its journal"
+        ) from error
+
+
+def is_ready(dataset: Dataset, name: str) -> bool:
+    """True when a dead or living process has promised to move what is staged."""
+    return dataset.store.exists(f"_work/staged/{name}/{READY}")
+
+
+def move(dataset: Dataset, name: str) -> None:
+    """Do what READY says, or the rest of it. Hold the lock."""
+    store, folder = dataset.store, f"_work/staged/{name}"
+    for file in _listed(dataset, f"{folder}/{READY}"):
+        source = f"{folder}/{file.get('file', file['table'] + '.parquet')}"
+        store.move(source, f"{file['table']}/{file.get('target', name)}.parquet", file)
+    store.remove(f"_work/journal/{name}")
+    store.settle("_work/journal")
+    store.unlink(f"{folder}/{READY}")
+    store.remove(folder)
+
+
+def as_stated(dataset: Dataset, table: str, batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch with exactly the dataset's schema: its column order and descriptions."""
+    stated = dataset.tables[table]
+    return pa.RecordBatch.from_arrays([batch.column(field.name) for field in stated], schema=stated)
+
+
+def _listed(dataset: Dataset, key: str) -> list[dict[str, Any]]:
+    try:
+        listed: list[dict[str, Any]] = json.loads(dataset.store.read(key))
+        return [file for file in listed if file["table"] in dataset.tables]
+    except (ValueError, TypeError, KeyError) as error:
+        folder = key.rpartition("/")[0]
+        raise DatasetError(
+            f"{dataset.place}/{key} cannot be understood ({error}); move {folder} away and run again"
+        ) from error

@@ -20,7 +20,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Sources = Annotated[list[str], typer.Argument(metavar="SOURCE...", help="files, folders, globs, @list.txt, @list.csv")]
+Sources = Annotated[list[str], typer.Argument(metavar="SOURCE...", help="files, folders, globs, s3:// URLs, @lists")]
 Type = Annotated[str, typer.Option("--type", help="a built-in type, path/to/schema.json, or path/to/file.py:Class")]
 Out = Annotated[Path, typer.Option("--out", help="folder of the dataset, made when it is not there")]
 ModelName = Annotated[str | None, typer.Option("--model", help="model slug, or `offline` for the embedded model")]
@@ -44,6 +44,7 @@ def run_command(
     images: Images = None,
     chunk_tokens: ChunkTokens = None,
     allow_empty: Annotated[bool, typer.Option("--allow-empty", help="a SOURCE may match nothing")] = False,
+    rehash: Annotated[bool, typer.Option("--rehash", help="open every document, also what looks unchanged")] = False,
     as_json: AsJson = False,
 ) -> int:
     """Extract what is new in SOURCE and publish it to OUT."""
@@ -57,7 +58,8 @@ def run_command(
     from flows.run import RunRequest, engine, run
 
     with engine(settings) as shared:
-        request = RunRequest(sources, document_type, out, budget, limit, allow_empty=allow_empty, confirm=_asker())
+        asks = {"allow_empty": allow_empty, "rehash": rehash}
+        request = RunRequest(sources, document_type, out, budget, limit, **asks, confirm=_asker())
         outcome = run(shared, request)
     if as_json:
         _print_json(outcome.summary)
@@ -159,6 +161,20 @@ def refresh_command(
     document_type = load_type(type_name) if type_name is not None else None
     done = replay(out, load_settings(model=model, images=images, chunk_tokens=chunk_tokens), document_type)
     _print_json(asdict(done)) if as_json else _print(replay_lines(done, out))
+    return 0
+
+
+@app.command("retry")
+def retry_command(
+    out: Dataset,
+    error: Annotated[str | None, typer.Option(metavar="NAME", help="only failures of this error")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Make failures due again at the next run, also those that no waiting cures."""
+    from flows.retry import retry, retry_lines
+
+    counts = retry(out, error)
+    _print_json({"due": sum(counts.values()), "errors": counts}) if as_json else _print(retry_lines(counts, out))
     return 0
 
 

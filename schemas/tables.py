@@ -58,7 +58,7 @@ _SHARD: dict[str, list[tuple[str, pa.DataType]]] = {
 _LOG: dict[str, list[tuple[str, pa.DataType]]] = {
     "sources": [
         ("source_uri", _TEXT), ("document_id", _TEXT), ("bytes", _INT), ("modified_at", _TIME), ("etag", _TEXT),
-        ("gone", _BOOL), ("attributes", _TEXT), ("run_id", _TEXT), ("seen_at", _TIME),
+        ("gone", _BOOL), ("attributes", _TEXT), ("run_id", _TEXT), ("seen_at", _TIME), ("found_by", _TEXT),
     ],
     "runs": [
         ("run_id", _TEXT), ("started_at", _TIME), ("finished_at", _TIME), ("discovered", _INT), ("already_done", _INT),

@@ -20,7 +20,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Sources = Annotated[list[str], typer.Argument(metavar="SOURCE...", help="files, folders, globs, @list.txt, @list.csv")]
+Sources = Annotated[list[str], typer.Argument(metavar="SOURCE...", help="files, folders, globs, s3:// URLs, @lists")]
 Type = Annotated[str, typer.Option("--type", help="a built-in type, path/to/schema.json, or path/to/file.py:Class")]
 Out = Annotated[
     str, typer.Option("--out", help="folder of the dataset or s3://bucket/prefix, made when it is not there")
@@ -46,6 +46,7 @@ def run_command(
     images: Images = None,
     chunk_tokens: ChunkTokens = None,
     allow_empty: Annotated[bool, typer.Option("--allow-empty", help="a SOURCE may match nothing")] = False,
+    rehash: Annotated[bool, typer.Option("--rehash", help="open every document, also what looks unchanged")] = False,
     as_json: AsJson = False,
 ) -> int:
     """Extract what is new in SOURCE and publish it to OUT."""
@@ -59,7 +60,8 @@ def run_command(
     from flows.run import RunRequest, engine, run
 
     with engine(settings) as shared:
-        request = RunRequest(sources, document_type, out, budget, limit, allow_empty=allow_empty, confirm=_asker())
+        asks = {"allow_empty": allow_empty, "rehash": rehash}
+        request = RunRequest(sources, document_type, out, budget, limit, **asks, confirm=_asker())
         outcome = run(shared, request)
     if as_json:
         _print_json(outcome.summary)
@@ -195,6 +197,20 @@ def forget_command(
             raise ConfigurationError("not confirmed; nothing was removed")
     done = forget(out, found, load_settings(), wait=not no_wait)
     _print_json(asdict(done)) if as_json else _print(forget_lines(done, out))
+    return 0
+
+
+@app.command("retry")
+def retry_command(
+    out: Dataset,
+    error: Annotated[str | None, typer.Option(metavar="NAME", help="only failures of this error")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Make failures due again at the next run, also those that no waiting cures."""
+    from flows.retry import retry, retry_lines
+
+    counts = retry(out, error)
+    _print_json({"due": sum(counts.values()), "errors": counts}) if as_json else _print(retry_lines(counts, out))
     return 0
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from extractors.prompt import prompt
 from extractors.tabulate import usd
-from flows.discover import Address
+from flows.addresses import Address
 from flows.extract import Tools, extract_document, is_sent
 from flows.model.address import model_address
 from flows.model.answers import Answers

@@ -1,113 +1,159 @@
 """What there is to do: the source minus what is published, minus failures that are not due.
 
-`sources` is a cache of hashes: an address whose size and time are those of its newest row need not be opened when its
-document is published. It is never proof of work done; `documents` is.
+`sources` is a cache of hashes: an address whose size, time and etag are those of its newest row need not be opened when its
+document is published. It is never proof of work done; `documents` is. All of it is looked up by columns (Arrow's hash
+tables): a million rows take seconds, and only what is opened becomes a Python value.
 """
 
 import datetime
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
-from flows.discover import Address
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flows.addresses import Address, Addresses
+from flows.discover import Found
+from flows.failures import COLUMNS, Failures
+from flows.gone import gone_rows
+from flows.ledger import Index, Newest, same
+from flows.retry import read_retries
 from flows.storage.dataset import Dataset
 
-MOST_ATTEMPTS = 5
-FIRST_WAIT = datetime.timedelta(hours=20)  # so that a failure is due again the next night
-_SOURCE_COLUMNS = ("source_uri", "document_id", "bytes", "modified_at", "gone", "attributes", "seen_at")
-_FAILURE_COLUMNS = ("document_id", "source_uri", "at", "attempts", "retryable", "recipe_id")
-
-
-@dataclass(frozen=True, slots=True)
-class Failures:
-    """The newest failure of each document id, and of each address whose document was never read."""
-
-    by_id: Mapping[str, Mapping[str, Any]]
-    by_uri: Mapping[str, Mapping[str, Any]]
-    recipe_id: str
-    now: datetime.datetime
-
-    def attempts(self, document_id: str | None, uri: str) -> int:
-        """How often it failed before."""
-        last = self.by_uri.get(uri) if document_id is None else self.by_id.get(document_id)
-        return int(last["attempts"]) if last else 0
-
-    def is_held_back(self, document_id: str | None, uri: str) -> bool:
-        """True for a failure that is not due: too soon, too often, or never to be retried under this recipe."""
-        last = self.by_uri.get(uri) if document_id is None else self.by_id.get(document_id)
-        if last is None or last["recipe_id"] != self.recipe_id:
-            return False
-        if not last["retryable"] or last["attempts"] >= MOST_ATTEMPTS:
-            return True
-        due: datetime.datetime = last["at"] + FIRST_WAIT * 2 ** (last["attempts"] - 1)
-        return self.now < due
+_FACTS = ("document_id", "bytes", "modified_at", "etag", "gone", "attributes", "found_by")
+_COMPARED = ["document_id", "bytes", "modified_at", "etag", "gone", "attributes"]
+_TICK = datetime.timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The addresses to open, in order, and what is known of the others."""
+    """The addresses to open, in order, and what is known of the others without opening any.
 
-    pending: tuple[Address, ...]
+    `known` has the newest row of `sources` of the pending addresses. `noted` has rows for `sources`: addresses that are gone,
+    or whose attributes are others now; `not_gone` counts those that are missing but too many to be taken for gone. Rows of
+    this run are dated `not_before` or later, so that they are the newest even after a clock went back.
+    """
+
+    pending: Addresses
     discovered: int
     already_done: int
     skipped: int
-    known: Mapping[str, Mapping[str, Any]]
+    known: Index
     failures: Failures
+    forgotten: frozenset[str]
+    not_before: datetime.datetime
+    noted: pa.Table
+    gone: int
+    not_gone: int
 
 
-def make_plan(dataset: Dataset, addresses: Iterable[Address], recipe_id: str) -> Plan:
-    """Sort `addresses` into done, held back and pending. Opens no document."""
-    known = _newest(dataset.rows("sources", _SOURCE_COLUMNS).to_pylist(), "source_uri", "seen_at")
-    failures = _failures(dataset, recipe_id)
-    published = dataset.published_ids()
-    pending: list[Address] = []
-    discovered = already_done = skipped = 0
-    for address in addresses:
-        discovered += 1
-        row = known.get(address.uri)
-        document_id = row["document_id"] if row is not None and _is_unchanged(address, row) else None
-        if document_id is not None and document_id in published:
-            already_done += 1
-        elif failures.is_held_back(document_id, address.uri) and (document_id is not None or not _is_new(address, row)):
-            skipped += 1
-        else:
-            pending.append(address)
-    return Plan(tuple(pending), discovered, already_done, skipped, known, failures)
+def make_plan(
+    dataset: Dataset,
+    found: Found,
+    recipe_id: str,
+    *,
+    forgotten: Collection[str] = (),
+    rehash: bool = False,
+    now: datetime.datetime | None = None,
+) -> Plan:
+    """Sort the addresses of `found` into done, held back and pending. Opens no document.
+
+    `forgotten` are ids that stay out, `rehash` trusts no address to be unchanged.
+    """
+    now = now or datetime.datetime.now(datetime.UTC)
+    failures = Failures(dataset.rows("failures", COLUMNS), recipe_id, now, read_retries(dataset))
+    ledger = _ledger(dataset)
+    addresses = found.addresses.table
+    uris = addresses.column("source_uri")
+    with ThreadPoolExecutor(2) as pool:  # two hash tables, each of a million texts; Arrow leaves the other thread alone
+        placing = pool.submit(ledger.places, uris)
+        published = dataset.rows("documents", ["document_id"]).column(0)
+        is_published = pc.is_in(ledger.table.column("document_id"), value_set=published, skip_nulls=True)
+        places = placing.result()  # null where an address is new
+    compared = ledger.table.select(_COMPARED).append_column("is_published", is_published)
+    rows = compared.take(places)
+
+    has_row = pc.is_valid(places)
+    has_same_facts = pc.and_(
+        has_row, pc.and_(_are_same(rows, addresses, "bytes"), _are_same(rows, addresses, "modified_at", "etag"))
+    )
+    is_read = pc.is_valid(rows.column("document_id"))
+    is_dated = pc.is_valid(addresses.column("modified_at"))
+    is_unchanged = pc.and_(
+        pc.and_(has_same_facts, is_dated), pc.and_(is_read, pc.fill_null(pc.invert(rows.column("gone")), False))
+    )
+    if rehash:
+        is_unchanged = pc.and_(is_unchanged, False)
+    ids = pc.if_else(is_unchanged, rows.column("document_id"), None)
+
+    is_done = pc.and_(is_unchanged, pc.fill_null(rows.column("is_published"), False))
+    kept_out = pa.array(sorted(forgotten), pa.string())
+    is_kept_out = pc.is_in(ids, value_set=kept_out, skip_nulls=True)
+    is_held = pc.is_in(ids, value_set=failures.held_ids, skip_nulls=True)
+    is_unread = pc.and_(pc.is_in(uris, value_set=failures.held_uris), pc.invert(is_read))
+    is_held = pc.or_(is_held, pc.and_(is_unread, pc.or_(has_same_facts, pc.invert(has_row))))
+    is_skipped = pc.or_(is_kept_out, pc.and_(is_held, pc.invert(is_done)))
+    is_done = pc.and_(is_done, pc.invert(is_kept_out))
+    is_pending = pc.invert(pc.or_(is_done, is_skipped))
+    pending = found.addresses.filter(is_pending)
+
+    missing = ledger.others(uris, places)
+    missing = missing.filter(pc.invert(missing.column("gone")))
+    gone, not_gone = gone_rows(missing, partial(_standing, ledger.table, places, missing), found)
+    not_before = max(now, (pc.max(ledger.table.column("seen_at")).as_py() or now) + _TICK)
+    other = pc.and_(pc.invert(_are_same(rows, addresses, "attributes")), pc.is_valid(addresses.column("attributes")))
+    other = pc.and_(other, pc.and_(is_unchanged, pc.invert(is_pending)))
+    described = ledger.table.take(places.filter(other))
+    described = _replaced(described, "attributes", addresses.filter(other).column("attributes"))
+    gone = _replaced(gone, "gone", pa.chunked_array([pa.repeat(True, gone.num_rows)]))
+    return Plan(
+        pending=pending,
+        discovered=len(found.addresses),
+        already_done=pc.sum(is_done).as_py() or 0,
+        skipped=pc.sum(is_skipped).as_py() or 0,
+        known=Index(ledger.table.take(pc.drop_null(places.filter(is_pending))), "source_uri"),
+        failures=failures,
+        forgotten=frozenset(forgotten),
+        not_before=not_before,
+        noted=pa.concat_tables([described, gone]),
+        gone=gone.num_rows,
+        not_gone=not_gone,
+    )
 
 
 def modified_at(address: Address) -> datetime.datetime | None:
     """The address's time of change, to the microsecond that the tables keep."""
-    if address.modified_ns is None:
+    if address.modified_us is None:
         return None
-    epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
     try:
-        return epoch + datetime.timedelta(microseconds=address.modified_ns // 1000)
+        return datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(microseconds=address.modified_us)
     except OverflowError:
         return None
 
 
-def _is_unchanged(address: Address, row: Mapping[str, Any]) -> bool:
-    time = modified_at(address)
-    return time is not None and row["modified_at"] == time and row["bytes"] == address.size and not row["gone"]
+def _ledger(dataset: Dataset) -> Newest:
+    there = dataset.tables["sources"].names
+    columns = [name for name in ("source_uri", *_FACTS, "seen_at") if name in there]
+    table = dataset.rows("sources", columns)
+    if "found_by" not in there:  # a dataset of a Pagemill that did not keep it
+        table = table.append_column("found_by", pa.nulls(table.num_rows, pa.string()))
+    return Newest(table, "source_uri", "seen_at")
 
 
-def _is_new(address: Address, row: Mapping[str, Any] | None) -> bool:
-    """True when something stands at the address that was not there, or was different, when it failed unread."""
-    return row is not None and (row["modified_at"] != modified_at(address) or row["bytes"] != address.size)
+def _standing(ledger: pa.Table, places: pa.Array, missing: pa.Table) -> pa.Table:
+    """What stood before this run: the newest rows that are not gone, of what is found and of what is `missing`."""
+    found = ledger.take(places.drop_null())
+    return pa.concat_tables([found.filter(pc.invert(found.column("gone"))), missing])
 
 
-def _failures(dataset: Dataset, recipe_id: str) -> Failures:
-    rows = dataset.rows("failures", _FAILURE_COLUMNS).to_pylist()
-    with_id = [row for row in rows if row["document_id"] is not None]
-    without = [row for row in rows if row["document_id"] is None]
-    now = datetime.datetime.now(datetime.UTC)
-    return Failures(_newest(with_id, "document_id", "at"), _newest(without, "source_uri", "at"), recipe_id, now)
+def _are_same(rows: pa.Table, addresses: pa.Table, *columns: str) -> pa.ChunkedArray:
+    equal = [same(rows.column(name), addresses.column(name)) for name in columns]
+    return equal[0] if len(equal) == 1 else pc.and_(*equal)
 
 
-def _newest(rows: Iterable[Mapping[str, Any]], key: str, time: str) -> dict[str, Mapping[str, Any]]:
-    newest: dict[str, Mapping[str, Any]] = {}
-    for row in rows:
-        before = newest.get(row[key])
-        if before is None or row[time] >= before[time]:
-            newest[row[key]] = row
-    return newest
+def _replaced(rows: pa.Table, name: str, values: pa.ChunkedArray) -> pa.Table:
+    place = rows.column_names.index(name)
+    field = rows.schema.field(name)
+    return rows.set_column(place, field, values.cast(field.type))

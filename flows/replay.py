@@ -20,8 +20,8 @@ import pyarrow as pa
 
 from extractors.tabulate import Batches
 from flows.accounts import Accounts
+from flows.addresses import Address
 from flows.asking import Stored
-from flows.discover import Address
 from flows.extract import Tools, extract_document, stored_answers
 from flows.progress import ProgressLine
 from flows.recipe import Recipe, make_recipe

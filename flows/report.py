@@ -55,7 +55,22 @@ def run_lines(summary: Mapping[str, Any], out: Out) -> list[str]:
         f"{out}: {sum_line(summary)}",
         f"{summary['requests']:,} requests, {summary['prompt_tokens']:,} tokens in, {summary['completion_tokens']:,} out",
         f"cost {cost}, {summary['seconds']:.1f} s, run {summary['run_id']}",
+        *_listing_lines(summary),
     ]
+
+
+def _listing_lines(summary: Mapping[str, Any]) -> list[str]:
+    """What the listing of the sources showed beside what there is to do."""
+    lines = [f"{trouble}: what is in it was not seen, and nothing below its source is taken for gone"
+             for trouble in summary["not_listed"]]  # fmt: skip
+    if summary["gone"]:
+        lines.append(f"{summary['gone']:,} addresses are gone: noted in `sources`; their documents stay")
+    if summary["not_gone"]:
+        lines.append(
+            f"{summary['not_gone']:,} addresses are missing, more than 5 % of a source, so none is taken for gone; check "
+            "that it is mounted and whole"
+        )
+    return lines
 
 
 def _estimate_error(summary: Mapping[str, Any]) -> str:

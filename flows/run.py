@@ -23,7 +23,8 @@ import pyarrow as pa
 
 from extractors.split.formats import FORMATS
 from flows.accounts import Accounts
-from flows.discover import Address, discover
+from flows.addresses import Addresses
+from flows.discover import discover
 from flows.estimate import quick_cost_nusd
 from flows.extract import Tools
 from flows.model.address import model_address
@@ -71,6 +72,7 @@ class RunRequest:
     budget_usd: float | None = None
     limit: int | None = None
     allow_empty: bool = False
+    rehash: bool = False  # open every address, also those that look unchanged
     quiet: bool = False
     confirm: Callable[[str], bool] | None = None  # asks a person; null where there is none
 
@@ -127,7 +129,7 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
     settings = engine.settings
     require_model(settings)
     began = time.monotonic()
-    addresses = _discovered(request)
+    found = discover(request.sources, request.out, FORMATS, allow_empty=request.allow_empty)
     spending = Spending(None if request.budget_usd is None else round(request.budget_usd * 1e9))
     dataset = _opened(request, engine, spending)
     memory = EndpointMemory(*_memory_files(dataset, settings), settings.endpoint)
@@ -140,7 +142,7 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
     with dataset.lease(run_id):
         with dataset.locked():
             recover(dataset)
-        plan = make_plan(dataset, addresses, recipe.recipe_id)
+        plan = make_plan(dataset, found, recipe.recipe_id, rehash=request.rehash)
         accounts = Accounts(plan.discovered, plan.already_done, plan.skipped)
         _confirm(engine, request, plan, recipe, endpoint)
         facts = {**accounts.as_row(), "run_id": run_id, "started_at": accounts.started_at.isoformat()}
@@ -171,6 +173,9 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
         "cut_calls": spending.cut_calls,
         "cost_usd_estimated": spending.expected_nusd / 1e9 if endpoint.has_price else None,
         "seconds": round(time.monotonic() - began, 3),
+        "gone": plan.gone,
+        "not_gone": plan.not_gone,
+        "not_listed": list(found.troubles),
     }
     return Outcome(summary, stopped)
 
@@ -214,15 +219,6 @@ def _confirm(engine: Engine, request: RunRequest, plan: Plan, recipe: Recipe, en
         raise ConfigurationError("not confirmed; nothing was sent")
 
 
-def _discovered(request: RunRequest) -> list[Address]:
-    try:
-        return discover(request.sources, Path(request.out), FORMATS)
-    except ConfigurationError:
-        if request.allow_empty:
-            return []
-        raise
-
-
 def _spec(document_type: DocumentType) -> DatasetSpec:
     names = tuple(table.name for table in record_tables(document_type))
     return DatasetSpec(document_type.name, document_type.schema, all_tables(document_type), names)
@@ -237,18 +233,16 @@ def _first_line(settings: Settings, dataset: Dataset, recipe: Recipe) -> str:
     return f"page text and images {where}; model {settings.model}{old}"
 
 
-def _shards(plan: Plan, settings: Settings) -> Iterator[tuple[Address, ...]]:
+def _shards(plan: Plan, settings: Settings) -> Iterator[Addresses]:
     """The pending addresses in shards of at most so many documents and bytes."""
-    held: list[Address] = []
-    size = 0
-    for address in plan.pending:
-        if held and (len(held) >= settings.shard_size or size + (address.size or 0) > settings.shard_bytes):
-            yield tuple(held)
-            held, size = [], 0
-        held.append(address)
-        size += address.size or 0
-    if held:
-        yield tuple(held)
+    start = size = 0
+    for place, bytes_ in enumerate(plan.pending.sizes()):
+        if place > start and (place - start >= settings.shard_size or size + bytes_ > settings.shard_bytes):
+            yield plan.pending[start:place]
+            start, size = place, 0
+        size += bytes_
+    if start < len(plan.pending):
+        yield plan.pending[start:]
 
 
 def _through_prefect(engine: Engine, work: Work, endpoint: Endpoint, *, quiet: bool) -> None:
@@ -319,6 +313,12 @@ def _keep_recipe(dataset: Dataset, recipe: Recipe, run_id: str, accounts: Accoun
         publish(dataset, run_id, {"recipes": [batch]})
 
 
+def _noted(work: Work) -> list[dict[str, Any]]:
+    """The rows of `sources` that the plan knew of without opening anything."""
+    plan = work.plan
+    return [{**row, "run_id": work.run_id, "seen_at": plan.not_before} for row in plan.noted.to_pylist()]
+
+
 def _settle_accounts(work: Work, spending: Spending) -> PagemillError | None:
     """Count what is left, check the sum, publish the run's row; the error that ended the run, if any."""
     accounts, dataset = work.accounts, work.dataset
@@ -348,7 +348,7 @@ def _settle_accounts(work: Work, spending: Spending) -> PagemillError | None:
         "completion_tokens": spending.completion_tokens,
     }
     try:
-        end_run(dataset, work.run_id, row, work.sources)
+        end_run(dataset, work.run_id, row, [*_noted(work), *work.sources])
     except DatasetError as error:
         stopped = stopped or error
     return stopped

@@ -1,6 +1,7 @@
 """One shard of a run: read and hash, claim, extract each document, publish them together."""
 
 import asyncio
+import datetime
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ import pyarrow as pa
 
 from extractors.tabulate import Batches, rows
 from flows.accounts import Accounts
-from flows.discover import Address
+from flows.addresses import Address
 from flows.extract import STOPS, Tools, extract_document, failure_row, stored_answers
 from flows.plan import Plan, modified_at
 from flows.spool import Spooled, is_disk_full, spool
@@ -58,7 +59,7 @@ async def extract_shard(work: Work, name: str, addresses: Sequence[Address]) -> 
     segment = work.dataset.segment(name)
     held: Batches = {}
     try:
-        spooled = await _read(work, addresses, held)
+        spooled, unread = await _read(work, addresses, held)
         granted = await asyncio.to_thread(_claim, work, spooled)
         stored = await asyncio.to_thread(_stored, work.dataset, [each.document.document_id for each in granted])
         outcomes = await asyncio.gather(*(_one(work, each, stored, segment, held) for each in granted))
@@ -66,7 +67,7 @@ async def extract_shard(work: Work, name: str, addresses: Sequence[Address]) -> 
             held["calls"] = [rows("calls", segment.rows)]
         if held:
             await asyncio.to_thread(publish, work.dataset, name, held)
-        _count(work.accounts, outcomes)
+        _count(work.accounts, [*outcomes, *[("failed", 0)] * unread])
     except (DatasetError, OSError) as error:
         _stop(work, error if isinstance(error, DatasetError) else work.dataset.unusable(error))
     finally:
@@ -74,9 +75,10 @@ async def extract_shard(work: Work, name: str, addresses: Sequence[Address]) -> 
         work.on_progress()
 
 
-async def _read(work: Work, addresses: Sequence[Address], held: Batches) -> list[Spooled]:
-    """Spool what can be read; what cannot is a failure; what is known by its hash is done or held back."""
+async def _read(work: Work, addresses: Sequence[Address], held: Batches) -> tuple[list[Spooled], int]:
+    """Spool what can be read, and count what cannot; what is known by its hash is done, held back or forgotten."""
     spooled: list[Spooled] = []
+    unread = 0
     published = await asyncio.to_thread(work.dataset.published_ids)
     for address in addresses:
         if work.stopped is not None or work.is_full:
@@ -85,24 +87,28 @@ async def _read(work: Work, addresses: Sequence[Address], held: Batches) -> list
             taken = await asyncio.to_thread(spool, address, work.spool_folder)
         except DocumentError as error:
             _fail(work, held, error, address.uri, None)
-            work.accounts.failed += 1
+            unread += 1
             _note_source(work, address, None, is_settled=True)
             continue
         document_id = taken.document.document_id
-        _note_source(work, taken.address, document_id, is_settled=taken.is_settled)
-        if document_id in published:
+        is_forgotten = document_id in work.plan.forgotten
+        if not is_forgotten:
+            _note_source(work, taken.address, document_id, is_settled=taken.is_settled)
+        if is_forgotten:
+            work.accounts.skipped += 1
+        elif document_id in published:
             work.accounts.already_done += 1
         elif document_id in work.handled:
             work.repeated.append(document_id)
             continue  # the file is the first address's to remove
-        elif work.plan.failures.is_held_back(document_id, address.uri):
+        elif work.plan.failures.is_held_back(document_id):
             work.accounts.skipped += 1
         else:
             work.handled.add(document_id)
             spooled.append(taken)
             continue
         taken.path.unlink(missing_ok=True)
-    return spooled
+    return spooled, unread
 
 
 def _claim(work: Work, spooled: Sequence[Spooled]) -> list[Spooled]:
@@ -179,12 +185,17 @@ def _stop(work: Work, error: PagemillError) -> None:
 
 def _note_source(work: Work, address: Address, document_id: str | None, *, is_settled: bool) -> None:
     """Remember the address when something about it is new; a time that may still change is not trusted."""
-    time = modified_at(address) if is_settled else None
     known = work.plan.known.get(address.uri)
-    facts = {"document_id": document_id, "bytes": address.size, "modified_at": time, "attributes": address.attributes}
-    if known is not None and not known["gone"] and all(known[name] == value for name, value in facts.items()):
+    facts = {
+        "document_id": document_id,
+        "bytes": address.size,
+        "modified_at": modified_at(address) if is_settled else None,
+        "etag": address.etag,
+        "attributes": address.attributes or (known and known["attributes"]),
+        "found_by": address.found_by or (known and known["found_by"]),
+        "gone": False,
+    }
+    if known is not None and all(known[name] == value for name, value in facts.items() if name != "found_by"):
         return
-    seen_at = work.accounts.started_at
-    work.sources.append(
-        {"source_uri": address.uri, **facts, "etag": None, "gone": False, "run_id": work.run_id, "seen_at": seen_at}
-    )
+    seen_at = max(datetime.datetime.now(datetime.UTC), work.plan.not_before)
+    work.sources.append({"source_uri": address.uri, **facts, "run_id": work.run_id, "seen_at": seen_at})

@@ -138,6 +138,7 @@ _LOG: dict[str, _Columns] = {
         ("attributes", _TEXT, "other columns of the list that named it, as JSON"),
         ("run_id", _TEXT, "run that saw it"),
         ("seen_at", _TIME, "when that run began"),
+        ("found_by", _TEXT, "source on the command line under which it was found"),
     ],
     "runs": [
         ("run_id", _TEXT, "name of the run: its start in UTC, and a few letters"),

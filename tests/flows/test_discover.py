@@ -20,7 +20,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 def names(sources: list[str], folder: Path) -> list[str]:
-    return [os.path.relpath(each.uri, folder) for each in discover(sources, folder / "out", [".pdf", ".png", ".txt"])]
+    return [
+        os.path.relpath(each.uri, folder)
+        for each in discover(sources, folder / "out", [".pdf", ".png", ".txt"]).addresses
+    ]
 
 
 def test_a_folder_is_searched_by_extension_and_never_the_output(folder: Path) -> None:
@@ -36,8 +39,8 @@ def test_a_glob_a_file_and_a_list_name_each_address_once(folder: Path) -> None:
 def test_a_table_of_addresses_keeps_its_other_columns(folder: Path) -> None:
     (folder / "list.csv").write_text(f"uri,vendor\n{folder / 'a.pdf'},Kestrel\n")
     pq.write_table(pa.table({"uri": [str(folder / "a.pdf")], "year": [2026]}), folder / "list.parquet")
-    (from_csv,) = discover([f"@{folder}/list.csv"], folder / "out", [".pdf"])
-    (from_parquet,) = discover([f"@{folder}/list.parquet"], folder / "out", [".pdf"])
+    (from_csv,) = discover([f"@{folder}/list.csv"], folder / "out", [".pdf"]).addresses
+    (from_parquet,) = discover([f"@{folder}/list.parquet"], folder / "out", [".pdf"]).addresses
     assert (from_csv.attributes, from_parquet.attributes) == ('{"vendor": "Kestrel"}', '{"year": 2026}')
     assert from_csv.size == 1
 

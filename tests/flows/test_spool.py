@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.discover import Address
+from flows.addresses import Address
 from flows.spool import spool
 from schemas.errors import ChangedWhileReadError, DatasetError, UnreadableDocumentError
 
@@ -27,7 +27,7 @@ def test_the_id_is_the_hash_of_the_bytes_and_old_files_are_settled(tmp_path: Pat
     assert settled.document.document_id == hashlib.sha256(b"content").hexdigest()
     assert settled.path.read_bytes() == b"content"
     assert settled.is_settled
-    assert (settled.address.size, settled.address.modified_ns) == (7, 1_700_000_000 * 10**9)
+    assert (settled.address.size, settled.address.modified_us) == (7, 1_700_000_000 * 10**6)
 
 
 def test_a_fifo_a_folder_and_nothing_fail_at_once(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_a_name_that_is_no_utf8_is_read_and_shown_with_escapes(tmp_path: Path) -
 
     path = os.fsencode(tmp_path) + b"/b\xff\xfed.pdf"
     Path(os.fsdecode(path)).write_bytes(b"content")
-    (found,) = discover([str(tmp_path)], tmp_path / "out", [".pdf"])
+    (found,) = discover([str(tmp_path)], tmp_path / "out", [".pdf"]).addresses
     assert found.file_name == "b\\xff\\xfed.pdf"
     (tmp_path / "spool").mkdir()
     taken = spool(found, tmp_path / "spool")

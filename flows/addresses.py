@@ -1,0 +1,128 @@
+"""Addresses by the million: kept as Arrow columns, and made one by one where they are opened."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import overload
+
+import pyarrow as pa
+
+SCHEMA = pa.schema(
+    [
+        ("source_uri", pa.string()),
+        ("bytes", pa.int64()),
+        ("modified_at", pa.timestamp("us", tz="UTC")),
+        ("etag", pa.string()),
+        ("attributes", pa.string()),
+        ("path", pa.binary()),
+        ("found_by", pa.string()),
+    ]
+)
+_MOST_HELD = 65_536  # addresses as Python values before they become columns
+# What a table's time can say, in microseconds since 1970: the years 1 to 9999.
+_FIRST_US, _LAST_US = -62_135_596_800_000_000, 253_402_300_799_999_999
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a document may stand: `uri` is an absolute path or a URL. Size and time are null where nothing stands.
+
+    `modified_us` counts microseconds since 1970 (UTC). `path` is what to open where that is not `uri`: a name that is no
+    valid UTF-8, or a URL with credentials; it is in no table. `found_by` names the SOURCE that was expanded to it.
+    """
+
+    uri: str
+    size: int | None
+    modified_us: int | None
+    etag: str | None = None
+    attributes: str | None = None
+    path: str | None = None
+    found_by: str | None = None
+
+    @property
+    def opened_as(self) -> str:
+        """What to open."""
+        return self.path or self.uri
+
+    @property
+    def file_name(self) -> str:
+        """The last step of the path."""
+        return os.path.basename(self.uri)  # noqa: PTH119 - a string operation, the file need not be there
+
+
+class Addresses(Sequence[Address]):
+    """A sequence of addresses over a table of `SCHEMA`."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.table = table
+
+    @classmethod
+    def collect(cls, addresses: Iterable[Address]) -> "Addresses":
+        """Take `addresses` in, a few at a time."""
+        batches: list[pa.RecordBatch] = []
+        held: list[Address] = []
+        for address in addresses:
+            held.append(address)
+            if len(held) == _MOST_HELD:
+                batches.append(_batch(held))
+                held = []
+        return cls(pa.Table.from_batches([*batches, _batch(held)], SCHEMA))
+
+    def filter(self, mask: pa.ChunkedArray) -> "Addresses":
+        """Those for which `mask` is true."""
+        return Addresses(self.table.filter(mask))
+
+    def sizes(self) -> Iterator[int]:
+        """The size of each in bytes, 0 where it is not known."""
+        for batch in self.table.select(["bytes"]).to_batches(max_chunksize=_MOST_HELD):
+            yield from (size or 0 for size in batch.column(0).to_pylist())
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    @overload
+    def __getitem__(self, place: int) -> Address: ...
+    @overload
+    def __getitem__(self, place: slice) -> "Addresses": ...
+    def __getitem__(self, place: int | slice) -> "Address | Addresses":
+        if isinstance(place, slice):
+            start, stop, step = place.indices(len(self))
+            if step != 1:
+                return Addresses(self.table.take(pa.array(range(start, stop, step), pa.int64())))
+            return Addresses(self.table.slice(start, max(0, stop - start)))
+        if not -len(self) <= place < len(self):
+            raise IndexError(place)
+        return next(iter(self[place % len(self) :][:1]))
+
+    def __iter__(self) -> Iterator[Address]:
+        for batch in self.table.to_batches(max_chunksize=1_024):
+            columns = {name: batch.column(name) for name in SCHEMA.names}
+            columns["modified_at"] = columns["modified_at"].cast(pa.int64())
+            for uri, size, time, etag, attributes, path, found_by in zip(
+                *(column.to_pylist() for column in columns.values()), strict=True
+            ):
+                yield Address(uri, size, time, etag, attributes, None if path is None else os.fsdecode(path), found_by)
+
+
+def _batch(held: Sequence[Address]) -> pa.RecordBatch:
+    columns = [
+        [each.uri for each in held],
+        [each.size for each in held],
+        [_told(each.modified_us) for each in held],
+        [each.etag for each in held],
+        [each.attributes for each in held],
+        [None if each.path is None else os.fsencode(each.path) for each in held],
+        [each.found_by for each in held],
+    ]
+    arrays = [
+        pa.array(values, pa.int64()).cast(field.type)
+        if pa.types.is_timestamp(field.type)
+        else pa.array(values, field.type)
+        for values, field in zip(columns, SCHEMA, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
+
+
+def _told(modified_us: int | None) -> int | None:
+    """A time that no table can hold is no time: the file is then looked at each night."""
+    return modified_us if modified_us is not None and _FIRST_US <= modified_us <= _LAST_US else None

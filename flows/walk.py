@@ -1,0 +1,146 @@
+"""Files below a folder or by a glob, with their facts, in a stable order. What cannot be listed is said, not passed over."""
+
+import os
+import re
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+
+from schemas.errors import ConfigurationError
+
+Seen = tuple[str, os.stat_result | None]  # a path, and its facts where something stands there
+Identity = tuple[int, int]  # device and inode
+GLOB_MARKS = frozenset("*?[")
+
+
+def walk(folder: str, extensions: Collection[str], left_out: Identity | None, troubles: list[str]) -> Iterator[Seen]:
+    """Every file below `folder` with one of `extensions`; links to folders are not followed.
+
+    A folder that cannot be listed goes to `troubles`, as text for people.
+    """
+    return _walked(folder, extensions, left_out, troubles, lambda path: not os.path.islink(path))  # noqa: PTH114
+
+
+def expand(pattern: str, extensions: Collection[str], left_out: Identity | None, troubles: list[str]) -> list[Seen]:
+    """The files that the absolute `pattern` matches (`**` for any number of folders), by name."""
+    base = fixed_part(pattern)
+    depth = None if "**" in pattern.split("/") else pattern.count("/")
+    shown = glob_pattern(pattern)
+
+    def enter(path: str) -> bool:
+        if depth is not None and path.count("/") >= depth:
+            return False
+        return not (os.path.islink(path) and _leads_back(path))  # noqa: PTH114
+
+    found = (each for each in _walked(base, extensions, left_out, troubles, enter) if shown.fullmatch(each[0]))
+    return sorted(found, key=lambda each: each[0])
+
+
+def fixed_part(pattern: str) -> str:
+    """The folder above the first step of `pattern` that has a wildcard."""
+    steps = pattern.split("/")
+    first = next((place for place, step in enumerate(steps) if GLOB_MARKS & set(step)), len(steps) - 1)
+    return "/".join(steps[:first]) or "/"
+
+
+def glob_pattern(pattern: str, *, hides_dots: bool = True) -> re.Pattern[str]:
+    """The regular expression of a glob. On disk a wildcard passes over names with a leading dot; a store has none."""
+    dot = r"(?!\.)" if hides_dots else ""
+    steps = pattern.split("/")
+    parts: list[str] = []
+    for place, step in enumerate(steps):
+        is_last = place == len(steps) - 1
+        if step == "**":
+            if place and steps[place - 1] == "**":
+                continue
+            parts.append(f"(?:{dot}[^/]+/)*" + (f"{dot}[^/]+" if is_last else ""))
+        else:
+            hidden = dot if GLOB_MARKS & set(step) and not step.startswith(".") else ""
+            parts.append(hidden + _step_pattern(step) + ("" if is_last else "/"))
+    try:
+        return re.compile("".join(parts), re.DOTALL)
+    except re.error as error:
+        raise ConfigurationError(f"{pattern} is no pattern ({error}); a range like [a-z] goes upwards") from error
+
+
+def identity(path: Path) -> Identity | None:
+    """What tells a folder from all others, however it is named; null where it is not there."""
+    try:
+        facts = path.stat()
+    except (OSError, ValueError):
+        return None
+    return facts.st_dev, facts.st_ino
+
+
+def _walked(
+    top: str, extensions: Collection[str], left_out: Identity | None, troubles: list[str], enter: Callable[[str], bool]
+) -> Iterator[Seen]:
+    waiting = [top]
+    while waiting:
+        here = waiting.pop()
+        files: list[os.DirEntry[str]] = []
+        folders: list[os.DirEntry[str]] = []
+        try:
+            with os.scandir(here) as entries:
+                for entry in entries:
+                    if _is_folder(entry):
+                        folders.append(entry)
+                    elif os.path.splitext(entry.name)[1].lower() in extensions:  # noqa: PTH122 - a million names at times
+                        files.append(entry)
+        except OSError as error:
+            troubles.append(f"{here}: cannot be listed ({error.strerror or error})")
+            continue
+        for file in sorted(files, key=_name):
+            yield file.path, _facts(file)
+        below = [each.path for each in folders if not _is(each, left_out) and enter(each.path)]
+        waiting += sorted(below, reverse=True)
+
+
+def _name(entry: os.DirEntry[str]) -> str:
+    return entry.name
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False  # a link that leads to itself
+
+
+def _facts(entry: os.DirEntry[str]) -> os.stat_result | None:
+    try:
+        return entry.stat()
+    except (OSError, ValueError):
+        return None  # a link to nothing, or a file that was there a moment ago
+
+
+def _is(entry: os.DirEntry[str], left_out: Identity | None) -> bool:
+    facts = _facts(entry) if left_out is not None else None
+    return facts is not None and (facts.st_dev, facts.st_ino) == left_out
+
+
+def _leads_back(link: str) -> bool:
+    """True for a link to a folder that it stands in: to follow it would never end."""
+    target = Path(link).resolve()
+    return Path(link).parent.resolve().is_relative_to(target)
+
+
+def _step_pattern(step: str) -> str:
+    """One step of a path: `*`, `?` and `[...]` as a shell has them."""
+    parts: list[str] = []
+    place = 0
+    while place < len(step):
+        mark = step[place]
+        place += 1
+        if mark == "*":
+            parts.append("" if parts and parts[-1] == "[^/]*" else "[^/]*")
+        elif mark == "?":
+            parts.append("[^/]")
+        elif mark == "[" and (end := step.find("]", place + (2 if step[place : place + 1] == "!" else 1))) > 0:
+            inner = step[place:end]
+            negated = inner.startswith("!")
+            listed = re.sub(r"([\\\[\]^&~|])", r"\\\1", inner[negated:])
+            parts.append(f"(?!/)[{'^' if negated else ''}{listed}]")
+            place = end + 1
+        else:
+            parts.append(re.escape(mark))
+    return "".join(parts)

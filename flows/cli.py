@@ -230,13 +230,24 @@ def check_command(model: ModelName = None, as_json: AsJson = False) -> int:
 
 
 @app.command("status")
-def status_command(out: Dataset, as_json: AsJson = False) -> int:
+def status_command(
+    out: Dataset,
+    verifies: Annotated[bool, typer.Option("--check", help="verify every key, count, sum and checksum")] = False,
+    as_json: AsJson = False,
+) -> int:
     """The accounting of a dataset; writes nothing."""
     from flows.report import status, status_lines
 
     result = status(out)
-    _print_json(result) if as_json else _print(status_lines(result, out))
-    return 0
+    lines = status_lines(result, out)
+    if verifies:
+        from flows.verify import verify, verify_lines
+
+        found = verify(out)
+        result["findings"] = [asdict(each) for each in found]
+        lines += verify_lines(found, out)
+    _print_json(result) if as_json else _print(lines)
+    return 1 if result.get("findings") else 0
 
 
 types_app = typer.Typer(help="List and check document types.", invoke_without_command=True, rich_markup_mode=None)

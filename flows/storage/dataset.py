@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows.storage.files import read_batches, read_parquet
+from flows.storage.files import read_batches, read_parquet, read_schema
 from flows.storage.journal import Segment
 from flows.storage.store import Out, RunLease, Stamp, Store, store_at
 from schemas.errors import ConfigurationError, DatasetError
@@ -120,6 +120,12 @@ class Dataset:
             for batch in read_batches(file):
                 yield from pa.Table.from_batches([batch]).cast(self.tables[table]).to_batches()
 
+    def file_schema(self, table: str, shard: str) -> pa.Schema:
+        """The schema that one file states."""
+        key = f"{table}/{shard}.parquet"
+        with _named(self.place, key), self.store.open(key) as file:
+            return read_schema(file)
+
     def rows(self, table: str, columns: Iterable[str]) -> pa.Table:
         """Some columns of a whole table. A file that was read before and has not changed is not read again."""
         parts = list(self.parts(table, columns).values())
@@ -191,6 +197,10 @@ class Dataset:
             if name in others:
                 claimed.update(dict.fromkeys(self.store.read(f"_work/claims/{name}").decode("ascii").split(), name))
         return claimed
+
+    def runs_at_work(self) -> frozenset[str]:
+        """The runs that have no row in `runs` yet: they work, or were killed and wait for recovery."""
+        return frozenset(name.removesuffix(".json") for name in self.entries("runs") if name.endswith(".json"))
 
     def note_run(self, run_id: str, facts: Mapping[str, Any]) -> None:
         """Keep what a `runs` row needs, so that recovery can write it if this run is killed."""

@@ -29,7 +29,7 @@ def write_parquet(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatc
     count = size = 0
     held: list[pa.RecordBatch] = []
     with path.open("wb") as file:
-        with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        with pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer:
             for batch in batches:
                 if held and size + batch.nbytes > ROW_GROUP_BYTES:
                     writer.write_table(pa.Table.from_batches(held, schema))
@@ -49,10 +49,15 @@ def read_parquet(file: BinaryIO, columns: list[str] | None = None) -> pa.Table:
 
 
 def read_batches(file: BinaryIO) -> Iterator[pa.RecordBatch]:
-    """One file's rows, a row group at a time."""
-    opened = pq.ParquetFile(file)
+    """One file's rows, a row group at a time, its checksums verified."""
+    opened = pq.ParquetFile(file, page_checksum_verification=True)
     for group in range(opened.num_row_groups):
         yield from opened.read_row_group(group).to_batches()
+
+
+def read_schema(file: BinaryIO) -> pa.Schema:
+    """The schema that one file states. Raises OSError or ArrowException for a file that cannot be read."""
+    return pq.read_schema(file)
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,0 +1,138 @@
+"""`status --check`: a sound dataset has no finding, and whatever is broken in one is found and named."""
+
+import datetime
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from flows.cli import main
+from flows.storage.dataset import read_dataset
+from flows.verify import verify
+
+Change = Callable[[pa.Table], pa.Table]
+
+
+@pytest.fixture
+def out(samples_out: dict[str, Path], tmp_path: Path) -> Path:
+    return Path(shutil.copytree(samples_out["invoices"], tmp_path / "out"))
+
+
+def damaged(out: Path, table: str, change: Change) -> None:
+    """Change the rows of the table's newest file, which the newest shard gets where it has none."""
+    shard = max(path.name for path in (out / "documents").glob("2*.parquet"))
+    path = max((out / table).glob("2*.parquet"), default=out / table / shard)
+    rows = pq.read_table(path if path.exists() else out / table / "0.parquet")
+    pq.write_table(change(rows), path, compression="zstd")
+
+
+def with_column(name: str, change: Callable[[pa.ChunkedArray], object]) -> Change:
+    def changed(rows: pa.Table) -> pa.Table:
+        place = rows.column_names.index(name)
+        values = change(rows.column(name))
+        return rows.set_column(place, rows.schema.field(place), [pa.array(values, rows.schema.field(place).type)])
+
+    return changed
+
+
+def constant(value: object) -> Callable[[pa.ChunkedArray], list[object]]:
+    return lambda column: [value] * len(column)
+
+
+def first(value: object) -> Callable[[pa.ChunkedArray], list[object]]:
+    return lambda column: [value, *column.to_pylist()[1:]]
+
+
+def twice(rows: pa.Table) -> pa.Table:
+    return pa.concat_tables([rows, rows])
+
+
+def without_first(rows: pa.Table) -> pa.Table:
+    return rows.slice(1)
+
+
+def a_figure_on_no_page(rows: pa.Table) -> pa.Table:
+    return pa.Table.from_pylist([{"document_id": "0" * 64, "page": 99, "figure": 0}], rows.schema)
+
+
+def renamed(rows: pa.Table) -> pa.Table:
+    return rows.rename_columns(["x", *rows.column_names[1:]])
+
+
+BROKEN: list[tuple[str, Change, str, str]] = [
+    ("documents", with_column("status", first("fine")), "documents", "a status is ok or partial"),
+    ("documents", with_column("problems", constant([])), "documents", "a partial document says why"),
+    ("documents", twice, "documents", "a document is published once"),
+    ("documents", with_column("run_id", first("another")), "documents", "its run is in `runs`, or is at work"),
+    ("documents", with_column("recipe_id", first("another")), "documents", "its recipe is in `recipes`, or its run is at work"),
+    ("documents", without_first, "pages", "its document is in the same file of `documents`"),
+    ("documents", without_first, "invoice", "its document is in the same file of `documents`"),
+    ("pages", without_first, "pages", "each page of a document has one row"),
+    ("pages", twice, "pages", "each page of a document has one row"),
+    ("figures", a_figure_on_no_page, "figures", "a figure is on a page, and there once"),
+    ("evidence", with_column("page", constant(99)), "evidence", "a value stands on a page that there is"),
+    ("evidence", with_column("record", constant(7)), "evidence", "its record is there"),
+    ("checks", with_column("ok", constant(False)), "checks", "a failed check makes the document partial"),
+    ("invoice", without_first, "invoice", "each document has a record, with the same status"),
+    ("invoice", with_column("record_status", constant("ok")), "invoice", "each document has a record, with the same status"),
+    ("invoice", twice, "invoice", "a row is there once"),
+    ("invoice_line_items", twice, "invoice_line_items", "a row is there once"),
+    ("invoice_line_items", without_first, "invoice_line_items", "items are numbered from 0 without a gap"),
+    (
+        "invoice_line_items", with_column("record_status", constant("partial")),
+        "invoice_line_items", "its record is there, with the same status",
+    ),
+    ("calls", twice, "calls", "an answer is there once"),
+    ("calls", with_column("cost_usd", constant(1.0)), "runs", "it cost at least what its answers did"),
+    ("runs", with_column("discovered", constant(99)), "runs", "discovered is the sum of its parts"),
+    ("runs", twice, "runs", "a run is there once"),
+    ("recipes", twice, "recipes", "a recipe is there once"),
+    ("changes", without_first, "documents", "it is in `changes`"),
+    ("changes", twice, "changes", "a number is there once"),
+    (
+        "changes", with_column("at", first(datetime.datetime(2999, 1, 1, tzinfo=datetime.UTC))),
+        "changes", "what came first has the smaller number",
+    ),
+    ("sources", without_first, "documents", "an address of it is in `sources`, or its run is at work"),
+    ("pages", renamed, "pages", "every file has the table's schema"),
+]  # fmt: skip
+
+
+def test_a_sound_dataset_has_no_finding(samples_out: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    for out in samples_out.values():
+        assert verify(out) == []
+        assert main(["status", str(out), "--check"]) == 0
+        assert "every key, count, sum and checksum holds" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("table", "change", "where", "rule"), BROKEN, ids=[f"{each[0]}-{each[3]}" for each in BROKEN])
+def test_what_is_broken_is_found(out: Path, table: str, change: Change, where: str, rule: str) -> None:
+    damaged(out, table, change)
+    assert (where, rule) in {(each.table, each.rule) for each in verify(out)}
+    assert main(["status", str(out), "--check"]) == 1
+
+
+def test_a_flipped_bit_is_found_by_its_checksum(out: Path) -> None:
+    path = max((out / "pages").glob("2*.parquet"))
+    text = pq.ParquetFile(path).metadata.row_group(0).column(4)
+    data = bytearray(path.read_bytes())
+    data[text.data_page_offset + text.total_compressed_size // 2] ^= 1
+    path.write_bytes(data)
+    ((finding),) = verify(out)
+    assert (finding.table, finding.rule) == ("pages", "every file can be read, and its checksums hold")
+    assert path.name in finding.example
+
+
+def test_what_is_left_of_a_forgotten_document_is_found(out: Path) -> None:
+    dataset = read_dataset(out)
+    one = pc.min(dataset.rows("documents", ["document_id"]).column(0)).as_py()
+    with dataset.locked():
+        dataset.record_forgotten([one])
+    found = {(each.table, each.rule) for each in verify(out)}
+    assert ("documents", "it was not forgotten") in found
+    assert ("calls", "it was not forgotten") in found
+    assert ("sources", "of what was forgotten no address is left") in found

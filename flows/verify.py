@@ -128,6 +128,7 @@ def _unreadable(dataset: Dataset) -> Iterator[Finding]:
                 own = dataset.file_schema(table, shard)
                 if not own.equals(schema):
                     yield Finding(table, "every file has the table's schema", 1, f"{shard}.parquet")
+                    continue
                 for _ in dataset.shard_batches(table, shard):
                     pass
             except DatasetError as error:

@@ -120,7 +120,7 @@ def test_a_flipped_bit_is_found_by_its_checksum(out: Path) -> None:
     path = max((out / "pages").glob("2*.parquet"))
     text = pq.ParquetFile(path).metadata.row_group(0).column(4)
     data = bytearray(path.read_bytes())
-    data[text.data_page_offset + text.total_compressed_size // 2] ^= 1
+    data[(text.dictionary_page_offset or text.data_page_offset) + text.total_compressed_size // 2] ^= 1
     path.write_bytes(data)
     ((finding),) = verify(out)
     assert (finding.table, finding.rule) == ("pages", "every file can be read, and its checksums hold")

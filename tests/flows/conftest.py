@@ -1,4 +1,4 @@
-"""The places that a test of the dataset runs in."""
+"""The places that a dataset is tested in."""
 
 import os
 import shutil

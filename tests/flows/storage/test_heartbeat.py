@@ -2,6 +2,7 @@
 
 import asyncio
 import multiprocessing
+import os
 import subprocess
 import sys
 import threading
@@ -65,7 +66,11 @@ def test_both_clients_keep_the_same_conditions(client: ObjectClient, tmp_path: P
 
 def add_up(url: str, times: int) -> None:
     """Add one to a number, again and again, under the lock."""
-    store = ObjectStore(S3Client(url), url, HELD)
+    client = S3Client(url)
+    store = ObjectStore(client, url, HELD)
+    client.put(f"ready/{os.getpid()}", b"")
+    while len(client.listed("ready")) < 2:
+        time.sleep(0.01)
     for _ in range(times):
         with store.locked():
             number = int(store.read("number"))

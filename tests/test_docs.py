@@ -21,6 +21,8 @@ NOT_RUN = {
     "vllm serve": "needs the model's weights",
     "export": "a setting, checked by name below",
     "YOUR_FOLDER": "needs a real model",
+    "YOUR_BUCKET": "needs a store; tests/flows/test_s3.py runs it against a server on loopback",
+    "pagemill forget": "removes what other commands show; tests/flows/test_forget.py runs it",
 }
 
 

@@ -9,6 +9,7 @@ what does not; read again, or read while nothing is replaced.
 """
 
 import io
+import secrets
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -246,11 +247,12 @@ class ObjectSegment(Segment):
     def __init__(self, name: str, keep: Callable[[str, bytes], None], group_seconds: float) -> None:
         super().__init__(Path(name), group_seconds)
         self._keep = keep
+        self._name = secrets.token_hex(4)  # a shard that is tried again must not write over what it kept before
         self._count = 0
 
     def _write(self, data: bytes) -> None:
         self._count += 1
-        self._keep(f"_work/journal/{self.path.name}/{self._count:08d}", data)
+        self._keep(f"_work/journal/{self.path.name}/{self._name}-{self._count:08d}", data)
 
 
 def _lease(run_id: str) -> str:

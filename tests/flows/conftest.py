@@ -1,33 +1,45 @@
-"""An S3-compatible store for the tests of sources: a server on loopback, in this process, that ends with the test session."""
+"""The places that datasets are tested in, and a bucket of documents: a folder, and an S3-compatible server on loopback."""
 
+import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.flows.storage import places
 
-@pytest.fixture(scope="session")
-def object_server() -> Iterator[str]:
-    """The store's URL."""
-    from moto.server import ThreadedMotoServer
 
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        yield f"http://{host}:{port}"
-    finally:
-        server.stop()
+@pytest.fixture(params=["disk", "s3"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> places.Place:
+    """OUT on disk, and on an S3-compatible store."""
+    if request.param == "disk":
+        return places.Place("disk", tmp_path / "out")
+    return places.Place("s3", tmp_path, places.bucket(request.getfixturevalue("s3_server")))
 
 
 @pytest.fixture
-def bucket(object_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
+def quick_path(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory where there is one: a kill leaves there what it leaves on a disk, some hundred kills are quicker."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    folder = Path(tempfile.mkdtemp(dir=memory, prefix="pagemill-test-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
     """An empty bucket: call it with a key and bytes to put an object, which returns its etag."""
     import boto3
 
     from flows import objects
 
     for name, value in {
-        "AWS_ENDPOINT_URL": object_server,
+        "AWS_ENDPOINT_URL": s3_server,
         "AWS_ACCESS_KEY_ID": "loopback",
         "AWS_SECRET_ACCESS_KEY": "loopback",
         "AWS_DEFAULT_REGION": "us-east-1",

@@ -1,0 +1,155 @@
+"""`pagemill forget`: what is forgotten is in no file, comes back with no run, and is listed before a condition removes it."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from flows import cli
+from flows.storage.dataset import read_dataset
+from tests.conftest import SAMPLES
+from tests.flows.storage.places import Place
+
+CANARY = "Zanzibarquokka77"
+
+
+def canary_document(folder: Path) -> Path:
+    """An invoice whose name, text and answer hold the canary, beside another invoice."""
+    import pymupdf
+
+    folder.mkdir()
+    shutil.copy(SAMPLES / "invoices" / "harrow_finch.pdf", folder)
+    path = folder / f"{CANARY}.pdf"
+    with pymupdf.open() as document:
+        page = document.new_page()
+        lines = ["INVOICE", f"Invoice number: {CANARY}", "Invoice date: 2026-01-05", "Total: 12.00 EUR"]
+        for number, line in enumerate(lines):
+            page.insert_text((72, 72 + 20 * number), line)
+        document.save(path)
+    return path
+
+
+def holding(root: Path, word: str) -> list[str]:
+    """The files that hold the word: in their name, their bytes, or, for a table, whose pages are compressed, their rows."""
+    found = []
+    for path in root.rglob("*"):
+        if path.is_file():
+            text = path.read_bytes().decode("latin-1") + path.name
+            if path.suffix == ".parquet":
+                text += str(pq.read_table(path).to_pylist())
+            if word in text:
+                found.append(path.relative_to(root).as_posix())
+    return found
+
+
+def forget(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    code = cli.main(["forget", *map(str, arguments)])
+    return code, *capsys.readouterr()
+
+
+def test_a_forgotten_canary_is_nowhere_and_does_not_come_back(
+    place: Place, tmp_path: Path, extract: Callable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = canary_document(tmp_path / "in")
+    out = place.url or place.root
+    assert extract(document.parent, out).exit_code == 0
+    tables = {name.partition("/")[0] for name in holding(place.files(), CANARY)}
+    assert {"documents", "invoice", "evidence", "pages", "calls", "sources"} <= tables
+    tries = Path(os.environ["PAGEMILL_CACHE_DIR"]) / "tries"
+    assert cli.main(["try", str(document), "--type", "invoice", "--model", "offline"]) == 0
+    assert holding(tries, CANARY)
+    capsys.readouterr()
+
+    code, said, _ = forget(capsys, out, document, "--json")
+    assert code == 0
+    record = json.loads(said)
+    assert record["rows"]["documents"] == record["rows"]["sources"] == 1
+    assert record["unreachable"]
+    assert holding(place.files(), CANARY) == []
+    assert holding(tries, CANARY) == []
+    assert holding(Path(os.environ["PAGEMILL_CACHE_DIR"]) / "prefect", CANARY) == []
+
+    again = extract(document.parent, out)
+    assert (
+        again.summary["discovered"]
+        == again.summary["already_done"] + again.summary["skipped"] + again.summary["deferred"]
+    )
+    assert holding(place.files(), CANARY) == []
+    assert len(read_dataset(out).published_ids()) == 1
+    assert cli.main(["status", str(out), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["documents"] == 1
+
+
+@pytest.fixture
+def out(tmp_path: Path, samples_out: dict[str, Path]) -> Path:
+    return Path(shutil.copytree(samples_out["invoices"], tmp_path / "out"))
+
+
+def ids(out: Path) -> dict[str, str]:
+    """The id of each document by its file's name."""
+    rows = read_dataset(out).rows("documents", ["file_name", "document_id"]).to_pylist()
+    return {row["file_name"]: row["document_id"] for row in rows}
+
+
+@pytest.mark.parametrize("by", ["id", "prefix", "path", "name"])
+def test_a_document_is_named_by_id_prefix_path_or_file_name(
+    out: Path, by: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = ids(out)
+    mine = before["nordlicht.pdf"]
+    names = {
+        "id": mine,
+        "prefix": mine[:9],
+        "path": SAMPLES / "invoices" / "nordlicht.pdf",
+        "name": "nordlicht.pdf",
+    }
+    code, said, _ = forget(capsys, out, names[by])
+    assert code == 0
+    assert "1 documents forgotten" in said
+    assert ids(out) == {name: each for name, each in before.items() if each != mine}
+
+
+def test_a_condition_lists_first_and_removes_with_yes(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = ids(out)
+    code, said, told = forget(capsys, out, "--where", "file_name like 'nord%'")
+    assert (code, before) == (0, ids(out))
+    assert before["nordlicht.pdf"][:12] in said
+    assert "1 documents, none removed" in told
+    code, said, _ = forget(capsys, out, "--where", "file_name like 'nord%'", "--yes", "--json")
+    assert json.loads(said)["document_ids"] == [before["nordlicht.pdf"]]
+    assert "nordlicht.pdf" not in ids(out)
+    assert len(ids(out)) == len(before) - 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ([], "name a DOCUMENT"),
+        (["nosuch.pdf"], "nosuch.pdf is no document"),
+        (["--where", "pagez > 1"], "--where:"),
+        (["--where", "1=1) or (select count(*) from '/etc/passwd'"], "--where:"),
+    ],
+)
+def test_what_means_nothing_is_refused(
+    out: Path, arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = ids(out)
+    code, _, told = forget(capsys, out, *arguments)
+    assert code == 2
+    assert complaint in told
+    assert ids(out) == before
+
+
+def test_a_live_run_is_named_when_nobody_waits(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dataset, mine = read_dataset(out), ids(out)["nordlicht.pdf"]
+    with dataset.lease("20260101T000000-abcdef"):
+        with dataset.locked():
+            dataset.claim_published("20260101T000000-abcdef", [mine])
+        code, _, told = forget(capsys, out, mine, "--no-wait")
+    assert code == 1
+    assert "20260101T000000-abcdef" in told
+    assert mine in ids(out).values()

@@ -28,7 +28,8 @@ sys.path.insert(0, str(ROOT))
 
 from extractors.prompt import frame_tokens  # noqa: E402
 from extractors.tokens import count_text  # noqa: E402
-from flows.run import Engine, RunRequest, engine, run  # noqa: E402
+from flows.engine import Engine, engine  # noqa: E402
+from flows.run import RunRequest, run  # noqa: E402
 from flows.settings import load_settings  # noqa: E402
 from schemas.document_type import DocumentType  # noqa: E402
 from tests.support.rows import SCHEMA, row, row_model, write  # noqa: E402

@@ -57,7 +57,8 @@ def run_command(
     settings = load_settings(**flags, chunk_tokens=chunk_tokens)
     require_model(settings)
     document_type = load_type(type_name)
-    from flows.run import RunRequest, engine, run
+    from flows.engine import engine
+    from flows.run import RunRequest, run
 
     with engine(settings) as shared:
         asks = {"allow_empty": allow_empty, "rehash": rehash}
@@ -178,7 +179,8 @@ def forget_command(
     as_json: AsJson = False,
 ) -> int:
     """Remove documents from every table and keep them out."""
-    from flows.forget import find_documents, forget, forget_lines
+    from flows.find import find_documents
+    from flows.forget import forget, forget_lines
     from flows.settings import load_settings
     from flows.storage.dataset import read_dataset
 

@@ -40,6 +40,7 @@ class Work:
     repeated: list[str] = field(default_factory=list)
     sources: list[dict[str, Any]] = field(default_factory=list)
     stopped: PagemillError | None = None
+    superseded: int = 0
     finished: int = 0  # documents done with, published or not yet: for the progress line
     finished_pages: int = 0
 

@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from extractors.ground import printed
+from flows.engine import engine
 from flows.estimate import estimate
 from flows.report import sum_line
-from flows.run import Outcome, RunRequest, engine, run
+from flows.run import Outcome, RunRequest, run
 from flows.settings import Settings, load_settings
 from flows.storage.dataset import read_dataset
 from flows.types import load_type

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from schemas.document_type import DocumentType
 from schemas.errors import ConfigurationError
-from schemas.fields import Field
+from schemas.fields import Field, escape
 
 DECIMAL_DIGITS = 18
 _TEXT, _INT, _FLOAT, _BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
@@ -265,6 +265,21 @@ def all_tables(document_type: DocumentType) -> dict[str, pa.Schema]:
     records = {table.name: table.schema for table in record_tables(document_type)}
     others = {name: schema for name, schema in SHARD_TABLES.items() if name != "documents"}
     return {**records, **others, **LOG_TABLES, "documents": SHARD_TABLES["documents"]}
+
+
+def pointers_of(document_type: DocumentType) -> dict[str, dict[str, str]]:
+    """For each record table the JSON pointer of each column; of a list's table also that of the list, under no name.
+
+    The index columns of a list in a list are among them, so that an item that moves from one to another is told.
+    """
+    found = {}
+    for table in record_tables(document_type):
+        pointers = {column.name: "".join(f"/{escape(key)}" for key in column.keys) for column in table.columns}
+        place = "".join(f"/{escape(key)}" for step in table.steps for key in step)
+        found[table.name] = (
+            {**dict.fromkeys(table.index_names, place), **pointers, "": place} if table.is_items else pointers
+        )
+    return found
 
 
 def arrow_type(field: Field) -> pa.DataType:

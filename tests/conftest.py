@@ -138,7 +138,7 @@ def s3_server() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def offline_engine() -> Iterator[object]:
     """One engine with the embedded model for the tests of a process."""
-    from flows.run import engine
+    from flows.engine import engine
     from flows.settings import load_settings
 
     with engine(load_settings(model="offline")) as shared:

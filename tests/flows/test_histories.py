@@ -22,10 +22,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import flows.run
+from flows.engine import Engine
 from flows.ledger import newest
 from flows.plan import make_plan
 from flows.retry import retry
-from flows.run import Engine, RunRequest, run
+from flows.run import RunRequest, run
 from flows.settings import load_settings
 from flows.shard import extract_shard
 from flows.spool import spool

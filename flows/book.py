@@ -1,0 +1,62 @@
+"""The books of a run, a refresh or a replay: its id, its note for recovery, its recipe and its row of `runs`."""
+
+import datetime
+import secrets
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from typing import Any
+
+import pyarrow as pa
+
+from flows.accounts import Accounts
+from flows.model.spending import Spending
+from flows.recipe import Recipe
+from flows.storage.dataset import Dataset, DatasetSpec
+from flows.storage.publish import end_run, publish
+from schemas.document_type import DocumentType
+from schemas.tables import LOG_TABLES, all_tables, record_tables
+
+
+def spec_of(document_type: DocumentType) -> DatasetSpec:
+    """What a dataset of this type is made of."""
+    names = tuple(table.name for table in record_tables(document_type))
+    return DatasetSpec(document_type.name, document_type.schema, all_tables(document_type), names)
+
+
+def new_run_id() -> str:
+    """The name of a run: its start in UTC, and a few letters."""
+    return f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+
+
+def open_book(dataset: Dataset, run_id: str, recipe: Recipe, accounts: Accounts) -> None:
+    """Keep what a `runs` row needs, so that recovery can write it if the run is killed."""
+    facts = {**accounts.as_row(), "run_id": run_id, "started_at": accounts.started_at.isoformat()}
+    dataset.note_run(run_id, {**facts, "recipe_id": recipe.recipe_id, "version": version("pagemill")})
+
+
+def close_book(
+    dataset: Dataset,
+    run_id: str,
+    recipe: Recipe,
+    accounts: Accounts,
+    spending: Spending,
+    sources: Iterable[Mapping[str, Any]] = (),
+) -> None:
+    """Publish the run's row, its recipe where that is new, and the rows of `sources` that changed."""
+    known = dataset.rows("recipes", ["recipe_id"]).column(0).to_pylist()
+    if accounts.done and recipe.recipe_id not in known:
+        batch = pa.RecordBatch.from_pylist([recipe.row()], schema=LOG_TABLES["recipes"])
+        publish(dataset, run_id, {"recipes": [batch]})
+    row = {
+        "run_id": run_id,
+        "started_at": accounts.started_at,
+        "finished_at": datetime.datetime.now(datetime.UTC),
+        **accounts.as_row(),
+        "cost_usd": spending.spent_nusd / 1e9,
+        "recipe_id": recipe.recipe_id,
+        "version": version("pagemill"),
+        "requests": spending.requests,
+        "prompt_tokens": spending.prompt_tokens,
+        "completion_tokens": spending.completion_tokens,
+    }
+    end_run(dataset, run_id, row, sources)

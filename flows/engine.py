@@ -1,0 +1,128 @@
+"""What runs and refreshes stand on: Prefect's server, the split processes, the model's address, and shards as Prefect tasks.
+
+`engine` holds what several runs of one process share: the Prefect server (our own child where none is configured), the
+split processes and the embedded model. Nothing secret, and no file's name, is a parameter of a flow or a task.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from flows.model.address import model_address
+from flows.model.endpoint import Endpoint
+from flows.outage import OutageNotice
+from flows.sandbox import Sandbox
+from flows.server import ChildServer, prefect_server
+from flows.settings import Settings
+from schemas.errors import PagemillError, RunStoppedError
+
+SHARDS_IN_FLIGHT = 2  # so that the tail of one never leaves the endpoint idle
+_TOLD_TO_STOP = "stopped; what was answered is kept, run the same command again to go on"
+
+
+@dataclass(slots=True)
+class Engine:
+    """What several runs of one process share."""
+
+    settings: Settings
+    server: ChildServer | None
+    sandbox: Sandbox
+    base_url: str
+    api_key: str | None
+    prefect_url: str | None = field(default=None)
+
+
+@contextmanager
+def engine(settings: Settings) -> Iterator[Engine]:
+    """Start what runs need; Prefect's server comes up while the first run is planned."""
+    with (
+        prefect_server(settings.cache_dir / "prefect") as server,
+        model_address(settings) as (base_url, api_key),
+        Sandbox(settings.workers, settings.split_seconds, settings.split_memory) as sandbox,
+    ):
+        try:
+            yield Engine(settings, server, sandbox, base_url, api_key)
+        finally:
+            if server is not None:
+                from prefect.events.worker import EventsWorker
+
+                logging.getLogger("EventsWorker").setLevel(logging.CRITICAL)  # it counts aloud what it still sends
+                EventsWorker.drain_all(timeout=5)  # before the server that they go to ends
+
+
+class Stoppable(Protocol):
+    """Work that can end early: `stopped` is what ended it, `is_full` says that no further shard is wanted."""
+
+    stopped: PagemillError | None
+
+    @property
+    def is_full(self) -> bool:
+        """True when no further shard is to be taken up."""
+
+
+def through_prefect(
+    engine: Engine, run_id: str, shards: Sequence[Callable[[str], Awaitable[None]]], work: Stoppable, endpoint: Endpoint
+) -> None:
+    """Run shards, each given its name, as tasks of a flow. What Prefect fails at stops the run; documents are none of its."""
+    from prefect import flow, task
+    from prefect.cache_policies import NO_CACHE
+    from prefect.exceptions import TerminationSignal
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    @task(name="shard", task_run_name="{name}", cache_policy=NO_CACHE)
+    async def shard(name: str, place: int) -> None:
+        await shards[place](name)
+
+    @flow(name="extract", flow_run_name="{run_id}", validate_parameters=False)
+    async def extract(run_id: str) -> None:
+        two = asyncio.Semaphore(SHARDS_IN_FLIGHT)
+        _stop_on_signals(work, endpoint)
+
+        async def one(place: int) -> None:
+            async with two:
+                if work.stopped is None and not work.is_full:
+                    await shard(f"{run_id}-{place:05d}", place)
+
+        try:
+            await asyncio.gather(*(one(place) for place in range(len(shards))))
+        finally:
+            await endpoint.close()
+        if work.stopped is not None:
+            raise work.stopped
+
+    if engine.server is not None and engine.prefect_url is None:
+        engine.prefect_url = engine.server.url()
+    overrides = {PREFECT_API_URL: engine.prefect_url} if engine.prefect_url else {}
+    with temporary_settings(overrides):
+        try:
+            asyncio.run(extract(run_id))
+        except PagemillError as error:
+            if error is not work.stopped and str(error) != str(work.stopped):
+                raise
+        except (KeyboardInterrupt, TerminationSignal):
+            work.stopped = RunStoppedError(_TOLD_TO_STOP)
+
+
+def tell_outages(engine: Engine, endpoint: Endpoint, *, quiet: bool) -> None:
+    """Let Prefect and the terminal know while the endpoint does not answer."""
+    endpoint.pressure.on_outage = OutageNotice(engine.settings.host, engine.settings.patience, quiet=quiet)
+
+
+def _stop_on_signals(work: Stoppable, endpoint: Endpoint) -> None:
+    """The first signal lets calls in flight finish and publishes what is done; a second one ends the run at once."""
+    loop = asyncio.get_running_loop()
+
+    def stop(number: signal.Signals) -> None:
+        loop.remove_signal_handler(number)
+        signal.signal(number, signal.SIG_DFL)
+        reason = RunStoppedError(_TOLD_TO_STOP)
+        work.stopped = work.stopped or reason
+        endpoint.stop(reason)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with suppress(ValueError, NotImplementedError):  # not in the main thread: whoever runs us there stops us
+            loop.add_signal_handler(number, stop, number)

@@ -41,10 +41,12 @@ def close_book(
     accounts: Accounts,
     spending: Spending,
     sources: Iterable[Mapping[str, Any]] = (),
+    *,
+    is_published: bool = True,
 ) -> None:
-    """Publish the run's row, its recipe where that is new, and the rows of `sources` that changed."""
+    """Publish the run's row, the rows of `sources` that changed, and a new recipe that something was published with."""
     known = dataset.rows("recipes", ["recipe_id"]).column(0).to_pylist()
-    if accounts.done and recipe.recipe_id not in known:
+    if is_published and accounts.done and recipe.recipe_id not in known:
         batch = pa.RecordBatch.from_pylist([recipe.row()], schema=LOG_TABLES["recipes"])
         publish(dataset, run_id, {"recipes": [batch]})
     row = {

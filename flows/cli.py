@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from schemas.errors import ConfigurationError, ModelUnavailableError, PagemillError
+from schemas.errors import ConfigurationError, ModelUnavailableError, PagemillError, exit_code_of
 
 app = typer.Typer(
     name="pagemill",
@@ -61,8 +61,9 @@ def run_command(
     from flows.run import RunRequest, run
 
     with engine(settings) as shared:
-        asks = {"allow_empty": allow_empty, "rehash": rehash}
-        request = RunRequest(sources, document_type, out, budget, limit, **asks, confirm=_asker())
+        request = RunRequest(
+            sources, document_type, out, budget, limit, allow_empty=allow_empty, rehash=rehash, confirm=_asker()
+        )
         outcome = run(shared, request)
     if as_json:
         _print_json(outcome.summary)
@@ -145,26 +146,74 @@ def show_command(
 @app.command("refresh")
 def refresh_command(
     out: Dataset,
+    is_all: Annotated[bool, typer.Option("--all", help="every document of an older recipe")] = False,
+    is_partial: Annotated[bool, typer.Option("--partial", help="documents that are partial")] = False,
+    documents: Annotated[
+        list[str] | None,
+        typer.Option("--document", metavar="DOCUMENT", help="an id or its prefix, a path, a file name"),
+    ] = None,
+    where: Annotated[str | None, typer.Option(metavar="SQL", help='columns of documents, such as "pages > 10"')] = None,
+    sample: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="show what would change in N documents; publishes nothing")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="draw what a sample shows as one web page")] = None,
+    into: Annotated[
+        str | None, typer.Option(metavar="NEW", help="a new dataset, where the type's columns changed")
+    ] = None,
     use_stored: Annotated[
         bool, typer.Option("--replay", help="today's parser over stored answers, calling nothing")
     ] = False,
+    budget: Annotated[float | None, typer.Option(min=0, help="hard cap in USD")] = None,
     type_name: Annotated[str | None, typer.Option("--type", help="the dataset's type, where it cannot be told")] = None,
     model: ModelName = None,
     images: Images = None,
     chunk_tokens: ChunkTokens = None,
     as_json: AsJson = False,
 ) -> int:
-    """Make published rows anew: with --replay from stored answers, for nothing."""
-    from flows.replay import replay, replay_lines
-    from flows.settings import load_settings
+    """Make published rows anew: under today's recipe, as a sample first, or from stored answers for nothing."""
+    from flows.settings import load_settings, require_model
     from flows.types import load_type
 
-    if not use_stored:
-        raise ConfigurationError("refresh can only replay stored answers yet: add --replay")
     document_type = load_type(type_name) if type_name is not None else None
-    done = replay(out, load_settings(model=model, images=images, chunk_tokens=chunk_tokens), document_type)
-    _print_json(asdict(done)) if as_json else _print(replay_lines(done, out))
-    return 0
+    settings = load_settings(model=model, images=images, chunk_tokens=chunk_tokens)
+    if use_stored:
+        from flows.refresh import refresh_lines
+        from flows.replay import replay
+
+        replayed = replay(out, settings, document_type)
+        _print_json(asdict(replayed)) if as_json else _print(refresh_lines(replayed, out, is_sample=False))
+        return 0
+    require_model(settings)
+    from flows.difference import difference_lines, draw_differences
+    from flows.engine import engine
+    from flows.refresh import RefreshRequest, refresh, refresh_lines
+
+    if into is not None:
+        from flows.into import refresh_into
+        from flows.report import run_lines
+
+        with engine(settings) as shared:
+            outcome = refresh_into(shared, out, into, document_type, budget, _asker())
+        _print_json(outcome.summary) if as_json else _print(run_lines(outcome.summary, into))
+        if outcome.stopped is not None:
+            _complain(outcome.stopped)
+        return outcome.exit_code
+    request = RefreshRequest(
+        out, document_type, is_all, is_partial, documents or (), where, sample, budget, confirm=_asker()
+    )
+    with engine(settings) as shared:
+        done, stopped = refresh(shared, request)
+    if html is not None and sample is not None:
+        said = {"dataset": out, "documents looked at": str(done.refreshed), "cost": _dollars(done.cost_usd)}
+        draw_differences(done.differences, done.refreshed, said, html)
+    if as_json:
+        _print_json(asdict(done))
+    else:
+        _print(refresh_lines(done, out, is_sample=sample is not None))
+        _print(difference_lines(done.differences, done.refreshed))
+    if stopped is not None:
+        _complain(stopped)
+    return exit_code_of(stopped, failed=0)
 
 
 @app.command("forget")
@@ -345,6 +394,10 @@ def _asker() -> Callable[[str], bool] | None:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return None
     return lambda text: typer.confirm(f"{text}. Go on?", err=True)
+
+
+def _dollars(amount: float | None) -> str:
+    return "unknown" if amount is None else f"${amount:.4f}"
 
 
 def _print(lines: list[str]) -> None:

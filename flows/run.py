@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
+
 from extractors.split.formats import FORMATS
 from flows.accounts import Accounts
 from flows.addresses import Addresses
@@ -21,7 +23,7 @@ from flows.extract import Tools
 from flows.model.answers import Answers
 from flows.model.endpoint import Endpoint
 from flows.model.listing import served_windows
-from flows.model.memory import EndpointMemory
+from flows.model.memory import memory_of
 from flows.model.spending import Spending
 from flows.plan import Plan, make_plan
 from flows.progress import ProgressLine, say
@@ -29,19 +31,12 @@ from flows.recipe import Recipe, make_recipe
 from flows.settings import Settings, require_model
 from flows.shard import Work, extract_shard
 from flows.storage.dataset import Dataset, open_dataset
-from flows.storage.disk import DiskStore
 from flows.storage.recover import recover
 from flows.storage.remove import supersede_documents
 from flows.storage.store import Out
 from flows.superseded import superseded_ids
 from schemas.document_type import DocumentType
-from schemas.errors import (
-    BudgetExceededError,
-    ConfigurationError,
-    DatasetError,
-    ModelUnavailableError,
-    PagemillError,
-)
+from schemas.errors import ConfigurationError, DatasetError, PagemillError, exit_code_of
 from schemas.models import OFFLINE
 from schemas.tables import pointers_of
 
@@ -59,6 +54,7 @@ class RunRequest:
     limit: int | None = None
     allow_empty: bool = False
     rehash: bool = False  # open every address, also those that look unchanged
+    lender: Dataset | None = None  # another dataset, whose stored answers are taken where requests are equal
     quiet: bool = False
     confirm: Callable[[str], bool] | None = None  # asks a person; null where there is none
 
@@ -72,12 +68,8 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        """0 done, 1 a failure or stopped on the way, 3 the budget, 2 refused by the endpoint."""
-        if isinstance(self.stopped, ModelUnavailableError) and self.stopped.refused:
-            return 2
-        if isinstance(self.stopped, BudgetExceededError):
-            return 3
-        return 1 if self.stopped is not None or self.summary["failed"] else 0
+        """What the command ends with."""
+        return exit_code_of(self.stopped, failed=self.summary["failed"])
 
 
 def run(engine: Engine, request: RunRequest) -> Outcome:
@@ -88,7 +80,7 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
     found = discover(request.sources, request.out, FORMATS, allow_empty=request.allow_empty)
     spending = Spending(None if request.budget_usd is None else round(request.budget_usd * 1e9))
     dataset = _opened(request, engine, spending)
-    memory = EndpointMemory(*_memory_files(dataset, settings), settings.endpoint)
+    memory = memory_of(dataset, settings)
     windows = asyncio.run(served_windows(settings, engine.base_url, engine.api_key, memory))
     recipe = make_recipe(request.document_type, settings, windows)
     endpoint = Endpoint(settings, engine.base_url, engine.api_key, spending, memory)
@@ -109,7 +101,7 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
                 dataset, tools, plan, accounts, spool_folder,
                 asyncio.Semaphore(settings.concurrency + 2 * settings.workers),
                 lambda: line.update(work.finished, work.finished_pages, spending.spent_nusd / 1e9),
-                request.limit,
+                request.limit, request.lender,
             )  # fmt: skip
             try:
                 tell_outages(engine, endpoint, quiet=request.quiet)
@@ -148,15 +140,6 @@ def _opened(request: RunRequest, engine: Engine, spending: Spending) -> Dataset:
     return open_dataset(request.out, spec_of(request.document_type))
 
 
-def _memory_files(dataset: Dataset, settings: Settings) -> tuple[Path, Path]:
-    """The file of what is learned of endpoints, and its lock: beside a dataset on disk, else in the user's cache."""
-    if isinstance(dataset.store, DiskStore):
-        work = dataset.store.root / "_work"
-        return work / "endpoints.json", work / "lock"
-    settings.cache_dir.mkdir(parents=True, exist_ok=True)
-    return settings.cache_dir / "endpoints.json", settings.cache_dir / "endpoints.lock"
-
-
 def _confirm(engine: Engine, request: RunRequest, plan: Plan, recipe: Recipe, endpoint: Endpoint) -> None:
     """Without a budget, a run that may cost a lot asks first. Raises ConfigurationError where there is nobody to ask."""
     above = engine.settings.confirm_above
@@ -179,10 +162,17 @@ def _confirm(engine: Engine, request: RunRequest, plan: Plan, recipe: Recipe, en
 def _first_line(settings: Settings, dataset: Dataset, recipe: Recipe) -> str:
     """Where page text and images go, and how many published rows are of an older recipe."""
     where = "stay on this machine (the embedded model)" if settings.model == OFFLINE else f"go to {settings.host}"
-    recipes = dataset.rows("documents", ["recipe_id"]).column(0).to_pylist()
-    older = sum(each != recipe.recipe_id for each in recipes)
-    old = f"; {older:,} published documents are of another recipe and stay as they are" if older else ""
-    return f"page text and images {where}; model {settings.model}{old}"
+    first = f"page text and images {where}; model {settings.model}"
+    documents = dataset.rows("documents", ["recipe_id", "cost_usd"])
+    older = documents.filter(pc.not_equal(documents.column("recipe_id"), recipe.recipe_id))
+    if not older.num_rows:
+        return first
+    cost = pc.sum(older.column("cost_usd")).as_py()
+    said = "" if cost is None else f", which cost about ${cost:.2f},"
+    return (
+        f"{first}; {older.num_rows:,} published documents are of another recipe and stay as they are: `pagemill refresh "
+        f"{dataset.place} --sample 20` shows what would change, `--all`{said} makes them anew"
+    )
 
 
 def _shards(plan: Plan, settings: Settings) -> Iterator[Addresses]:

@@ -36,6 +36,7 @@ class Work:
     documents_in_flight: asyncio.Semaphore
     on_progress: Callable[[], None]
     limit: int | None = None
+    lender: Dataset | None = None  # whose stored answers are taken, too
     handled: set[str] = field(default_factory=set)
     repeated: list[str] = field(default_factory=list)
     sources: list[dict[str, Any]] = field(default_factory=list)
@@ -62,7 +63,7 @@ async def extract_shard(work: Work, name: str, addresses: Sequence[Address]) -> 
     try:
         spooled, unread = await _read(work, addresses, held)
         granted = await asyncio.to_thread(_claim, work, spooled)
-        stored = await asyncio.to_thread(_stored, work.dataset, [each.document.document_id for each in granted])
+        stored = await asyncio.to_thread(_stored, work, [each.document.document_id for each in granted])
         outcomes = await asyncio.gather(*(_one(work, each, stored, segment, held) for each in granted))
         if segment.rows:
             held["calls"] = [rows("calls", segment.rows)]
@@ -131,7 +132,14 @@ def _claim(work: Work, spooled: Sequence[Spooled]) -> list[Spooled]:
     return mine
 
 
-def _stored(dataset: Dataset, ids: Sequence[str]) -> Mapping[tuple[str, str], Mapping[str, Any]]:
+def _stored(work: Work, ids: Sequence[str]) -> Mapping[tuple[str, str], Mapping[str, Any]]:
+    """Answers paid for earlier: of this dataset, and of one that lends its own."""
+    own = _stored_in(work.dataset, ids)
+    lent = _stored_in(work.lender, ids) if work.lender is not None else {}
+    return {**{key: {**row, "is_lent": True} for key, row in lent.items()}, **own}
+
+
+def _stored_in(dataset: Dataset, ids: Sequence[str]) -> Mapping[tuple[str, str], Mapping[str, Any]]:
     if not ids or not set(dataset.rows("calls", ["document_id"]).column(0).to_pylist()) & set(ids):
         return {}
     return stored_answers(dataset.rows("calls", SHARD_TABLES["calls"].names), ids)

@@ -3,7 +3,9 @@
 import importlib.util
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -64,3 +66,26 @@ def _load_class(path: Path, member: str) -> type[BaseModel]:
     if not (isinstance(found, type) and issubclass(found, BaseModel)):
         raise ConfigurationError(f"--type {path}:{member}: the file has no pydantic class of that name")
     return found
+
+
+def type_of(name: str, schema: Mapping[str, Any], place: str) -> DocumentType:
+    """The type of the dataset at `place`: the built-in one while its schema is the same, else by the schema.
+
+    Raises ConfigurationError where a class made the schema, which may have validators that no schema tells.
+    """
+    built_in = DOCUMENT_TYPES.get(name)
+    if built_in is not None and json.loads(json.dumps(built_in.schema)) == schema:
+        return built_in
+    found = DocumentType.from_schema(schema, name)
+    if found.name != name or _is_of_class(schema):
+        raise ConfigurationError(
+            f"{place} holds documents of type {name!r}, whose class its schema does not tell; name it with --type "
+            "path/to/file.py:Class"
+        )
+    return found
+
+
+def _is_of_class(schema: Mapping[str, Any]) -> bool:
+    """True for what pydantic has written, by the titles that it makes of names."""
+    properties = [each for each in schema.get("properties", {}).items() if isinstance(each[1], Mapping)]
+    return any(about.get("title") == name.replace("_", " ").title() for name, about in properties)

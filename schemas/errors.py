@@ -119,3 +119,12 @@ class AnswerNotStoredError(DocumentError):
 
 class PicturesRefusedError(InvalidCompletionError):
     """The endpoint takes no pictures: what a page shows besides its text cannot be read there."""
+
+
+def exit_code_of(stopped: PagemillError | None, *, failed: int) -> int:
+    """What a command ends with: 0 done, 1 a failure or stopped on the way, 2 refused by the endpoint, 3 the budget."""
+    if isinstance(stopped, ModelUnavailableError) and stopped.refused:
+        return 2
+    if isinstance(stopped, BudgetExceededError):
+        return 3
+    return 1 if stopped is not None or failed else 0

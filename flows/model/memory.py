@@ -7,6 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from flows.settings import Settings
+from flows.storage.dataset import Dataset
+from flows.storage.disk import DiskStore
 from flows.storage.files import write_durably
 from flows.storage.locks import exclusive
 
@@ -40,3 +43,13 @@ class EndpointMemory:
         except (OSError, ValueError, RecursionError):
             return {}
         return held if isinstance(held, dict) else {}
+
+
+def memory_of(dataset: Dataset, settings: Settings) -> EndpointMemory:
+    """The memory of the settings' endpoint: beside a dataset on disk, else in the user's cache."""
+    if isinstance(dataset.store, DiskStore):
+        work = dataset.store.root / "_work"
+        return EndpointMemory(work / "endpoints.json", work / "lock", settings.endpoint)
+    cache = settings.cache_dir
+    cache.mkdir(parents=True, exist_ok=True)
+    return EndpointMemory(cache / "endpoints.json", cache / "endpoints.lock", settings.endpoint)

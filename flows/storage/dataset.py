@@ -332,7 +332,7 @@ def _refuse_another(place: str, stated: Mapping[str, Any], spec: DatasetSpec) ->
     if changed:
         raise ConfigurationError(
             f"the columns of {spec.document_type!r} have changed since {place} was made ({', '.join(changed)}); "
-            "extract into a new dataset: name another --out"
+            f"`pagemill refresh {place} --into NEW` makes a new dataset, with the stored answers where they serve"
         )
 
 

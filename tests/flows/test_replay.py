@@ -132,7 +132,7 @@ def refresh(pagemill: Callable[..., Finished], out: Path, *arguments: object, **
 def test_a_replay_without_any_change_leaves_all_values_equal(place: Path, pagemill: Callable[..., Finished]) -> None:
     out = place / "out"
     before, files = tables(out), contents(out)
-    assert refresh(pagemill, out).items() >= {"replayed": 5, "changed": 0, "kept": []}.items()
+    assert refresh(pagemill, out).items() >= {"refreshed": 5, "changed": 0, "kept": []}.items()
     assert tables(out) == before
     after = contents(out)
     assert sorted(path.parent.name for path in after.keys() - files.keys()) == ["runs"]
@@ -162,7 +162,7 @@ def test_nothing_is_asked_and_costs_stay_as_paid(
         assert cost["cost_usd"] > 0
         assert cost["prompt_tokens"] > 0
         done = pagemill("refresh", out, "--replay", "--json", **server.environment, PAGEMILL_PRICE_IN="99")
-        assert (done.json["replayed"], done.json["changed"], done.json["kept"]) == (1, 0, [])
+        assert (done.json["refreshed"], done.json["changed"], done.json["kept"]) == (1, 0, [])
         assert server.log.read_bytes() == asked
     assert tables(out) == before
     assert read_dataset(out).rows("documents", paid).to_pylist() == [cost]
@@ -178,7 +178,7 @@ def test_another_reading_of_one_answer_changes_just_its_value_evidence_and_chang
     answers_otherwise(out, document_id, gross_total=4321.09)
     before = tables(out)
     done = refresh(pagemill, out)
-    assert (done["replayed"], done["changed"]) == (5, 1)
+    assert (done["refreshed"], done["changed"]) == (5, 1)
     after = tables(out)
     (old,) = [row for row in before["invoice"] if row["document_id"] == document_id]
     (new,) = [row for row in after["invoice"] if row["document_id"] == document_id]
@@ -243,7 +243,7 @@ def test_documents_whose_source_or_answer_is_gone_keep_their_rows_and_are_named(
     kept = [known[name] for name in NAMES if name != "studio_veldkamp"]
     old = {table: [row for row in rows if row.get("document_id") in kept] for table, rows in tables(out).items()}
     done = refresh(pagemill, out)
-    assert (done["replayed"], done["changed"]) == (1, 1)
+    assert (done["refreshed"], done["changed"]) == (1, 1)
     said = {each["document_id"]: each for each in done["kept"]}
     assert sorted(said) == sorted(kept)
     assert len(done["kept"]) == 4
@@ -287,9 +287,9 @@ def test_a_document_that_another_run_works_on_is_left_to_it(place: Path) -> None
         with dataset.locked():
             assert dataset.claim_published("20260101T000000-aaaaaa", [document_id])
         done = replay(out, OFFLINE)
-    assert done.replayed == 4
+    assert done.refreshed == 4
     assert [(each.document_id, each.reason) for each in done.kept] == [(document_id, "another run works on it")]
-    assert replay(out, OFFLINE).replayed == 5
+    assert replay(out, OFFLINE).refreshed == 5
 
 
 def test_a_window_that_the_endpoint_served_is_the_replays_too(
@@ -298,7 +298,7 @@ def test_a_window_that_the_endpoint_served_is_the_replays_too(
     out = tmp_path / "out"
     run_offline(offline_engine, template / "in" / "harrow_finch.pdf", out, window=10_000)
     done = replay(out, OFFLINE)
-    assert (done.replayed, done.changed, done.kept) == (1, 0, [])
+    assert (done.refreshed, done.changed, done.kept) == (1, 0, [])
     assert len(read_dataset(out).rows("recipes", ["recipe_id"])) == 1
 
 
@@ -314,7 +314,7 @@ def test_a_fault_of_ours_costs_its_own_document_only(place: Path, monkeypatch: p
 
     monkeypatch.setattr("flows.replay.extract_document", broken)
     done = replay(place / "out", OFFLINE)
-    assert done.replayed == 4
+    assert done.refreshed == 4
     assert [(each.document_id, each.reason) for each in done.kept] == [
         (known["nordlicht"], "ZeroDivisionError: a slip")
     ]
@@ -365,7 +365,7 @@ def test_what_a_killed_replay_left_is_completed_by_the_next(place: Path, pagemil
         assert sorted(ids(out).values()) == sorted(known.values())
         assert len(documents(out)) == 5
     assert kills  # one that ends before its kill is no harm
-    assert refresh(pagemill, out)["replayed"] == 5
+    assert refresh(pagemill, out)["refreshed"] == 5
     read_all(out)
     ended, expected = tables(out), tables(place / "undisturbed")
     told = {name: [by_field(row) for row in found.pop("changes")] for name, found in (("a", ended), ("b", expected))}
@@ -421,9 +421,9 @@ def test_a_pydantic_class_is_named_with_type_and_its_validators_run(
     assert "--type" in refused.err
     assert contents(out) == before
     done = replay(out, OFFLINE, load_type(kind))
-    assert (done.replayed, done.changed, done.kept) == (1, 0, [])
+    assert (done.refreshed, done.changed, done.kept) == (1, 0, [])
     (bills / "bills.py").write_text(f'PREFIX = "no number begins like this"\n{CLASS}')
-    assert refresh(pagemill, out, "--type", kind).items() >= {"replayed": 1, "changed": 1}.items()
+    assert refresh(pagemill, out, "--type", kind).items() >= {"refreshed": 1, "changed": 1}.items()
     assert duckdb.sql(f"select number from '{out}/bill/*.parquet'").fetchall() == [(None,)]
 
 

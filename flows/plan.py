@@ -21,6 +21,7 @@ from flows.retry import read_retries
 from flows.storage.dataset import Dataset
 
 _FACTS = ("document_id", "bytes", "modified_at", "etag", "gone", "attributes", "found_by")
+_COMPARED = ["document_id", "bytes", "modified_at", "etag", "gone", "attributes"]
 _TICK = datetime.timedelta(microseconds=1)
 
 
@@ -64,9 +65,10 @@ def make_plan(
     ledger = _ledger(dataset)
     addresses = found.addresses.table
     uris = addresses.column("source_uri")
-    rows = ledger.take(pc.index_in(uris, value_set=ledger.column("source_uri")))  # null where an address is new
+    places = pc.index_in(uris, value_set=ledger.column("source_uri"))  # null where an address is new
+    rows = ledger.select(_COMPARED).take(places)
 
-    has_row = pc.is_valid(rows.column("source_uri"))
+    has_row = pc.is_valid(places)
     has_same_facts = pc.and_(
         has_row, pc.and_(_are_same(rows, addresses, "bytes"), _are_same(rows, addresses, "modified_at", "etag"))
     )
@@ -96,7 +98,7 @@ def make_plan(
     not_before = max(now, (pc.max(ledger.column("seen_at")).as_py() or now) + _TICK)
     other = pc.and_(pc.invert(_are_same(rows, addresses, "attributes")), pc.is_valid(addresses.column("attributes")))
     other = pc.and_(other, pc.and_(is_unchanged, pc.invert(is_pending)))
-    described = rows.filter(other)
+    described = ledger.take(places.filter(other))
     described = _replaced(described, "attributes", addresses.filter(other).column("attributes"))
     gone = _replaced(gone, "gone", pa.chunked_array([pa.repeat(True, gone.num_rows)]))
     return Plan(
@@ -104,7 +106,7 @@ def make_plan(
         discovered=len(found.addresses),
         already_done=pc.sum(is_done).as_py() or 0,
         skipped=pc.sum(is_skipped).as_py() or 0,
-        known=Index(rows.filter(is_pending), "source_uri"),
+        known=Index(ledger.take(pc.drop_null(places.filter(is_pending))), "source_uri"),
         failures=failures,
         forgotten=frozenset(forgotten),
         not_before=not_before,

@@ -50,4 +50,4 @@ def test_a_source_that_matches_nothing_is_refused(folder: Path, source: str, mon
     monkeypatch.chdir(folder)
     (folder / "columns.csv").write_text("path\nx\n")
     with pytest.raises(ConfigurationError):
-        discover([source], folder / "out", [".pdf"]).addresses
+        discover([source], folder / "out", [".pdf"])

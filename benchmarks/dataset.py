@@ -1,0 +1,338 @@
+"""The dataset as it grows: planning an unchanged archive, reading many files, and how tables are best written.
+
+    python benchmarks/dataset.py [plan|read|write ...] [--sizes 1000,10000,100000,1000000]
+
+`plan` makes the ledger of an archive that is published whole (`sources` and `documents` in files of 1,024 rows) and plans
+a run over it: with the listing at hand, and with the listing of a real folder tree of empty files. `pandas` is the time to
+read the id column of the same `documents`, in the same process, paired with each measurement. `read` compares a record
+table of 1,024 rows a file with the same rows in one file. `write` tries row groups and zstd levels on our tables.
+"""
+
+import argparse
+import datetime
+import hashlib
+import os
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing import get_context
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from flows.addresses import SCHEMA, Addresses  # noqa: E402
+from flows.discover import Found, Source, discover  # noqa: E402
+from flows.plan import make_plan  # noqa: E402
+from flows.storage.dataset import DatasetSpec, open_dataset, read_dataset  # noqa: E402
+from schemas.document_types import DOCUMENT_TYPES  # noqa: E402
+from schemas.tables import LOG_TABLES, SHARD_TABLES, all_tables, record_tables  # noqa: E402
+
+SIZES, SHARD, TIMES = (1_000, 10_000, 100_000, 1_000_000), 1_024, 3
+START = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+A_YEAR_AGO = 1_700_000_000
+READERS: dict[str, Callable[[Path], object]] = {
+    "pandas": lambda folder: pd.read_parquet(folder),
+    "pyarrow": lambda folder: ds.dataset(folder, format="parquet").to_table(),
+    "DuckDB": lambda folder: duckdb.sql(f"from '{folder}/*.parquet'").to_arrow_table(),
+    "Polars": lambda folder: pl.read_parquet(folder / "*.parquet"),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("measures", nargs="*", choices=["plan", "read", "write", []], help="default: all")
+    parser.add_argument("--sizes", type=_numbers, default=SIZES, help="rows of the ledger")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the record table for `read`")
+    arguments = parser.parse_args()
+    measures = arguments.measures or ["plan", "read", "write"]
+    if "plan" in measures:
+        _plan(arguments.sizes)
+    if "read" in measures:
+        _read(arguments.rows)
+    if "write" in measures:
+        _write()
+
+
+def _plan(sizes: tuple[int, ...]) -> None:
+    print("== plan of an unchanged archive (seconds, best of 3; the ratio of each row is paired)")
+    print(
+        "       rows   plan  µs a row  pandas id column  plan ÷ pandas  listing  listing ÷ scandir+stat  peak MB of a plan"
+    )
+    for size in sizes:
+        with tempfile.TemporaryDirectory() as place:
+            out, folder = Path(place) / "out", Path(place) / "in"
+            _make_ledger(out, folder, size)
+            found = Found(_addresses(folder, size), (Source(str(folder), f"{folder}/"),), (), frozenset({".pdf"}))
+            plans, pandas = [], []
+            for _ in range(TIMES):
+                pandas.append(_seconds(lambda: pd.read_parquet(out / "documents", columns=["document_id"])))
+                plans.append(_seconds(lambda: _planned(out, found, size)))
+            ratio = statistics.median(plan / read for plan, read in zip(plans, pandas, strict=True))
+            for uri in found.addresses.table.column("source_uri").to_pylist():
+                Path(uri).parent.mkdir(parents=True, exist_ok=True)
+                os.close(os.open(uri, os.O_CREAT | os.O_WRONLY))
+            listings, walks = [], []
+            for _ in range(TIMES):
+                walks.append(_seconds(lambda: sum(1 for _ in _stats(folder))))
+                listings.append(_seconds(lambda: discover([str(folder)], out, [".pdf"])))
+            share = statistics.median(listing / walk for listing, walk in zip(listings, walks, strict=True))
+            with get_context("spawn").Pool(1) as pool:
+                peak = pool.apply(_peak_of_a_plan, (out, folder, size))
+            print(
+                f"{size:11,} {min(plans):6.2f} {min(plans) / size * 1e6:9.1f} {min(pandas):17.2f} {ratio:14.2f} "
+                f"{min(listings):8.2f} {share:23.2f} {peak:18,.0f}",
+                flush=True,
+            )
+
+
+def _planned(out: Path, found: Found, size: int) -> None:
+    plan = make_plan(read_dataset(out), found, "recipe")
+    assert (plan.already_done, len(plan.pending), plan.gone, plan.not_gone) == (size, 0, 0, 0)
+
+
+def _peak_of_a_plan(out: Path, folder: Path, size: int) -> float:
+    """Megabytes that a process takes at most for listing and planning, above what it took before."""
+    before = _peak()
+    found = Found(_addresses(folder, size), (Source(str(folder), f"{folder}/"),), (), frozenset({".pdf"}))
+    _planned(out, found, size)
+    return _peak() - before
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _stats(folder: Path) -> Iterator[os.stat_result]:
+    """What any listing must do at least."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                yield from _stats(Path(entry.path))
+            else:
+                yield entry.stat()
+
+
+def _make_ledger(out: Path, folder: Path, size: int) -> None:
+    kind = DOCUMENT_TYPES["invoice"]
+    names = tuple(table.name for table in record_tables(kind))
+    dataset = open_dataset(out, DatasetSpec(kind.name, kind.schema, all_tables(kind), names))
+    for start in range(0, size, SHARD):
+        numbers = range(start, min(start + SHARD, size))
+        seen_at = START + datetime.timedelta(seconds=start)
+        run_id = f"{seen_at:%Y%m%dT%H%M%S}-000000"
+        common = {"run_id": run_id, "seen_at": seen_at, "extracted_at": seen_at, "gone": False, "status": "ok"}
+        head = [
+            {
+                "source_uri": _uri(folder, number), "document_id": _id(number), "bytes": number % 1_000_000,
+                "modified_at": datetime.datetime.fromtimestamp(A_YEAR_AGO + number, datetime.UTC),
+                "file_name": f"{number:07d}.pdf", "document_type": "invoice", "recipe_id": "recipe", "model": "model",
+                "found_by": str(folder), **common,
+            }
+            for number in numbers
+        ]  # fmt: skip
+        for table, name in (("sources", run_id), ("documents", f"{run_id}-00000")):
+            schema = dataset.tables[table]
+            written = pa.Table.from_pylist(
+                [{column: row.get(column) for column in schema.names} for row in head], schema
+            )
+            pq.write_table(written, out / table / f"{name}.parquet", compression="zstd")
+
+
+def _addresses(folder: Path, size: int) -> Addresses:
+    numbers = range(size)
+    columns = {
+        "source_uri": pa.array((_uri(folder, number) for number in numbers), pa.string()),
+        "bytes": pa.array((number % 1_000_000 for number in numbers), pa.int64()),
+        "modified_at": pa.array(((A_YEAR_AGO + number) * 10**6 for number in numbers), pa.int64()).cast(
+            SCHEMA.field(2).type
+        ),
+        "found_by": pa.repeat(str(folder), size),
+    }
+    return Addresses(pa.table({field.name: columns.get(field.name, pa.nulls(size, field.type)) for field in SCHEMA}))
+
+
+def _uri(folder: Path, number: int) -> str:
+    return f"{folder}/{number // 1_000:04d}/supplier-{number % 97:02d}-{number:07d}.pdf"
+
+
+def _id(number: int) -> str:
+    return hashlib.sha256(b"%d" % number).hexdigest()
+
+
+def _read(rows: int) -> None:
+    print(
+        f"== reading a record table of {rows:,} rows: files of {SHARD:,} rows ÷ one file (seconds, best of 3, ratio paired)"
+    )
+    print("   reader    ours    one  ours ÷ one  id column: ours ÷ one")
+    schema = record_tables(DOCUMENT_TYPES["invoice"])[0].schema
+    with tempfile.TemporaryDirectory() as place:
+        many, one = Path(place) / "many", Path(place) / "one"
+        many.mkdir()
+        one.mkdir()
+        with pq.ParquetWriter(one / "0.parquet", schema, compression="zstd") as writer:
+            for start in range(0, rows, SHARD):
+                table = _records(schema, start, min(SHARD, rows - start))
+                pq.write_table(table, many / f"{start:08d}.parquet", compression="zstd")
+                writer.write_table(table)
+        whole = pq.read_table(one)
+        pq.write_table(whole, one / "0.parquet", compression="zstd")  # in row groups of a million, as anybody would
+        del whole
+        ids: dict[str, Callable[[Path], object]] = {
+            "pandas": lambda folder: pd.read_parquet(folder, columns=["document_id"]),
+            "pyarrow": lambda folder: ds.dataset(folder, format="parquet").to_table(columns=["document_id"]),
+            "DuckDB": lambda folder: duckdb.sql(f"select document_id from '{folder}/*.parquet'").to_arrow_table(),
+            "Polars": lambda folder: pl.read_parquet(folder / "*.parquet", columns=["document_id"]),
+        }
+        for name, reader in READERS.items():
+            ours, ones, whole_ratio = _paired(reader, many, one)
+            id_ratio = _paired(ids[name], many, one)[2]
+            print(f"   {name:<8} {ours:5.2f} {ones:6.2f} {whole_ratio:11.2f} {id_ratio:22.2f}", flush=True)
+
+
+def _paired(reader: Callable[[Path], object], many: Path, one: Path) -> tuple[float, float, float]:
+    pairs = [(_seconds(lambda: reader(many)), _seconds(lambda: reader(one))) for _ in range(TIMES)]
+    ratio = statistics.median(ours / ones for ours, ones in pairs)
+    return min(ours for ours, _ in pairs), min(ones for _, ones in pairs), ratio
+
+
+def _records(schema: pa.Schema, start: int, count: int) -> pa.Table:
+    """Rows as an archive of invoices has them: ids and numbers differ, names and currencies repeat."""
+    numbers = range(start, start + count)
+    columns = []
+    for field in schema:
+        if field.name == "document_id":
+            columns.append(pa.array([_id(number) for number in numbers]))
+        elif pa.types.is_decimal(field.type) or pa.types.is_integer(field.type):
+            columns.append(
+                pa.array([number % 9_973 for number in numbers], pa.int64()).cast(pa.int32()).cast(field.type)
+            )
+        elif pa.types.is_timestamp(field.type):
+            columns.append(pa.array([START + datetime.timedelta(seconds=number) for number in numbers], field.type))
+        elif pa.types.is_date(field.type):
+            columns.append(pa.array([number % 20_000 for number in numbers], pa.int32()).cast(field.type))
+        elif pa.types.is_string(field.type):
+            columns.append(pa.array([f"{field.name} {number % 997}" for number in numbers]))
+        else:
+            columns.append(pa.nulls(count, field.type))
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _write() -> None:
+    """Time and size of a shard of 1,024 documents by zstd level, and of a whole table by row group."""
+    print("== writing a shard of 1,024 documents and reading it back: seconds and size, by zstd level")
+    print("   table      level   write    read    MB   of level 1")
+    samples = _samples()
+    for table, rows in samples.items():
+        first = 0.0
+        for level in (1, 3, 6, 9, 15):
+            write, read, size = _written(rows, level, rows.num_rows)
+            first = first or size
+            print(
+                f"   {table:<10} {level:5} {write:7.3f} {read:7.3f} {size / 2**20:6.2f} {size / first:11.2f}",
+                flush=True,
+            )
+    print("== row groups of one file, zstd level 3")
+    print("   table      rows a group   write    read    MB   one page of one document")
+    for table, rows in samples.items():
+        for group in (256, 1_024, 8_192, 65_536, 1_048_576):
+            if group > rows.num_rows * 4 and group > 1_024:
+                continue
+            write, read, size = _written(rows, 3, group)
+            one = _one_document(rows, group)
+            print(f"   {table:<10} {group:12,} {write:7.3f} {read:7.3f} {size / 2**20:6.2f} {one:8.4f}", flush=True)
+
+
+def _written(rows: pa.Table, level: int, group: int) -> tuple[float, float, int]:
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / "rows.parquet"
+        options = {"compression": "zstd", "compression_level": level, "row_group_size": group}
+        write = min(_seconds(lambda: pq.write_table(rows, path, **options)) for _ in range(TIMES))
+        read = min(_seconds(lambda: pq.read_table(path)) for _ in range(TIMES))
+        return write, read, path.stat().st_size
+
+
+def _one_document(rows: pa.Table, group: int) -> float:
+    """Seconds to read the rows of one document out of the file."""
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / "rows.parquet"
+        pq.write_table(rows, path, compression="zstd", row_group_size=group)
+        wanted = rows.column("document_id")[rows.num_rows // 2].as_py()
+        return min(_seconds(lambda: pq.read_table(path, filters=[("document_id", "=", wanted)])) for _ in range(TIMES))
+
+
+def _samples() -> dict[str, pa.Table]:
+    """Rows of a shard of 1,024 documents of six pages: text of the sample documents, pictures that do not compress."""
+    documents = range(1_024)
+    words = " ".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md"))).split()
+
+    def text(number: int, count: int) -> str:
+        start = number * 37 % (len(words) - count)
+        return " ".join(words[start : start + count])
+
+    def built(table: str, rows: Iterator[dict[str, object]]) -> pa.Table:
+        schema = SHARD_TABLES.get(table, LOG_TABLES.get(table))
+        assert schema is not None
+        return pa.Table.from_pylist([{name: row.get(name) for name in schema.names} for row in rows], schema)
+
+    pages = [(document, page) for document in documents for page in range(1, 7)]
+    return {
+        "documents": built(
+            "documents",
+            (
+                {"document_id": _id(n), "source_uri": _uri(Path("/archive"), n), "file_name": f"{n}.pdf", "bytes": n * 991,
+                 "pages": 6, "title": text(n, 6), "document_type": "invoice", "status": "ok", "recipe_id": _id(0),
+                 "model": "model", "run_id": "run", "extracted_at": START, "requests": 1, "prompt_tokens": n % 4_000}
+                for n in documents
+            ),
+        ),
+        "evidence": built(
+            "evidence",
+            (
+                {"document_id": _id(n), "record": 0, "field": f"/line_items/{place}/net", "value": f"{n * place % 991}.50",
+                 "page": place % 6 + 1, "x0": n % 500 + 0.25, "y0": place * 9.5, "x1": n % 500 + 40.125, "y1": place * 9.5 + 9,
+                 "quote": f"{n * place % 991}.50", "match": "exact"}
+                for n in documents for place in range(60)
+            ),
+        ),
+        "pages": built(
+            "pages",
+            (
+                {"document_id": _id(n), "page": page, "width": 595.0, "height": 842.0, "text": text(n * 6 + page, 350),
+                 "sent_as": "text", "reason": "text is enough", "tokens": 500, "chunk": 0, "hidden_text": 0}
+                for n, page in pages
+            ),
+        ),
+        "figures": built(
+            "figures",
+            (
+                {"document_id": _id(n), "page": page, "figure": 0, "x0": 1.0, "y0": 2.0, "x1": 3.0, "y1": 4.0,
+                 "kind": "picture", "width": 640, "height": 480, "image": os.urandom(30_000)}
+                for n, page in pages if page == 1
+            ),
+        ),
+    }  # fmt: skip
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(each) for each in text.split(","))
+
+
+if __name__ == "__main__":
+    main()

@@ -5,7 +5,7 @@ mounted, or a list of another day, looks just like that.
 """
 
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,22 +15,20 @@ from flows.discover import Found, Source
 ONE_IN = 20
 
 
-def gone_rows(standing: pa.Table, found: Found) -> tuple[pa.Table, int]:
-    """The rows of `standing` whose address is gone, and how many would be but too many went at once.
+def gone_rows(missing: pa.Table, standing: Callable[[], pa.Table], found: Found) -> tuple[pa.Table, int]:
+    """The rows of `missing` whose address is gone, and how many would be but too many went at once.
 
-    `standing` has the newest row of `sources` of each address that is not gone (source_uri, found_by).
+    `missing` has the newest row of `sources` of each address that is neither gone nor in `found`; `standing` gives those rows
+    of all addresses that are not gone.
     """
-    uris = standing.column("source_uri")
-    is_missing = pc.invert(pc.is_in(uris, value_set=found.addresses.table.column("source_uri")))
-    missing = standing.filter(is_missing)
     going: list[pa.Table] = []
     is_too_much = False
-    for source in found.sources:
+    for source in found.sources if missing.num_rows else ():
         left = missing.filter(_stands_under(missing, source, found.extensions)) if source.is_complete else missing[:0]
         if source.below is not None:
             left = left.filter(_is_absent(left.column("source_uri")))
         if left.num_rows:
-            before = pc.sum(_stands_under(standing, source, found.extensions)).as_py() or 0
+            before = pc.sum(_stands_under(standing(), source, found.extensions)).as_py() or 0
             is_too_much |= left.num_rows * ONE_IN > before
             going.append(left)
     rows = pa.concat_tables(going) if going else missing[:0]

@@ -9,15 +9,35 @@ import pyarrow.compute as pc
 
 def newest(table: pa.Table, key: str, time: str) -> pa.Table:
     """The newest row of each `key` that is not null: the latest `time`, and of equal times the later row."""
-    if table.column(key).null_count:
-        table = table.filter(pc.is_valid(table.column(key)))
-    table = table.combine_chunks()  # taking rows out of a thousand pieces costs several times as much
-    times = table.column(time)
-    if not pc.all(pc.less_equal(times[:-1], times[1:])).as_py():
-        table = table.take(pc.sort_indices(table, sort_keys=[(time, "ascending")]))  # a stable sort
-    places = pa.table({"key": table.column(key), "place": pa.arange(0, table.num_rows)})
-    last = places.group_by("key", use_threads=False).aggregate([("place", "max")]).column("place_max")
-    return table if len(last) == table.num_rows else table.take(last)
+    rows = Newest(table.filter(pc.is_valid(table.column(key))), key, time)
+    places = rows.places(rows.table.column(key))
+    return rows.table.filter(pc.equal(places, pa.arange(0, len(places))))
+
+
+class Newest:
+    """The newest row of each key, where most keys are asked for: only what is asked for is looked up."""
+
+    def __init__(self, table: pa.Table, key: str, time: str) -> None:
+        times = table.column(time)
+        if not pc.all(pc.less_equal(times[:-1], times[1:])).as_py():
+            table = table.take(pc.sort_indices(table, sort_keys=[(time, "ascending")]))  # a stable sort
+        self.table = table.combine_chunks()  # taking rows out of a thousand pieces costs several times as much
+        self._key, self._time = key, time
+
+    def places(self, keys: pa.ChunkedArray) -> pa.Array:
+        """The row number of the newest row of each of `keys`; null where there is none."""
+        count = self.table.num_rows
+        backwards = self.table.column(self._key).take(pa.arange(count - 1, -1, -1))
+        first = pc.index_in(keys, value_set=backwards).cast(pa.int64())  # of equal values it finds the first
+        return pc.subtract(count - 1, first).combine_chunks()
+
+    def others(self, keys: pa.ChunkedArray, places: pa.Array) -> pa.Table:
+        """The newest row of each key that is not among `keys`, whose places are `places`."""
+        is_newest = pc.is_in(pa.arange(0, self.table.num_rows), value_set=places.drop_null())
+        rest = self.table.filter(pc.invert(is_newest))
+        if rest.num_rows:
+            rest = rest.filter(pc.invert(pc.is_in(rest.column(self._key), value_set=keys)))
+        return newest(rest, self._key, self._time)
 
 
 def same(left: pa.ChunkedArray, right: pa.ChunkedArray) -> pa.ChunkedArray:

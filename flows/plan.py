@@ -7,7 +7,9 @@ tables): a million rows take seconds, and only what is opened becomes a Python v
 
 import datetime
 from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,7 +18,7 @@ from flows.addresses import Address, Addresses
 from flows.discover import Found
 from flows.failures import COLUMNS, Failures
 from flows.gone import gone_rows
-from flows.ledger import Index, newest, same
+from flows.ledger import Index, Newest, same
 from flows.retry import read_retries
 from flows.storage.dataset import Dataset
 
@@ -65,8 +67,13 @@ def make_plan(
     ledger = _ledger(dataset)
     addresses = found.addresses.table
     uris = addresses.column("source_uri")
-    places = pc.index_in(uris, value_set=ledger.column("source_uri"))  # null where an address is new
-    rows = ledger.select(_COMPARED).take(places)
+    with ThreadPoolExecutor(2) as pool:  # two hash tables, each of a million texts; Arrow leaves the other thread alone
+        placing = pool.submit(ledger.places, uris)
+        published = dataset.rows("documents", ["document_id"]).column(0)
+        is_published = pc.is_in(ledger.table.column("document_id"), value_set=published, skip_nulls=True)
+        places = placing.result()  # null where an address is new
+    compared = ledger.table.select(_COMPARED).append_column("is_published", is_published)
+    rows = compared.take(places)
 
     has_row = pc.is_valid(places)
     has_same_facts = pc.and_(
@@ -81,8 +88,7 @@ def make_plan(
         is_unchanged = pc.and_(is_unchanged, False)
     ids = pc.if_else(is_unchanged, rows.column("document_id"), None)
 
-    published = dataset.rows("documents", ["document_id"]).column(0)
-    is_done = pc.is_in(ids, value_set=published, skip_nulls=True)
+    is_done = pc.and_(is_unchanged, pc.fill_null(rows.column("is_published"), False))
     kept_out = pa.array(sorted(forgotten), pa.string())
     is_kept_out = pc.is_in(ids, value_set=kept_out, skip_nulls=True)
     is_held = pc.is_in(ids, value_set=failures.held_ids, skip_nulls=True)
@@ -93,12 +99,13 @@ def make_plan(
     is_pending = pc.invert(pc.or_(is_done, is_skipped))
     pending = found.addresses.filter(is_pending)
 
-    standing = ledger.filter(pc.invert(ledger.column("gone")))
-    gone, not_gone = gone_rows(standing, found)
-    not_before = max(now, (pc.max(ledger.column("seen_at")).as_py() or now) + _TICK)
+    missing = ledger.others(uris, places)
+    missing = missing.filter(pc.invert(missing.column("gone")))
+    gone, not_gone = gone_rows(missing, partial(_standing, ledger.table, places, missing), found)
+    not_before = max(now, (pc.max(ledger.table.column("seen_at")).as_py() or now) + _TICK)
     other = pc.and_(pc.invert(_are_same(rows, addresses, "attributes")), pc.is_valid(addresses.column("attributes")))
     other = pc.and_(other, pc.and_(is_unchanged, pc.invert(is_pending)))
-    described = ledger.take(places.filter(other))
+    described = ledger.table.take(places.filter(other))
     described = _replaced(described, "attributes", addresses.filter(other).column("attributes"))
     gone = _replaced(gone, "gone", pa.chunked_array([pa.repeat(True, gone.num_rows)]))
     return Plan(
@@ -106,7 +113,7 @@ def make_plan(
         discovered=len(found.addresses),
         already_done=pc.sum(is_done).as_py() or 0,
         skipped=pc.sum(is_skipped).as_py() or 0,
-        known=Index(ledger.take(pc.drop_null(places.filter(is_pending))), "source_uri"),
+        known=Index(ledger.table.take(pc.drop_null(places.filter(is_pending))), "source_uri"),
         failures=failures,
         forgotten=frozenset(forgotten),
         not_before=not_before,
@@ -126,14 +133,19 @@ def modified_at(address: Address) -> datetime.datetime | None:
         return None
 
 
-def _ledger(dataset: Dataset) -> pa.Table:
-    """The newest row of each address."""
+def _ledger(dataset: Dataset) -> Newest:
     there = dataset.tables["sources"].names
     columns = [name for name in ("source_uri", *_FACTS, "seen_at") if name in there]
     table = dataset.rows("sources", columns)
     if "found_by" not in there:  # a dataset of a Pagemill that did not keep it
         table = table.append_column("found_by", pa.nulls(table.num_rows, pa.string()))
-    return newest(table, "source_uri", "seen_at")
+    return Newest(table, "source_uri", "seen_at")
+
+
+def _standing(ledger: pa.Table, places: pa.Array, missing: pa.Table) -> pa.Table:
+    """What stood before this run: the newest rows that are not gone, of what is found and of what is `missing`."""
+    found = ledger.take(places.drop_null())
+    return pa.concat_tables([found.filter(pc.invert(found.column("gone"))), missing])
 
 
 def _are_same(rows: pa.Table, addresses: pa.Table, *columns: str) -> pa.ChunkedArray:

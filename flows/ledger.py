@@ -32,11 +32,12 @@ class Newest:
         return pc.subtract(count - 1, first).combine_chunks()
 
     def others(self, keys: pa.ChunkedArray, places: pa.Array) -> pa.Table:
-        """The newest row of each key that is not among `keys`, whose places are `places`."""
-        is_newest = pc.is_in(pa.arange(0, self.table.num_rows), value_set=places.drop_null())
-        rest = self.table.filter(pc.invert(is_newest))
-        if rest.num_rows:
-            rest = rest.filter(pc.invert(pc.is_in(rest.column(self._key), value_set=keys)))
+        """The newest row of each key that is not among `keys` (distinct), whose places are `places`."""
+        hit = places.drop_null()
+        if len(hit) == self.table.num_rows:
+            return self.table[:0]
+        rest = self.table.filter(pc.invert(pc.is_in(pa.arange(0, self.table.num_rows), value_set=hit)))
+        rest = rest.filter(pc.invert(pc.is_in(rest.column(self._key), value_set=keys)))
         return newest(rest, self._key, self._time)
 
 

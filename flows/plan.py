@@ -6,10 +6,10 @@ tables): a million rows take seconds, and only what is opened becomes a Python v
 """
 
 import datetime
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,12 +18,11 @@ from flows.addresses import Address, Addresses
 from flows.discover import Found
 from flows.failures import COLUMNS, Failures
 from flows.gone import gone_rows
-from flows.ledger import Index, Newest, same
+from flows.ledger import Index, Newest, newest, same
 from flows.retry import read_retries
 from flows.storage.dataset import Dataset
 
 _FACTS = ("document_id", "bytes", "modified_at", "etag", "gone", "attributes", "found_by")
-_COMPARED = ["document_id", "bytes", "modified_at", "etag", "gone", "attributes"]
 _TICK = datetime.timedelta(microseconds=1)
 
 
@@ -64,20 +63,20 @@ def make_plan(
     """
     now = now or datetime.datetime.now(datetime.UTC)
     failures = Failures(dataset.rows("failures", COLUMNS), recipe_id, now, read_retries(dataset))
-    ledger = _ledger(dataset)
     addresses = found.addresses.table
     uris = addresses.column("source_uri")
-    with ThreadPoolExecutor(2) as pool:  # two hash tables, each of a million texts; Arrow leaves the other thread alone
+    names = _compared(addresses)
+    ledger = Newest(dataset.rows("sources", ["source_uri", *names, "seen_at"]), "source_uri", "seen_at")
+    with ThreadPoolExecutor(1) as pool:  # two hash tables, each of a million texts
         placing = pool.submit(ledger.places, uris)
         published = dataset.rows("documents", ["document_id"]).column(0)
         is_published = pc.is_in(ledger.table.column("document_id"), value_set=published, skip_nulls=True)
         places = placing.result()  # null where an address is new
-    compared = ledger.table.select(_COMPARED).append_column("is_published", is_published)
-    rows = compared.take(places)
+    rows = ledger.table.select(names).append_column("is_published", is_published).take(places)
 
     has_row = pc.is_valid(places)
     has_same_facts = pc.and_(
-        has_row, pc.and_(_are_same(rows, addresses, "bytes"), _are_same(rows, addresses, "modified_at", "etag"))
+        has_row, _are_same(rows, addresses, [name for name in ("bytes", "modified_at", "etag") if name in names])
     )
     is_read = pc.is_valid(rows.column("document_id"))
     is_dated = pc.is_valid(addresses.column("modified_at"))
@@ -100,20 +99,18 @@ def make_plan(
     pending = found.addresses.filter(is_pending)
 
     missing = ledger.others(uris, places)
-    missing = missing.filter(pc.invert(missing.column("gone")))
-    gone, not_gone = gone_rows(missing, partial(_standing, ledger.table, places, missing), found)
-    not_before = max(now, (pc.max(ledger.table.column("seen_at")).as_py() or now) + _TICK)
-    other = pc.and_(pc.invert(_are_same(rows, addresses, "attributes")), pc.is_valid(addresses.column("attributes")))
-    other = pc.and_(other, pc.and_(is_unchanged, pc.invert(is_pending)))
-    described = ledger.table.take(places.filter(other))
-    described = _replaced(described, "attributes", addresses.filter(other).column("attributes"))
+    missing = _details(dataset, missing.filter(pc.invert(missing.column("gone"))).column("source_uri"))
+    gone, not_gone = gone_rows(missing, partial(_standing, dataset), found)
     gone = _replaced(gone, "gone", pa.chunked_array([pa.repeat(True, gone.num_rows)]))
+    not_before = max(now, (pc.max(ledger.table.column("seen_at")).as_py() or now) + _TICK)
+    is_settled = pc.and_(is_unchanged, pc.invert(is_pending))
+    described = _described(dataset, addresses.filter(is_settled), rows.filter(is_settled))
     return Plan(
         pending=pending,
         discovered=len(found.addresses),
         already_done=pc.sum(is_done).as_py() or 0,
         skipped=pc.sum(is_skipped).as_py() or 0,
-        known=Index(ledger.table.take(pc.drop_null(places.filter(is_pending))), "source_uri"),
+        known=Index(_details(dataset, uris.filter(pc.and_(is_pending, has_row))), "source_uri"),
         failures=failures,
         forgotten=frozenset(forgotten),
         not_before=not_before,
@@ -133,24 +130,46 @@ def modified_at(address: Address) -> datetime.datetime | None:
         return None
 
 
-def _ledger(dataset: Dataset) -> Newest:
-    there = dataset.tables["sources"].names
-    columns = [name for name in ("source_uri", *_FACTS, "seen_at") if name in there]
-    table = dataset.rows("sources", columns)
-    if "found_by" not in there:  # a dataset of a Pagemill that did not keep it
-        table = table.append_column("found_by", pa.nulls(table.num_rows, pa.string()))
-    return Newest(table, "source_uri", "seen_at")
+def _compared(addresses: pa.Table) -> list[str]:
+    """What is compared of each row. The columns of a million rows cost time, so no more are read than can differ."""
+    told = [name for name in ("etag", "attributes") if addresses.column(name).null_count < addresses.num_rows]
+    return ["document_id", "bytes", "modified_at", "gone", *told]
 
 
-def _standing(ledger: pa.Table, places: pa.Array, missing: pa.Table) -> pa.Table:
-    """What stood before this run: the newest rows that are not gone, of what is found and of what is `missing`."""
-    found = ledger.take(places.drop_null())
-    return pa.concat_tables([found.filter(pc.invert(found.column("gone"))), missing])
+def _are_same(rows: pa.Table, addresses: pa.Table, names: Iterable[str]) -> pa.ChunkedArray:
+    return reduce(pc.and_, [same(rows.column(name), addresses.column(name)) for name in names])
 
 
-def _are_same(rows: pa.Table, addresses: pa.Table, *columns: str) -> pa.ChunkedArray:
-    equal = [same(rows.column(name), addresses.column(name)) for name in columns]
-    return equal[0] if len(equal) == 1 else pc.and_(*equal)
+def _details(dataset: Dataset, uris: pa.ChunkedArray) -> pa.Table:
+    """The newest row, with all its facts, of those of `uris` that have one."""
+    table = _sources(dataset, ("source_uri", *_FACTS, "seen_at"), is_empty=not len(uris))
+    return newest(table.filter(pc.is_in(table.column("source_uri"), value_set=uris)), "source_uri", "seen_at")
+
+
+def _standing(dataset: Dataset) -> pa.Table:
+    """The newest row of every address that is not gone."""
+    table = newest(_sources(dataset, ("source_uri", "gone", "found_by", "seen_at")), "source_uri", "seen_at")
+    return table.filter(pc.invert(table.column("gone")))
+
+
+def _sources(dataset: Dataset, columns: Iterable[str], *, is_empty: bool = False) -> pa.Table:
+    """Columns of `sources`; `found_by` is null in a dataset of a Pagemill that did not keep it."""
+    there = [name for name in columns if name in dataset.tables["sources"].names]
+    table = dataset.tables["sources"].empty_table().select(there) if is_empty else dataset.rows("sources", there)
+    return table if "found_by" in there else table.append_column("found_by", pa.nulls(table.num_rows, pa.string()))
+
+
+def _described(dataset: Dataset, addresses: pa.Table, rows: pa.Table) -> pa.Table:
+    """New rows of addresses that are unchanged but have other attributes now than `rows` say."""
+    uris = addresses.column("source_uri")
+    if "attributes" not in rows.column_names:
+        return _details(dataset, uris[:0])
+    is_other = pc.and_(
+        pc.invert(_are_same(rows, addresses, ["attributes"])), pc.is_valid(addresses.column("attributes"))
+    )
+    described = _details(dataset, uris.filter(is_other))
+    places = pc.index_in(described.column("source_uri"), value_set=uris)
+    return _replaced(described, "attributes", addresses.column("attributes").take(places))
 
 
 def _replaced(rows: pa.Table, name: str, values: pa.ChunkedArray) -> pa.Table:

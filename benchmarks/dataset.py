@@ -42,7 +42,7 @@ SIZES, SHARD, TIMES = (1_000, 10_000, 100_000, 1_000_000), 1_024, 3
 START = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 A_YEAR_AGO = 1_700_000_000
 READERS: dict[str, Callable[[Path], object]] = {
-    "pandas": lambda folder: pd.read_parquet(folder),
+    "pandas": pd.read_parquet,
     "pyarrow": lambda folder: ds.dataset(folder, format="parquet").to_table(),
     "DuckDB": lambda folder: duckdb.sql(f"from '{folder}/*.parquet'").to_arrow_table(),
     "Polars": lambda folder: pl.read_parquet(folder / "*.parquet"),
@@ -65,47 +65,55 @@ def main() -> None:
 
 
 def _plan(sizes: tuple[int, ...]) -> None:
-    print("== plan of an unchanged archive (seconds, best of 3; the ratio of each row is paired)")
     print(
-        "       rows   plan  µs a row  pandas id column  plan ÷ pandas  listing  listing ÷ scandir+stat  peak MB of a plan"
+        "== plan of an unchanged archive: seconds (best of 3), and ratios to pandas and to a bare walk (median of pairs)"
+    )
+    print(
+        "       rows   plan  µs a row  pandas  plan ÷ pandas  by CPU time  listing  listing ÷ bare walk  MB of list + plan"
     )
     for size in sizes:
         with tempfile.TemporaryDirectory() as place:
-            out, folder = Path(place) / "out", Path(place) / "in"
-            _make_ledger(out, folder, size)
-            found = Found(_addresses(folder, size), (Source(str(folder), f"{folder}/"),), (), frozenset({".pdf"}))
-            plans, pandas = [], []
-            for _ in range(TIMES):
-                pandas.append(_seconds(lambda: pd.read_parquet(out / "documents", columns=["document_id"])))
-                plans.append(_seconds(lambda: _planned(out, found, size)))
-            ratio = statistics.median(plan / read for plan, read in zip(plans, pandas, strict=True))
-            for uri in found.addresses.table.column("source_uri").to_pylist():
-                Path(uri).parent.mkdir(parents=True, exist_ok=True)
-                os.close(os.open(uri, os.O_CREAT | os.O_WRONLY))
-            listings, walks = [], []
-            for _ in range(TIMES):
-                walks.append(_seconds(lambda: sum(1 for _ in _stats(folder))))
-                listings.append(_seconds(lambda: discover([str(folder)], out, [".pdf"])))
-            share = statistics.median(listing / walk for listing, walk in zip(listings, walks, strict=True))
-            with get_context("spawn").Pool(1) as pool:
-                peak = pool.apply(_peak_of_a_plan, (out, folder, size))
-            print(
-                f"{size:11,} {min(plans):6.2f} {min(plans) / size * 1e6:9.1f} {min(pandas):17.2f} {ratio:14.2f} "
-                f"{min(listings):8.2f} {share:23.2f} {peak:18,.0f}",
-                flush=True,
-            )
+            print(_plan_line(Path(place) / "out", Path(place) / "in", size), flush=True)
 
 
-def _planned(out: Path, found: Found, size: int) -> None:
+def _plan_line(out: Path, folder: Path, size: int) -> str:
+    _make_ledger(out, folder, size)
+    found = Found(_addresses(folder, size), (Source(str(folder), f"{folder}/"),), (), frozenset({".pdf"}))
+    pairs = [(_spent(_planned, out, found, size), _spent(_ids, out)) for _ in range(TIMES)]
+    for uri in found.addresses.table.column("source_uri").to_pylist():
+        Path(uri).parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(uri, os.O_CREAT | os.O_WRONLY))
+    lists = [(_spent(discover, [str(folder)], out, [".pdf"]), _spent(_bare_walk, folder)) for _ in range(TIMES)]
+    with get_context("spawn").Pool(1) as pool:
+        peak = pool.apply(_peak_of_a_plan, (out, folder, size))
+    plan, pandas = (min(pair[side][0] for pair in pairs) for side in (0, 1))
+    return (
+        f"{size:11,} {plan:6.2f} {plan / size * 1e6:9.1f} {pandas:7.2f} {_ratio(pairs, 0):14.2f} {_ratio(pairs, 1):12.2f} "
+        f"{min(listed[0] for listed, _ in lists):8.2f} {_ratio(lists, 0):20.2f} {peak:18,.0f}"
+    )
+
+
+def _ids(out: Path) -> object:
+    return pd.read_parquet(out / "documents", columns=["document_id"])
+
+
+def _bare_walk(folder: Path) -> int:
+    return sum(1 for _ in _stats(folder))
+
+
+def _ratio(pairs: list[tuple[tuple[float, float], tuple[float, float]]], clock: int) -> float:
+    return statistics.median(ours[clock] / theirs[clock] for ours, theirs in pairs)
+
+
+def _planned(out: Path, found: Found, done: int | None) -> None:
     plan = make_plan(read_dataset(out), found, "recipe")
-    assert (plan.already_done, len(plan.pending), plan.gone, plan.not_gone) == (size, 0, 0, 0)
+    assert done is None or (plan.already_done, len(plan.pending), plan.gone, plan.not_gone) == (done, 0, 0, 0)
 
 
 def _peak_of_a_plan(out: Path, folder: Path, size: int) -> float:
-    """Megabytes that a process takes at most for listing and planning, above what it took before."""
+    """Megabytes at most that a process takes for listing and planning, above what it has without them."""
     before = _peak()
-    found = Found(_addresses(folder, size), (Source(str(folder), f"{folder}/"),), (), frozenset({".pdf"}))
-    _planned(out, found, size)
+    _planned(out, discover([str(folder)], out, [".pdf"]), None)
     return _peak() - before
 
 
@@ -324,10 +332,15 @@ def _samples() -> dict[str, pa.Table]:
     }  # fmt: skip
 
 
+def _spent(work: Callable[..., object], *arguments: object) -> tuple[float, float]:
+    """Seconds by the clock, and of CPU."""
+    began, used = time.perf_counter(), time.process_time()
+    work(*arguments)
+    return time.perf_counter() - began, time.process_time() - used
+
+
 def _seconds(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
+    return _spent(work)[0]
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -66,10 +66,11 @@ def make_plan(
     addresses = found.addresses.table
     uris = addresses.column("source_uri")
     names = _compared(addresses)
-    ledger = Newest(dataset.rows("sources", ["source_uri", *names, "seen_at"]), "source_uri", "seen_at")
-    with ThreadPoolExecutor(1) as pool:  # two hash tables, each of a million texts
+    with ThreadPoolExecutor(1) as pool:  # two tables to read, two hash tables of a million texts
+        reading = pool.submit(dataset.rows, "documents", ["document_id"])
+        ledger = Newest(dataset.rows("sources", ["source_uri", *names, "seen_at"]), "source_uri", "seen_at")
+        published = reading.result().column(0)
         placing = pool.submit(ledger.places, uris)
-        published = dataset.rows("documents", ["document_id"]).column(0)
         is_published = pc.is_in(ledger.table.column("document_id"), value_set=published, skip_nulls=True)
         places = placing.result()  # null where an address is new
     rows = ledger.table.select(names).append_column("is_published", is_published).take(places)

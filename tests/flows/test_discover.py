@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from flows.addresses import Address, Addresses
 from flows.discover import discover
 from schemas.errors import ConfigurationError
 
@@ -51,3 +52,51 @@ def test_a_source_that_matches_nothing_is_refused(folder: Path, source: str, mon
     (folder / "columns.csv").write_text("path\nx\n")
     with pytest.raises(ConfigurationError):
         discover([source], folder / "out", [".pdf"])
+
+
+def test_a_source_that_matches_nothing_may_be_allowed_and_takes_nothing_from_the_others(folder: Path) -> None:
+    found = discover([f"{folder}/*.nothing", str(folder / "sub")], folder / "out", [".pdf"], allow_empty=True)
+    assert [each.file_name for each in found.addresses] == ["b.PDF"]
+
+
+def test_sources_say_what_they_cover_and_whether_they_were_listed_whole(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "list.txt").write_text(f"{folder / 'a.pdf'}\n")
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("/deep"):
+            raise OSError(5, "Input/output error")
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", refuse)
+    named = [str(folder / "sub"), str(folder), f"@{folder}/list.txt", str(folder / "a.pdf")]
+    found = discover(named, folder / "out", [".pdf"])
+    assert [(source.name, source.is_complete) for source in found.sources] == [
+        (str(folder / "sub"), True),
+        (str(folder), False),
+        (f"@{folder}/list.txt", True),
+    ]
+    assert found.troubles == (f"{folder}/deep: cannot be listed (Input/output error)",)
+
+
+def test_a_list_with_an_empty_address_is_refused(folder: Path) -> None:
+    (folder / "list.csv").write_text("uri,x\n,1\n")
+    with pytest.raises(ConfigurationError, match="without `uri`"):
+        discover([f"@{folder}/list.csv"], folder / "out", [".pdf"])
+
+
+def test_addresses_are_a_sequence_over_columns(folder: Path) -> None:
+    addresses = discover([str(folder)], folder / "out", [".pdf", ".txt", ".png"]).addresses
+    assert addresses[-1] == list(addresses)[-1]
+    assert list(addresses[1:3]) == list(addresses)[1:3]
+    assert list(addresses[::2]) == list(addresses)[::2]
+    assert list(addresses.sizes()) == [1] * 4
+    with pytest.raises(IndexError):
+        addresses[4]
+
+
+def test_a_time_that_no_table_can_hold_is_no_time() -> None:
+    collected = Addresses.collect([Address("/a", 1, 10**20), Address("/b", 1, -(10**20)), Address("/c", 1, -1)])
+    assert [each.modified_us for each in collected] == [None, None, -1]

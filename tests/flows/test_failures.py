@@ -36,7 +36,18 @@ def failures(*rows: dict, retries: tuple[Retry, ...] = ()) -> Failures:
         (failure(1, 5, recipe_id="older"), False),
         (failure(-30_000, 1), False),
     ],
-    ids="too-soon due backs-off due-again fourth due-a-fourth-time ceiling not-retryable new-recipe of-a-wrong-clock".split(),
+    ids=[
+        "too-soon",
+        "due",
+        "backs-off",
+        "due-again",
+        "fourth",
+        "due-a-fourth-time",
+        "ceiling",
+        "not-retryable",
+        "new-recipe",
+        "of-a-wrong-clock",
+    ],
 )
 def test_a_failure_is_held_back_until_it_is_due(last: dict, held: bool) -> None:
     known = failures(last)

@@ -9,7 +9,6 @@ import hashlib
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,7 +18,6 @@ from types import SimpleNamespace
 from unittest import mock
 
 import pyarrow as pa
-import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -69,9 +67,9 @@ class Rules:
             known = row.document_id if is_same and not row.gone and not rehash and facts[1] is not None else None
             if known is not None and known not in self.forgotten and known in self.published:
                 counts["already_done"] += 1
-            elif known is not None and (known in self.forgotten or known in self.failed):
-                counts["skipped"] += 1
-            elif uri in self.failed and (row is None or (row.document_id is None and is_same)):
+            elif (known is not None and (known in self.forgotten or known in self.failed)) or (
+                uri in self.failed and (row is None or (row.document_id is None and is_same))
+            ):
                 counts["skipped"] += 1
             else:
                 opened.append(uri)

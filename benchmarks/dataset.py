@@ -85,7 +85,7 @@ def _plan_line(out: Path, folder: Path, size: int) -> str:
         os.close(os.open(uri, os.O_CREAT | os.O_WRONLY))
     lists = [(_spent(discover, [str(folder)], out, [".pdf"]), _spent(_bare_walk, folder)) for _ in range(TIMES)]
     with get_context("spawn").Pool(1) as pool:
-        peak = pool.apply(_peak_of_a_plan, (out, folder, size))
+        peak = pool.apply(_peak_of_a_plan, (out, folder))
     plan, pandas = (min(pair[side][0] for pair in pairs) for side in (0, 1))
     return (
         f"{size:11,} {plan:6.2f} {plan / size * 1e6:9.1f} {pandas:7.2f} {_ratio(pairs, 0):14.2f} {_ratio(pairs, 1):12.2f} "
@@ -110,7 +110,7 @@ def _planned(out: Path, found: Found, done: int | None) -> None:
     assert done is None or (plan.already_done, len(plan.pending), plan.gone, plan.not_gone) == (done, 0, 0, 0)
 
 
-def _peak_of_a_plan(out: Path, folder: Path, size: int) -> float:
+def _peak_of_a_plan(out: Path, folder: Path) -> float:
     """Megabytes at most that a process takes for listing and planning, above what it has without them."""
     before = _peak()
     _planned(out, discover([str(folder)], out, [".pdf"]), None)

@@ -8,7 +8,7 @@ import hashlib
 import os
 import stat
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -73,7 +73,7 @@ def _take_file(address: Address, folder: Path) -> Spooled | None:
     facts = [(each.st_size, each.st_mtime_ns, each.st_ino) for each in (before, after, named)]
     if facts[0] != facts[1] or facts[1] != facts[2]:
         return None
-    read = replace(address, size=before.st_size, modified_us=before.st_mtime_ns // 1000)
+    read = address._replace(size=before.st_size, modified_us=before.st_mtime_ns // 1000)
     return _spooled(document_id, folder, read, is_settled=now_ns - before.st_mtime_ns >= _TOO_FRESH_NS)
 
 
@@ -86,7 +86,7 @@ def _take_object(address: Address, folder: Path) -> Spooled | None:
         if is_changed(error):
             return None
         raise
-    read = replace(address, size=facts.size, modified_us=facts.modified_us, etag=facts.etag)
+    read = address._replace(size=facts.size, modified_us=facts.modified_us, etag=facts.etag)
     return _spooled(document_id, folder, read, is_settled=True)  # other bytes have another etag, however soon they come
 
 

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Collection, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 from schemas.errors import ConfigurationError
@@ -45,13 +46,11 @@ def fixed_part(pattern: str) -> str:
 def glob_pattern(pattern: str, *, hides_dots: bool = True) -> re.Pattern[str]:
     """The regular expression of a glob. On disk a wildcard passes over names with a leading dot; a store has none."""
     dot = r"(?!\.)" if hides_dots else ""
-    steps = pattern.split("/")
+    steps = [step for before, step in pairwise(["", *pattern.split("/")]) if not step == before == "**"]
     parts: list[str] = []
     for place, step in enumerate(steps):
         is_last = place == len(steps) - 1
         if step == "**":
-            if place and steps[place - 1] == "**":
-                continue
             parts.append(f"(?:{dot}[^/]+/)*" + (f"{dot}[^/]+" if is_last else ""))
         else:
             hidden = dot if GLOB_MARKS & set(step) and not step.startswith(".") else ""

@@ -12,6 +12,7 @@ import argparse
 import datetime
 import hashlib
 import os
+import random
 import resource
 import statistics
 import sys
@@ -285,8 +286,7 @@ def _samples() -> dict[str, pa.Table]:
     words = " ".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md"))).split()
 
     def text(number: int, count: int) -> str:
-        start = number * 37 % (len(words) - count)
-        return " ".join(words[start : start + count])
+        return " ".join(random.Random(number).choices(words, k=count))
 
     def built(table: str, rows: Iterator[dict[str, object]]) -> pa.Table:
         schema = SHARD_TABLES.get(table, LOG_TABLES.get(table))

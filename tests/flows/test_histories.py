@@ -22,10 +22,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import flows.run
-from flows.engine import Engine
 from flows.ledger import newest
 from flows.plan import make_plan
 from flows.retry import retry
+from flows.engine import Engine
 from flows.run import RunRequest, run
 from flows.settings import load_settings
 from flows.shard import extract_shard
@@ -277,7 +277,7 @@ NIGHTS = st.lists(
 )
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.too_slow])
 @given(NIGHTS)
 @example([([("write", "a.txt", "", "one")], ""), ([("write", "a.txt", "", "two")], ""), ([], "")])  # a new version
 @example([([("write", "a.txt", "", "one"), ("write", "b.txt", "", "two")], ""), ([("swap", "a.txt", "b.txt", "")], "")])
@@ -294,6 +294,7 @@ NIGHTS = st.lists(
 @example([([("write", "a.txt", "", "one"), ("copy", "a.txt", "b.txt", "")], ""), ([("write", "a.txt", "", "two")], "")])
 @example([([("write now", "a.txt", "", "one")], ""), ([], ""), ([("touch", "a.txt", "", "")], "")])
 @example([([("write", "a.txt", "", "one")], ""), ([], "delete many"), ([], "forget"), ([], "rehash")])
+@example([([("write", "a.txt", "", "one")], "forget"), ([("write", "a.txt", "", "two")], ""), ([], "")])
 @example([([("break", "a.txt", "", "")], ""), ([], "rehash"), ([], "retry"), ([("write", "a.txt", "", "lock")], "")])
 def test_every_history_is_counted_and_remembered_by_the_rules(nights: list) -> None:
     with tempfile.TemporaryDirectory() as place:

@@ -110,6 +110,27 @@ def test_other_attributes_are_noted_without_opening_and_none_take_nothing_away(d
     assert (noted["source_uri"], noted["document_id"], noted["attributes"]) == ("/a.pdf", "A", '{"v": 2}')
 
 
+@pytest.mark.parametrize(
+    ("rows", "is_opened"),
+    [
+        ([], False),
+        ([row("/a.pdf", None)], False),
+        ([row("/a.pdf", None, bytes=6)], True),
+        ([row("/a.pdf", "A", bytes=6)], True),
+    ],
+    ids=["its run was killed", "nothing changed", "another file", "another file than the one once read"],
+)
+def test_an_address_that_could_not_be_read_waits_unless_something_else_stands_there(
+    dataset: Dataset, rows: list, is_opened: bool
+) -> None:
+    failed = {"source_uri": "/a.pdf", "at": BEFORE, "attempts": 1, "retryable": False, "recipe_id": "r"}
+    put(dataset, "failures", failed)
+    put(dataset, "sources", *rows)
+    planned = plan(dataset, address("/a.pdf"))
+    assert (len(planned.pending), planned.skipped) == (is_opened, not is_opened)
+    assert planned.failures.attempts(None, "/a.pdf") == 1
+
+
 FOLDER = Source("/in", "/in/")
 
 

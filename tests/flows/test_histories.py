@@ -11,8 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
@@ -21,16 +20,15 @@ import pyarrow as pa
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-import flows.run
-from flows.ledger import newest
-from flows.plan import make_plan
-from flows.retry import retry
+from flows.book import new_run_id
 from flows.engine import Engine
+from flows.ledger import newest
+from flows.retry import retry
 from flows.run import RunRequest, run
 from flows.settings import load_settings
-from flows.shard import extract_shard
 from flows.spool import spool
 from flows.storage.dataset import read_dataset
+from flows.storage.remove import forget_documents
 from flows.superseded import superseded_ids
 from flows.types import load_type
 from schemas.errors import EncryptedDocumentError, InvalidCompletionError
@@ -53,11 +51,31 @@ class Row:
 class Rules:
     """The rules, one address and one document at a time."""
 
-    rows: dict[str, Row] = field(default_factory=dict)
+    history: dict[str, list[Row]] = field(default_factory=dict)  # of each address
     once: dict[str, set[str]] = field(default_factory=dict)
     published: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)  # ids and addresses that are held back
     forgotten: set[str] = field(default_factory=set)
+
+    @property
+    def rows(self) -> dict[str, Row]:
+        return {uri: rows[-1] for uri, rows in self.history.items()}
+
+    def remember(self, uri: str, row: Row) -> None:
+        rows = self.history.setdefault(uri, [])
+        if not rows or rows[-1] != row:
+            rows.append(row)
+
+    def forget(self, ids: set[str]) -> None:
+        self.forgotten |= ids
+        self.published -= ids
+        for uri, once in self.once.items():
+            if once & ids and once <= ids:  # nothing else was ever read there
+                self.history.pop(uri, None)
+                self.failed.discard(uri)
+            elif once & ids:
+                self.history[uri] = [row for row in self.history[uri] if row.document_id not in ids]
+            once.difference_update(ids)
 
     def run(self, there: dict[str, tuple], contents: dict[str, str | None], *, rehash: bool) -> tuple[dict, list[str]]:
         counts = dict.fromkeys(("already_done", "skipped", "ok", "failed", "gone", "not_gone"), 0)
@@ -101,7 +119,10 @@ class Rules:
             counts["already_done" if document_id in self.published else "skipped"] += 1
         if not counts["not_gone"]:
             for uri in missing:
-                self.rows[uri].gone = True
+                self.remember(uri, replace(self.rows[uri], gone=True))
+        superseded = self.superseded()
+        self.published -= superseded
+        counts["superseded"] = len(superseded)
         return counts, opened
 
     def _read(self, uri: str, facts: tuple, content: str | None) -> str | None:
@@ -112,7 +133,7 @@ class Rules:
             self.failed.add(uri)
         size, modified = facts
         is_fresh = modified is not None and modified > (LONG_AGO + FRESH) * 10**6
-        self.rows[uri] = Row(document_id, (size, None if is_fresh else modified))
+        self.remember(uri, Row(document_id, (size, None if is_fresh else modified)))
         if document_id is not None:
             self.once.setdefault(uri, set()).add(document_id)
         return document_id
@@ -207,23 +228,22 @@ async def one_document(tools: object, document: object, path: Path, stored: obje
     return SimpleNamespace(batches={"documents": [batch]}, extraction=extraction)
 
 
-def without_prefect(engine: Engine, work: object, endpoint: object, *, quiet: bool) -> None:
-    async def shards() -> None:
-        for place, addresses in enumerate(flows.run._shards(work.plan, engine.settings)):
-            await extract_shard(work, f"{work.run_id}-{place:05d}", addresses)
+def without_prefect(engine: Engine, run_id: str, shards: list, work: object, endpoint: object) -> None:
+    async def all_shards() -> None:
+        for place, shard in enumerate(shards):
+            await shard(f"{run_id}-{place:05d}")
 
-    asyncio.run(shards())
+    asyncio.run(all_shards())
 
 
 @contextmanager
-def quick_runs(opened: list[str], forgotten: set[str]) -> Iterator[None]:
+def quick_runs(opened: list[str]) -> Iterator[None]:
     def seen(address: object, folder: Path) -> object:
         opened.append(address.uri)
         return spool(address, folder)
 
     with (
-        mock.patch("flows.run._through_prefect", without_prefect),
-        mock.patch("flows.run.make_plan", partial(make_plan, forgotten=forgotten)),
+        mock.patch("flows.run.through_prefect", without_prefect),
         mock.patch("flows.shard.extract_document", one_document),
         mock.patch("flows.shard.spool", seen),
         mock.patch("flows.model.endpoint.client", mock.Mock()),  # a tenth of a second to make, and nothing to ask
@@ -240,7 +260,7 @@ FAKE = Engine(load_settings(model="offline"), None, None, "http://127.0.0.1:9", 
 def check(folder: Path, out: Path, rules: Rules, archive: Archive, *, rehash: bool) -> None:
     opened: list[str] = []
     expected, to_open = rules.run(archive.facts(), archive.contents(), rehash=rehash)
-    with quick_runs(opened, rules.forgotten):
+    with quick_runs(opened):
         done = run(FAKE, RunRequest([str(folder)], KIND, out, rehash=rehash, quiet=True))
     assert done.stopped is None
     assert opened == to_open
@@ -258,7 +278,7 @@ def check(folder: Path, out: Path, rules: Rules, archive: Archive, *, rehash: bo
         for row in newest(sources, "source_uri", "seen_at").to_pylist()
     }
     assert remembered == rules.rows
-    assert superseded_ids(dataset) == sorted(rules.superseded())
+    assert superseded_ids(dataset) == []
 
 
 def microseconds(at: datetime.datetime | None) -> int | None:
@@ -312,7 +332,10 @@ def test_every_history_is_counted_and_remembered_by_the_rules(nights: list) -> N
                     retry(out, name)
                 rules.failed -= {digest("weak")} if name else set(rules.failed)
             elif note == "forget":
-                rules.forgotten |= {digest("two"), digest("filler 7")}
+                ids = {digest("two"), digest("filler 7")}
+                with mock.patch("os.fsync", lambda handle: None):
+                    forget_documents(read_dataset(out), f"{new_run_id()}-00000", ids)
+                rules.forget(ids)
             elif note == "delete many":
                 for number in range(5, 10):
                     (folder / f"filler{number:02d}.txt").unlink(missing_ok=True)

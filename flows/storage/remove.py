@@ -113,13 +113,13 @@ def _forget(dataset: Dataset, staging: str, ids: list[str]) -> Forgotten:
             parts = dataset.parts(table, ["document_id", "source_uri"])
             shards |= {shard for shard, part in parts.items() if not _all(keep, part)}
         files += [Staged(table, shard, _kept(dataset, table, shard, keep, done.rows)) for shard in sorted(shards)]
-    parts = dataset.parts("changes", ["document_id", "record", "kind", "old", "new"])
-    told = _untold(dataset, parts, ids)
-    for shard, part in parts.items():
-        if emptied := sum(_holds_values(row) for row in part.to_pylist() if row["document_id"] in set(ids)):
+    for shard in dataset.shards_with("changes", known):
+        if emptied := sum(
+            pc.sum(_holds_values(batch, known)).as_py() or 0 for batch in dataset.shard_batches("changes", shard)
+        ):
             done.changes_emptied += emptied
             files.append(Staged("changes", shard, _emptied(dataset, shard, known)))
-    if told:
+    if told := _untold(dataset, known):
         rows = [{"document_id": each, "kind": "forgotten"} for each in told]
         files.append(Staged("changes", staging, [numbered(dataset, run_of(staging), rows)]))
     stage_and_move(dataset, staging, files, _FIRST, _LAST)
@@ -136,17 +136,22 @@ def _addresses(dataset: Dataset, ids: pa.Array) -> set[str]:
     return theirs - set(read.filter(pc.and_(there, pc.invert(is_theirs))).column("source_uri").to_pylist())
 
 
-def _untold(dataset: Dataset, parts: Mapping[str, pa.Table], ids: list[str]) -> list[str]:
+def _untold(dataset: Dataset, ids: pa.Array) -> list[str]:
     """The ids that a reader of `changes` may hold a record of."""
-    rows = [row for part in parts.values() for row in part.select(["document_id", "kind"]).to_pylist()]
-    heard = {row["document_id"] for row in rows}
-    told = {row["document_id"] for row in rows if row["kind"] == "forgotten"}
+    rows = dataset.rows("changes", ["document_id", "kind"])
+    rows = rows.filter(pc.is_in(rows.column("document_id"), value_set=ids))
+    heard = set(rows.column("document_id").to_pylist())
+    told = set(rows.filter(pc.equal(rows.column("kind"), "forgotten")).column("document_id").to_pylist())
     published = dataset.published_ids()
-    return [each for each in ids if each in published or (each in heard and each not in told)]
+    return [each for each in ids.to_pylist() if each in published or (each in heard and each not in told)]
 
 
-def _holds_values(row: Mapping[str, Any]) -> bool:
-    return any(row[name] is not None for name in ("record", "old", "new"))
+def _holds_values(batch: pa.RecordBatch, ids: pa.Array) -> pa.BooleanArray:
+    """Which rows of `changes` tell values of these documents."""
+    is_valid = [pc.is_valid(batch.column(name)) for name in ("record", "old", "new")]
+    return pc.and_(
+        pc.is_in(batch.column("document_id"), value_set=ids), pc.or_(is_valid[0], pc.or_(is_valid[1], is_valid[2]))
+    )
 
 
 def _emptied(dataset: Dataset, shard: str, ids: pa.Array) -> Iterator[pa.RecordBatch]:

@@ -266,8 +266,7 @@ def take_out(dataset: Dataset, number: int) -> None:
     for table in ("documents", "evidence", "pages", "figures", *SPEC.record_tables):
         kept = dataset.shard_rows(table, SHARD)
         kept = kept.filter(pc.not_equal(kept.column("document_id"), f"{number:064d}"))
-        facts = dataset.store.write_parquet("_work/staged/aside.parquet", kept.schema, kept.to_batches())
-        dataset.store.move("_work/staged/aside.parquet", f"{table}/{SHARD}.parquet", facts)
+        dataset.store.publish_parquet(f"{table}/{SHARD}.parquet", kept.schema, kept.to_batches())
 
 
 def test_a_document_that_left_the_shard_is_not_brought_back(place: Place) -> None:

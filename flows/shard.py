@@ -120,7 +120,7 @@ def _claim(work: Work, spooled: Sequence[Spooled]) -> list[Spooled]:
     with work.dataset.locked():
         recover(work.dataset)
         granted = work.dataset.claim(work.run_id, [each.document.document_id for each in spooled])
-        published = work.dataset.published_ids()
+        published, forgotten = work.dataset.published_ids(), work.dataset.forgotten_ids()
     mine = []
     for each in spooled:
         if each.document.document_id in granted:
@@ -129,6 +129,8 @@ def _claim(work: Work, spooled: Sequence[Spooled]) -> list[Spooled]:
         each.path.unlink(missing_ok=True)
         if each.document.document_id in published:
             work.accounts.already_done += 1
+        elif each.document.document_id in forgotten:
+            work.accounts.skipped += 1
     return mine
 
 

@@ -45,7 +45,8 @@ def write_parquet(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatc
 
 def read_parquet(file: BinaryIO, columns: list[str] | None = None) -> pa.Table:
     """One file's rows. Raises OSError or ArrowException for a file that cannot be read."""
-    return pq.ParquetFile(file).read(columns=columns)
+    # a dataset has thousands of small files: threads and buffers for each cost more than they give
+    return pq.ParquetFile(file, pre_buffer=False).read(columns=columns, use_threads=False)
 
 
 def read_batches(file: BinaryIO) -> Iterator[pa.RecordBatch]:

@@ -268,7 +268,7 @@ def test_documents_whose_source_or_answer_is_gone_keep_their_rows_and_are_named(
     for_people = pagemill("refresh", out, "--replay", "--model", "offline")
     assert for_people.code == 0
     lines = for_people.out.splitlines()
-    assert lines[0].endswith("1 documents made anew from stored answers, 0 of them with other values")
+    assert lines[0].endswith("1 of 5 documents made anew, 0 of them with other values; 0 requests, $0.0000")
     assert len(lines) == 5
     for each in said.values():
         assert sum(line.startswith(f"kept as it was: {each['source_uri']}: ") for line in lines) == 1
@@ -312,7 +312,7 @@ def test_a_fault_of_ours_costs_its_own_document_only(place: Path, monkeypatch: p
             raise ZeroDivisionError("a slip")
         return await extract_document(tools, document, *arguments)
 
-    monkeypatch.setattr("flows.replay.extract_document", broken)
+    monkeypatch.setattr("flows.refresh.extract_document", broken)
     done = replay(place / "out", OFFLINE)
     assert done.refreshed == 4
     assert [(each.document_id, each.reason) for each in done.kept] == [

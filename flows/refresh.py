@@ -267,7 +267,8 @@ async def _shard(work: Work, shard: str, documents: Sequence[Mapping[str, Any]],
             done.changed += len({each.document_id for each in found})
         elif held:
             staging = f"{name}9"  # beside the journal's own name, which publishing the answers has ended
-            done.changed += await asyncio.to_thread(replace_documents, dataset, shard, staging, held, pointers)
+            changed = await asyncio.to_thread(replace_documents, dataset, shard, staging, held, pointers)
+            done.changed += changed  # not in one line: another shard may have added meanwhile
     except (DatasetError, OSError) as error:
         work.stopped = work.stopped or (error if isinstance(error, DatasetError) else dataset.unusable(error))
     finally:

@@ -13,6 +13,8 @@ from flows.model.spending import Spending
 from flows.recipe import Recipe
 from flows.storage.dataset import Dataset, DatasetSpec
 from flows.storage.publish import end_run, publish
+from schemas.catalog import catalog
+from schemas.dictionary import dictionary
 from schemas.document_type import DocumentType
 from schemas.tables import LOG_TABLES, all_tables, record_tables
 
@@ -20,7 +22,8 @@ from schemas.tables import LOG_TABLES, all_tables, record_tables
 def spec_of(document_type: DocumentType) -> DatasetSpec:
     """What a dataset of this type is made of."""
     names = tuple(table.name for table in record_tables(document_type))
-    return DatasetSpec(document_type.name, document_type.schema, all_tables(document_type), names)
+    guides = {"README.md": dictionary(document_type), "catalog.sql": catalog(document_type)}
+    return DatasetSpec(document_type.name, document_type.schema, all_tables(document_type), names, guides)
 
 
 def new_run_id() -> str:

@@ -222,7 +222,8 @@ async def _answered(asker: Asker, chunks: Iterator[Chunk]) -> AsyncIterator[Resu
 
 def stored_answers(table: pa.Table, ids: Iterable[str]) -> Stored:
     """The rows of `calls` for these documents, by document and request."""
-    wanted = table.filter(pc.is_in(table.column("document_id"), value_set=pa.array(list(ids), pa.string())))
+    is_wanted = pc.is_in(table.column("document_id"), value_set=pa.array(list(ids), pa.string()))
+    wanted = table.filter(pc.and_(is_wanted, pc.is_valid(table.column("response"))))  # PAGEMILL_KEEP takes answers away
     return {(row["document_id"], row["request_id"]): row for row in wanted.to_pylist()}
 
 

@@ -1,4 +1,4 @@
-"""Documents in S3-compatible object stores: listed and read through s3fs, which is imported here and nowhere else.
+"""Documents in S3-compatible object stores: listed and read through s3fs.
 
 A page of a listing has size, time and etag of a thousand objects, so no object is asked for by itself until it is read.
 Credentials, region and endpoint come from where the AWS tools take them (`AWS_*` variables, profiles, the machine's role).
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import IO, Any
 
+from flows.storage.s3 import file_system
 from schemas.errors import ConfigurationError
 
 SCHEME = "s3://"
@@ -101,13 +102,6 @@ def open_object(url: str) -> tuple[IO[bytes], Stored]:
     return file, stored
 
 
-def is_changed(error: OSError) -> bool:
-    """True when reading failed since the object is another one by now."""
-    from s3fs.utils import FileExpired
-
-    return isinstance(error, FileExpired)
-
-
 def microseconds(time: datetime.datetime) -> int:
     """Microseconds since 1970."""
     return (time - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)) // datetime.timedelta(microseconds=1)
@@ -132,11 +126,5 @@ def _refusals() -> tuple[type[Exception], ...]:
 
 @cache
 def _store(user: str) -> Any:
-    try:
-        import s3fs
-    except ImportError as error:
-        raise ConfigurationError("s3:// addresses need the extra `s3`: pip install 'pagemill[s3]'") from error
     key, _, secret = user.partition(":")
-    own = {"key": key, "secret": secret} if user else {}
-    # Its cache of listings would hold a dictionary an object, and show yesterday's.
-    return s3fs.S3FileSystem(**own, use_listings_cache=False, skip_instance_cache=True)
+    return file_system(SCHEME, **({"key": key, "secret": secret} if user else {}))

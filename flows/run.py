@@ -1,6 +1,7 @@
 """A run as a Prefect flow whose task is a shard: plan, extract shard by shard, account for every address."""
 
 import asyncio
+import datetime
 import shutil
 import tempfile
 import time
@@ -31,6 +32,7 @@ from flows.recipe import Recipe, make_recipe
 from flows.settings import Settings, require_model
 from flows.shard import Work, extract_shard
 from flows.storage.dataset import Dataset, open_dataset
+from flows.storage.expire import expire_content
 from flows.storage.recover import recover
 from flows.storage.remove import supersede_documents
 from flows.storage.store import Out
@@ -40,7 +42,7 @@ from schemas.errors import ConfigurationError, DatasetError, PagemillError, exit
 from schemas.models import OFFLINE
 from schemas.tables import pointers_of
 
-SUPERSEDES = 99_999  # number of the command that a run ends with, beside those of its shards
+SUPERSEDES, EXPIRES = 99_998, 99_999  # numbers of the commands that a run ends with, beside those of its shards
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
                 through_prefect(engine, run_id, shards, work, endpoint)
             finally:
                 shutil.rmtree(spool_folder, ignore_errors=True)
-        stopped = _settle_accounts(work, spending)
+        stopped = _settle_accounts(work, spending, settings.keep)
     summary = {
         "run_id": run_id,
         **accounts.as_row(),
@@ -197,7 +199,7 @@ def _noted(work: Work) -> list[dict[str, Any]]:
     return [{**row, "run_id": work.run_id, "seen_at": plan.not_before} for row in plan.noted.to_pylist()]
 
 
-def _settle_accounts(work: Work, spending: Spending) -> PagemillError | None:
+def _settle_accounts(work: Work, spending: Spending, keep_days: float | None) -> PagemillError | None:
     """Count what is left, check the sum, publish the run's row; the error that ended the run, if any."""
     accounts, dataset = work.accounts, work.dataset
     published = dataset.published_ids()
@@ -220,6 +222,9 @@ def _settle_accounts(work: Work, spending: Spending) -> PagemillError | None:
         if ids:
             staging = f"{work.run_id}-{SUPERSEDES:05d}"
             work.superseded = len(supersede_documents(dataset, staging, ids, pointers_of(recipe.document_type)))
+        if keep_days is not None:
+            before = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=keep_days)
+            expire_content(dataset, f"{work.run_id}-{EXPIRES:05d}", before)
     except DatasetError as error:
         stopped = stopped or error
     return stopped

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import IO
 
 from flows.addresses import Address
-from flows.objects import SCHEME, is_changed, open_object
+from flows.objects import SCHEME, open_object
+from flows.storage.s3 import is_changed
 from schemas.errors import ChangedWhileReadError, DatasetError, UnreadableDocumentError
 from schemas.pipeline import Document
 

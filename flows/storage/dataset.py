@@ -9,14 +9,14 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows.storage.files import read_batches, read_parquet, read_schema
+from flows.storage.files import column_has_values, read_batches, read_parquet, read_schema
 from flows.storage.journal import Segment
 from flows.storage.store import Out, RunLease, Stamp, Store, store_at
 from schemas.errors import ConfigurationError, DatasetError
@@ -38,6 +38,7 @@ class DatasetSpec:
     schema: Mapping[str, Any]
     tables: Mapping[str, pa.Schema]
     record_tables: tuple[str, ...]
+    guides: Mapping[str, str] = field(default_factory=dict)  # files for people at the top of OUT, by name
 
 
 class Dataset:
@@ -125,6 +126,12 @@ class Dataset:
         key = f"{table}/{shard}.parquet"
         with _named(self.place, key), self.store.open(key) as file:
             return read_schema(file)
+
+    def has_values(self, table: str, shard: str, column: str) -> bool:
+        """True unless the file's own statistics say that the column is null throughout."""
+        key = f"{table}/{shard}.parquet"
+        with _named(self.place, key), self.store.open(key) as file:
+            return column_has_values(file, column)
 
     def rows(self, table: str, columns: Iterable[str]) -> pa.Table:
         """Some columns of a whole table. A file that was read before and has not changed is not read again."""
@@ -248,11 +255,21 @@ def open_dataset(out: Out | Store, spec: DatasetSpec) -> Dataset:
                 stated = _write_statement(store, spec, {**stated["tables"], **_encoded(missing)})
             dataset = Dataset(store, stated)
             _complete_birth(dataset)
+            for name, text in spec.guides.items():
+                if not _has(store, name, text.encode()):
+                    store.write(name, text.encode())
     except OSError as error:
         raise ConfigurationError(
             f"{store.place} cannot be written: {error.strerror or error}; choose another --out"
         ) from error
     return dataset
+
+
+def _has(store: Store, key: str, data: bytes) -> bool:
+    try:
+        return store.read(key) == data
+    except FileNotFoundError:
+        return False
 
 
 def read_dataset(out: Out | Store) -> Dataset:

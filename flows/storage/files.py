@@ -61,6 +61,18 @@ def read_schema(file: BinaryIO) -> pa.Schema:
     return pq.read_schema(file)
 
 
+def column_has_values(file: BinaryIO, column: str) -> bool:
+    """True unless the statistics of one file say that the column is null throughout."""
+    facts = pq.ParquetFile(file).metadata
+    place = facts.schema.to_arrow_schema().get_field_index(column)
+    groups = [facts.row_group(number) for number in range(facts.num_row_groups)]
+    return any(
+        group.num_rows
+        and ((found := group.column(place).statistics) is None or found.null_count is None or found.num_values > 0)
+        for group in groups
+    )
+
+
 def sync_folder(folder: Path) -> None:
     """Make renames in `folder` durable."""
     handle = os.open(folder, os.O_RDONLY)

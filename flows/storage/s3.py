@@ -63,20 +63,33 @@ class ObjectClient(Protocol):
         """Delete objects; what is not there is no error."""
 
 
+def file_system(url: str, **options: Any) -> Any:
+    """s3fs's file system for `url`. Raises ConfigurationError where the extra is not installed."""
+    try:
+        from s3fs import S3FileSystem
+    except ImportError as error:
+        raise ConfigurationError(
+            f"{url}: object stores need the extra `s3`: pip install 'pagemill[s3]'; or name a folder"
+        ) from error
+    # its cache of listings would hold a dictionary an object, and show yesterday's
+    return S3FileSystem(**options, skip_instance_cache=True, use_listings_cache=False)
+
+
+def is_changed(error: OSError) -> bool:
+    """True when reading failed since the object is another one by now."""
+    from s3fs.utils import FileExpired
+
+    return isinstance(error, FileExpired)
+
+
 class S3Client:
     """The objects below `s3://bucket/prefix`."""
 
     def __init__(self, url: str) -> None:
-        try:
-            from s3fs import S3FileSystem
-        except ImportError as error:
-            raise ConfigurationError(
-                f"{url}: object stores need the extra `s3`: pip install 'pagemill[s3]'; or name a folder with --out"
-            ) from error
         self._bucket, _, prefix = url.removeprefix("s3://").strip("/").partition("/")
         self._prefix = f"{prefix}/" if prefix else ""
         timeouts = {"connect_timeout": 5, "read_timeout": _ATTEMPT_SECONDS, "retries": {"total_max_attempts": 1}}
-        self._fs: Any = S3FileSystem(skip_instance_cache=True, use_listings_cache=False, config_kwargs=timeouts)
+        self._fs = file_system(url, config_kwargs=timeouts)
         self._fs.retries = 1
 
     def put(self, key: str, data: bytes, *, if_match: str | None = None, if_absent: bool = False) -> str:

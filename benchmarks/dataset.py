@@ -1,11 +1,12 @@
 """The dataset as it grows: planning an unchanged archive, reading many files, and how tables are best written.
 
-    python benchmarks/dataset.py [plan|read|write ...] [--sizes 1000,10000,100000,1000000]
+    python benchmarks/dataset.py [plan|read|write|nested ...] [--sizes 1000,10000,100000,1000000]
 
 `plan` makes the ledger of an archive that is published whole (`sources` and `documents` in files of 1,024 rows) and plans
 a run over it: with the listing at hand, and with the listing of a real folder tree of empty files. `pandas` is the time to
 read the id column of the same `documents`, in the same process, paired with each measurement. `read` compares a record
-table of 1,024 rows a file with the same rows in one file. `write` tries row groups and zstd levels on our tables.
+table of 1,024 rows a file with the same rows in one file. `write` tries row groups and zstd levels on our tables. `nested` is
+the time from a record with a list of 100,000 objects to its Parquet file, beside pyarrow's own for rows that are flat already.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -32,14 +34,25 @@ import pyarrow.parquet as pq
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from extractors.tabulate import Extraction, tabulate  # noqa: E402
 from flows.addresses import SCHEMA, Addresses  # noqa: E402
 from flows.discover import Found, Source, discover  # noqa: E402
 from flows.plan import make_plan  # noqa: E402
 from flows.storage.dataset import DatasetSpec, open_dataset, read_dataset  # noqa: E402
+from schemas.document_type import DocumentType  # noqa: E402
 from schemas.document_types import DOCUMENT_TYPES  # noqa: E402
+from schemas.pipeline import Document, DocumentInfo, Record  # noqa: E402
 from schemas.tables import LOG_TABLES, SHARD_TABLES, all_tables, record_tables  # noqa: E402
 
 SIZES, SHARD, TIMES = (1_000, 10_000, 100_000, 1_000_000), 1_024, 3
+STOCK = {
+    "title": "stock", "type": "object",
+    "properties": {"number": {"type": "string"}, "rows": {"type": "array", "items": {"type": "object", "properties": {
+        "article": {"type": "string"}, "name": {"type": "string"}, "quantity": {"type": "integer"},
+        "price": {"type": "number", "format": "decimal"}, "on": {"type": "string", "format": "date"},
+        "maker": {"type": "object", "properties": {"name": {"type": "string"}, "land": {"type": "string"}}},
+    }}}},
+}  # fmt: skip
 START = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 A_YEAR_AGO = 1_700_000_000
 READERS: dict[str, Callable[[Path], object]] = {
@@ -52,17 +65,19 @@ READERS: dict[str, Callable[[Path], object]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("measures", nargs="*", choices=["plan", "read", "write", []], help="default: all")
+    parser.add_argument("measures", nargs="*", choices=["plan", "read", "write", "nested", []], help="default: all")
     parser.add_argument("--sizes", type=_numbers, default=SIZES, help="rows of the ledger")
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the record table for `read`")
     arguments = parser.parse_args()
-    measures = arguments.measures or ["plan", "read", "write"]
+    measures = arguments.measures or ["plan", "read", "write", "nested"]
     if "plan" in measures:
         _plan(arguments.sizes)
     if "read" in measures:
         _read(arguments.rows)
     if "write" in measures:
         _write()
+    if "nested" in measures:
+        _nested()
 
 
 def _plan(sizes: tuple[int, ...]) -> None:
@@ -337,6 +352,43 @@ def _spent(work: Callable[..., object], *arguments: object) -> tuple[float, floa
     began, used = time.perf_counter(), time.process_time()
     work(*arguments)
     return time.perf_counter() - began, time.process_time() - used
+
+
+def _nested(count: int = 100_000) -> None:
+    """A record with a long list of objects to Parquet, against `from_pylist` and `write_table` of its flat rows."""
+    day = datetime.date(2026, 1, 1)
+    items = [
+        {"article": f"A{n}", "name": f"thing {n % 50}", "quantity": n % 90, "price": Decimal(n) / 100, "on": day,
+         "maker": {"name": f"maker {n % 7}", "land": "DE"}}
+        for n in range(count)
+    ]  # fmt: skip
+    kind = DocumentType.from_schema(STOCK, "stock")
+    (table,) = (each for each in record_tables(kind) if each.is_items)
+    pages = {f"/rows/{n}": 1 + n // 50 for n in range(count)}
+    record = Record({"number": "1", "rows": items}, (), (), "ok", False, 1, 2_000, pages)
+    document = Document("0" * 64, "/in/a.pdf", "a.pdf", 10)
+    info = DocumentInfo(2_000, None, "pdf")
+    extraction = Extraction(document, info, record, "r", "m", "run", START, 1.0, 1, 2, 3, 4)
+    flat = pa.Table.from_batches(tabulate(extraction, kind)[table.name], table.schema).to_pylist()
+    pairs = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.parquet"
+
+        def ours() -> None:
+            batches = tabulate(extraction, kind)[table.name]
+            pq.write_table(pa.Table.from_batches(batches, table.schema), path, compression="zstd")
+
+        def alone() -> None:
+            pq.write_table(pa.Table.from_pylist(flat, table.schema), path, compression="zstd")
+
+        for _ in range(2 * TIMES):
+            pairs.append((_seconds(ours), _seconds(alone)))
+    print(f"== nested: {count:,} rows of a list to Parquet")
+    best = [min(column) for column in zip(*pairs, strict=True)]
+    ratio = statistics.median(mine / theirs for mine, theirs in pairs)
+    print(
+        f"   ours {best[0]:.2f} s, from_pylist and write_table alone {best[1]:.2f} s, ratio {ratio:.2f} (median of pairs)"
+    )
 
 
 def _seconds(work: Callable[[], object]) -> float:

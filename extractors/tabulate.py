@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from schemas.document_type import DocumentType
+from schemas.fields import escape
 from schemas.pipeline import Chunk, Completion, Document, DocumentInfo, Record
 from schemas.tables import SHARD_TABLES, Column, RecordTable, record_tables
 
@@ -70,10 +71,10 @@ def tabulate(extraction: Extraction, document_type: DocumentType) -> Batches:
     }  # fmt: skip
     for table in record_tables(document_type):
         if table.is_items:
-            found = list(_item_rows(table, record, document.document_id))
+            batches[table.name] = [_item_batch(table, record, document.document_id)]
         else:
-            found = [{**head, **_cells(table.columns, record.value)}]
-        batches[table.name] = [pa.RecordBatch.from_pylist(found, schema=table.schema)]
+            cells = {column.name: _cells(column, [record.value])[0] for column in table.columns}
+            batches[table.name] = [pa.RecordBatch.from_pylist([{**head, **cells}], schema=table.schema)]
     return batches
 
 
@@ -129,34 +130,45 @@ def _evidence_row(document_id: str, each: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _item_rows(table: RecordTable, record: Record, document_id: str) -> Iterator[dict[str, Any]]:
-    for indexes, pointer, item in _items(record.value, table.steps, (), ""):
-        row = {
-            "document_id": document_id, "record": 0, "item_index": indexes[-1],
-            "item_page": record.item_pages.get(pointer), "record_status": record.status,
-        }  # fmt: skip
-        row |= dict(zip(table.index_names, indexes[:-1], strict=True))
-        yield row | _cells(table.columns, item)
+def _item_batch(table: RecordTable, record: Record, document_id: str) -> pa.RecordBatch:
+    """The rows of a list, column by column: a long list has a hundred thousand of them."""
+    found = list(_items(record.value, table.steps, (), ""))
+    items = [item for _, _, item in found]
+    count = len(found)
+    columns = {
+        "document_id": [document_id] * count,
+        "record": [0] * count,
+        **{name: [indexes[at] for indexes, _, _ in found] for at, name in enumerate(table.index_names)},
+        "item_index": [indexes[-1] for indexes, _, _ in found],
+        "item_page": [record.item_pages.get(pointer) for _, pointer, _ in found],
+        "record_status": [record.status] * count,
+        **{column.name: _cells(column, items) for column in table.columns},
+    }
+    arrays = [pa.array(columns[each.name], each.type) for each in table.schema]
+    return pa.RecordBatch.from_arrays(arrays, schema=table.schema)
 
 
 def _items(
     value: Any, steps: Sequence[tuple[str, ...]], indexes: tuple[int, ...], pointer: str
 ) -> Iterator[tuple[tuple[int, ...], str, Any]]:
-    if not steps:
-        yield indexes, pointer, value
+    """Each item of a list, with its places in the lists around it and its JSON pointer."""
+    below = _value(value, steps[0]) or ()
+    here = pointer + "".join(f"/{escape(key)}" for key in steps[0])
+    if len(steps) == 1:
+        yield from (((*indexes, index), f"{here}/{index}", item) for index, item in enumerate(below))
         return
-    below = _value(value, steps[0])
-    here = pointer + "".join("/" + key.replace("~", "~0").replace("/", "~1") for key in steps[0])
-    for index, item in enumerate(below or ()):
+    for index, item in enumerate(below):
         yield from _items(item, steps[1:], (*indexes, index), f"{here}/{index}")
 
 
-def _cells(columns: Sequence[Column], value: Any) -> dict[str, Any]:
-    return {column.name: _cell(_value(value, column.keys)) for column in columns}
-
-
-def _cell(value: Any) -> Any:
-    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, dict) else value
+def _cells(column: Column, values: Sequence[Any]) -> list[Any]:
+    """One column of the rows that `values` are the objects of."""
+    found = list(values)
+    for key in column.keys:
+        found = [each.get(key) if isinstance(each, dict) else None for each in found]
+    if column.field.kind == "json":
+        return [json.dumps(each, ensure_ascii=False, default=str) if isinstance(each, dict) else each for each in found]
+    return found
 
 
 def _value(value: Any, keys: Sequence[str]) -> Any:

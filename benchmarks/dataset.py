@@ -370,7 +370,6 @@ def _nested(count: int = 100_000) -> None:
     info = DocumentInfo(2_000, None, "pdf")
     extraction = Extraction(document, info, record, "r", "m", "run", START, 1.0, 1, 2, 3, 4)
     flat = pa.Table.from_batches(tabulate(extraction, kind)[table.name], table.schema).to_pylist()
-    pairs = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.parquet"
 
@@ -381,8 +380,7 @@ def _nested(count: int = 100_000) -> None:
         def alone() -> None:
             pq.write_table(pa.Table.from_pylist(flat, table.schema), path, compression="zstd")
 
-        for _ in range(2 * TIMES):
-            pairs.append((_seconds(ours), _seconds(alone)))
+        pairs = [(_seconds(ours), _seconds(alone)) for _ in range(2 * TIMES)]
     print(f"== nested: {count:,} rows of a list to Parquet")
     best = [min(column) for column in zip(*pairs, strict=True)]
     ratio = statistics.median(mine / theirs for mine, theirs in pairs)

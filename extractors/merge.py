@@ -37,9 +37,12 @@ def merge(
     settled += [each for each in chosen(located, choices or {}) if each.field not in added_up]
     for each in settled:
         _replace(value, each, evidence, found)
+    places: dict[str, list[int]] = {}
+    for place, each in enumerate(evidence):
+        places.setdefault(each.field, []).append(place)
     for problem in document_type.validate(value):
         if problem.kind == "rejected":
-            _reject(value, problem, evidence)
+            _reject(value, problem, evidence, places.get(problem.field, ()))
         if problem.field or problem.kind != "rejected":
             found.append(problem)
     if any(problem.kind == "rejected" for problem in found):  # nulling may have emptied what is required
@@ -161,9 +164,10 @@ def _continued(
             continue
         whole[name] = f"{last[name]} {text}"
         here = f"{pointer}/{escape(name)}"
-        for place, each in enumerate(evidence):
-            if each.field == here:
-                evidence[place] = replace(each, value=whole[name])
+        for place in range(len(evidence) - 1, -1, -1):  # it was the last item: its evidence is near the end
+            if evidence[place].field == here:
+                evidence[place] = replace(evidence[place], value=whole[name])
+                break
     problems.append(Problem(pointer, "joined", "it goes on over a page break, and was put together"))
     return whole
 
@@ -205,16 +209,18 @@ def _replace(value: Any, settled: Settled, evidence: list[Evidence], problems: l
     problems.append(Problem(settled.field, "conflict", said))
 
 
-def _reject(value: Any, problem: Problem, evidence: list[Evidence]) -> None:
-    """Null the leaf at the problem's place; what is no leaf (a list too short, say) stays and is only reported."""
+def _reject(value: Any, problem: Problem, evidence: list[Evidence], places: Iterable[int]) -> None:
+    """Null the leaf at the problem's place; what is no leaf (a list too short, say) stays and is only reported.
+
+    `places` are those of the field's evidence.
+    """
     *path, last = keys_of(problem.field) or [""]
     holder = value_at(value, path)
     match: Match = "rejected"
     if isinstance(holder, dict) and last in holder and not isinstance(holder[last], dict | list):
         holder[last] = None
-        for place, each in enumerate(evidence):
-            if each.field == problem.field:
-                evidence[place] = replace(each, match=match)
+        for place in places:
+            evidence[place] = replace(evidence[place], match=match)
 
 
 def _absent(evidence: Iterable[Evidence]) -> Iterator[Evidence]:

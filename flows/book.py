@@ -31,20 +31,22 @@ def new_run_id() -> str:
     return f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 
-def open_book(dataset: Dataset, run_id: str, recipe: Recipe, accounts: Accounts) -> None:
+def open_book(dataset: Dataset, run_id: str, recipe: Recipe, accounts: Accounts, command: str = "run") -> None:
     """Keep what a `runs` row needs, so that recovery can write it if the run is killed."""
     facts = {**accounts.as_row(), "run_id": run_id, "started_at": accounts.started_at.isoformat()}
-    dataset.note_run(run_id, {**facts, "recipe_id": recipe.recipe_id, "version": version("pagemill")})
+    about = {"recipe_id": recipe.recipe_id, "version": version("pagemill"), "command": command}
+    dataset.note_run(run_id, {**facts, **about})
 
 
-def close_book(
+def close_book(  # noqa: PLR0913 - each is a column of its own
     dataset: Dataset,
     run_id: str,
     recipe: Recipe,
     accounts: Accounts,
     spending: Spending,
-    sources: Iterable[Mapping[str, Any]] = (),
     *,
+    sources: Iterable[Mapping[str, Any]] = (),
+    command: str = "run",
     is_published: bool = True,
 ) -> None:
     """Publish the run's row, the rows of `sources` that changed, and a new recipe that something was published with."""
@@ -60,6 +62,7 @@ def close_book(
         "cost_usd": spending.spent_nusd / 1e9,
         "recipe_id": recipe.recipe_id,
         "version": version("pagemill"),
+        "command": command,
         "requests": spending.requests,
         "prompt_tokens": spending.prompt_tokens,
         "completion_tokens": spending.completion_tokens,

@@ -143,13 +143,14 @@ def opened(out: Out, document_type: DocumentType | None) -> tuple[Dataset, Docum
     return open_dataset(out, spec_of(document_type)), document_type
 
 
-def make_anew(
+def make_anew(  # noqa: PLR0913 - what a refresh and a replay differ in
     dataset: Dataset,
     tools: Tools,
     chosen: pa.Table,
     spending: Spending,
     carry_out: Callable[["Work", Sequence[Shard]], None],
     *,
+    command: str = "refresh",
     is_sample: bool = False,
     quiet: bool = False,
 ) -> tuple[Refreshed, PagemillError | None]:
@@ -159,7 +160,7 @@ def make_anew(
     with dataset.lease(tools.run_id):
         with dataset.locked():
             recover(dataset)
-        open_book(dataset, tools.run_id, tools.recipe, accounts)
+        open_book(dataset, tools.run_id, tools.recipe, accounts, command)
         spool_folder = dataset.spool(tools.run_id)
         with ProgressLine(chosen.num_rows, quiet=quiet) as line:
             work = Work(
@@ -176,7 +177,9 @@ def make_anew(
         stopped = work.stopped
         try:
             accounts.check()
-            close_book(dataset, tools.run_id, tools.recipe, accounts, spending, is_published=not is_sample)
+            close_book(
+                dataset, tools.run_id, tools.recipe, accounts, spending, command=command, is_published=not is_sample
+            )
         except DatasetError as error:
             stopped = stopped or error
     return done, stopped

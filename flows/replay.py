@@ -52,7 +52,7 @@ def replay(out: Out, settings: Settings, document_type: DocumentType | None = No
     chosen = dataset.rows("documents", ["document_id", "source_uri"])
     with Sandbox(settings.workers, settings.split_seconds, settings.split_memory) as sandbox:
         tools = Tools(recipe, sandbox, _StoredOnly(), new_run_id())  # type: ignore[arg-type] # it speaks the same
-        done, stopped = make_anew(dataset, tools, chosen, Spending(None), _one_after_the_other)
+        done, stopped = make_anew(dataset, tools, chosen, Spending(None), _one_after_the_other, command="replay")
     done.cost_usd = 0.0
     if stopped is not None:
         raise stopped

@@ -13,8 +13,10 @@ def status(out: Out) -> dict[str, Any]:
     """The accounting of a dataset by its newest run, and what its documents and calls add up to."""
     dataset = read_dataset(out)
     statuses = dataset.rows("documents", ["status"]).column(0).to_pylist()
-    runs = dataset.rows("runs", ["started_at", "discovered", "deferred", "skipped", "failed"]).to_pylist()
-    last = max(runs, key=lambda run: run["started_at"], default=None)
+    names = ("started_at", "discovered", "deferred", "skipped", "command")
+    runs = dataset.rows("runs", [name for name in names if name in dataset.tables["runs"].names]).to_pylist()
+    whole = [run for run in runs if run.get("command") in {None, "run"}]  # a refresh looks at what is published only
+    last = max(whole, key=lambda run: run["started_at"], default=None)
     failures = dataset.rows("failures", ["document_id", "source_uri"]).to_pylist()
     published = dataset.published_ids()
     failing = {row["document_id"] or row["source_uri"] for row in failures} - published

@@ -217,7 +217,7 @@ def _settle_accounts(work: Work, spending: Spending, keep_days: float | None) ->
         stopped = stopped or error
     recipe = work.tools.recipe
     try:
-        close_book(dataset, work.run_id, recipe, accounts, spending, [*_noted(work), *work.sources])
+        close_book(dataset, work.run_id, recipe, accounts, spending, sources=[*_noted(work), *work.sources])
         ids = superseded_ids(dataset)
         if ids:
             staging = f"{work.run_id}-{SUPERSEDES:05d}"

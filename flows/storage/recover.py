@@ -90,6 +90,7 @@ def _killed_run(dataset: Dataset, note: Mapping[str, Any]) -> pa.RecordBatch:
         "cost_usd": pc.sum(calls.column("cost_usd")).as_py() or 0.0,
         "recipe_id": note["recipe_id"],
         "version": note["version"],
+        "command": note.get("command"),
         "requests": pc.sum(pc.min_element_wise(calls.column("attempts"), 1)).as_py() or 0,
         "prompt_tokens": pc.sum(calls.column("prompt_tokens")).as_py() or 0,
         "completion_tokens": pc.sum(calls.column("completion_tokens")).as_py() or 0,

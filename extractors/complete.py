@@ -14,16 +14,23 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from extractors.values import fold_text
 from schemas.fields import Field, escape, keys_of, value_at
 from schemas.pipeline import Box, Evidence, Located, Page, Word
 
 _EDGE = 2.0  # points by which the edges of one column differ from row to row
-_OFTEN = 0.5  # of the rows in which a column must have a number to be one of the list's
-_OFTEN_OF_FEW = 0.8  # the same where few rows are known: numbers in a description align by chance
+_NEARLY_ALWAYS = (
+    0.8  # of the rows have a number in a column of the list's, as a rule: those in descriptions align by chance
+)
+_OFTEN = 0.5  # the same where no column has that many
 _AT_EDGE = 2  # lines at the top and the bottom of a page that may be its header and footer
 _PAGES = frozenset({"page", "seite", "blatt", "pagina"})  # words of lines that number pages
+_SELDOM = 0.15  # the same where no column has that many: debit and credit
+_WITHOUT = 0.3  # of the rows, at most, may have no number at all
+_USUAL = 0.2  # of the rows begin with a word of one look, where such words tell a row
+_THOUSANDS = 3  # digits before a space within a number, at most
 _ODD = 0.1  # of the rows a shape is learned from that may be none
 _MANY_ROWS = 8  # from which on one column of numbers is shape enough, and half of the rows say what a column is
 _AMOUNT = re.compile(
@@ -34,26 +41,43 @@ _LEAST_GAP = 2  # lines between two rows of one table, at least: a description t
 _HEAD = 3  # lines above a table by which it is known again
 _TOTALS = frozenset(  # first words of lines that sum up, in folded form
     (
-        "amount", "discount", "shipping", "opening", "closing", "previous", "payment", "total", "totals", "subtotal", "sum",
-        "net", "gross", "vat", "tax", "carried", "brought", "balance", "page", "summe", "zwischensumme", "gesamt",
-        "gesamtbetrag", "nettobetrag", "bruttobetrag", "endbetrag", "rechnungsbetrag", "versand", "rabatt", "zzgl", "inkl",
-        "ubertrag", "mwst", "seite", "totaal", "subtotaal", "btw", "totale", "somme", "report", "solde", "tva",
+        "opening", "closing", "starting", "beginning", "ending", "previous", "total", "totals", "subtotal", "sum", "carried",
+        "brought", "balance", "b/f", "c/f", "summe", "zwischensumme", "gesamt", "gesamtbetrag", "nettobetrag", "bruttobetrag",
+        "endbetrag", "rechnungsbetrag", "ubertrag", "kontostand", "saldo", "anfangssaldo", "endsaldo", "saldovortrag", "alter",
+        "neuer", "totaal", "subtotaal", "totale", "somme", "report", "solde",
     )
 )  # fmt: skip
+_CHARGES = frozenset(  # first words of lines below a list that may be words of its rows as well
+    (
+        "amount", "discount", "shipping", "payment", "net", "gross", "vat", "tax", "page", "versand", "rabatt", "zzgl", "inkl",
+        "mwst", "seite", "btw", "tva",
+    )
+)  # fmt: skip
+_YEAR = re.compile(r"(?:19|20)\d\d")
+_GROUP = re.compile(r"\d{3}(?:[.,]\d+)?\D*")  # the rest of a number whose thousands are set apart by a space
+_GROUP_GAP = 0.6  # of a line's height between the groups of one number, at most
+_LINE_GAP = 4.0  # heights of a line between two rows of one table, at least
+
+
+Sums = Literal["", "total", "charge"]
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """One line of a page: where its first word begins, and the right edges of its numbers.
 
-    `likeness` is a number that lines share which differ in digits only.
+    `likeness` is a number that lines share which differ in digits only, `first` one that their first words share. `sums` says
+    whether it begins like a line that sums up, or like a charge that may be a row as well; `heads` that all its numbers are
+    years, as in the head of a table.
     """
 
     middle: float
     height: float
     start: float
     edges: tuple[float, ...]
-    is_total: bool
+    sums: Sums
+    heads: bool
+    first: int
     likeness: int
 
 
@@ -88,10 +112,22 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
+class Fresh:
+    """An item of a second answer, by its place there, and the height on the page at which it stands, in points."""
+
+    height: float
+    answer: Located
+    place: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Shape:
     starts: tuple[float, float]  # within which a row begins: a row number may be set to the right
     edges: tuple[float, ...]
     least: int  # numbers in columns that a row has
+    firsts: frozenset[int]  # what the first words of rows look like, where nearly all look like one of few
+    heads: bool  # rows have nothing but years in their columns
+    is_sure: bool  # learned from many rows
 
 
 @dataclass(slots=True)
@@ -133,11 +169,20 @@ def coverage(located: Sequence[Located], root: Field, sheets: Sequence[Sheet]) -
     return found
 
 
-def covers(located: Sequence[Located], sheet: Sheet, known: Coverage) -> bool:
-    """True when answers for one page stand on more of its rows than the answers that `known` was counted of."""
-    places = [place for each in located for place in _item_places(each, known.pointer)]
-    mine = _lines_of([sheet], places)[sheet.number]
-    return len(mine & (known.rows | known.doubtful)) > len(known.covered)
+def fresh_items(again: Sequence[Located], sheet: Sheet, known: Coverage, held: int) -> list[Fresh]:
+    """The items of a second answer for one page that stand on rows which no item covered before, one for each, in order.
+
+    `held` are the items that the page has already: there are never more of them than rows.
+    """
+    open_rows = (known.rows | known.doubtful) - known.covered
+    found: dict[int, Fresh] = {}
+    for answer in again:
+        for place, anchor in anchors(answer, known.pointer).items():
+            at = _index_on(sheet.lines, anchor.box) if anchor.page == sheet.number and anchor.box else None
+            if at in open_rows and at is not None and at not in found:
+                found[at] = Fresh(sheet.lines[at].middle, answer, place)
+    most = len(known.rows | known.doubtful) - held
+    return [found[at] for at in sorted(found)][: max(0, most)]
 
 
 def uncounted(located: Iterable[Located], root: Field, sheets: Sequence[Sheet]) -> list[tuple[str, int]]:
@@ -186,7 +231,8 @@ def _of_list(
     if shapes is None:
         return
     running = _running(sheets, covered)
-    gap = _gap(covered)
+    gap, reach = _gap(covered), _reach(sheets, covered)
+    is_few = sum(map(len, covered.values())) < _LEAST_ROWS
     tables: list[_Table] = []
     for each in sheets:
         shape = shapes[each.number]
@@ -204,12 +250,14 @@ def _of_list(
                 )
             )
         ]
-        tables += _tables(each, rows, covered[each.number], running, gap)
+        tables += _tables(each, rows, covered[each.number], running, gap, reach)
     _tell_apart(tables)
     for each in sheets:
         own = covered[each.number]
         here = [table for table in tables if table.page == each.number]
         of_list = {at for table in here if table.is_of_list for at in table.rows} | own
+        if is_few and len(of_list - own) == 1:
+            of_list = own  # below a row or two stands their sum, as a rule
         doubtful = {
             at for table in here if not table.is_of_list and len(table.rows) >= _LEAST_ROWS for at in table.rows
         }
@@ -233,21 +281,27 @@ def _shapes(sheets: Sequence[Sheet], covered: Mapping[int, set[int]]) -> dict[in
     if of_all is None and not own:
         return None
     numbers = sorted(own)
-    return {
-        each.number: own.get(each.number) or of_all or own[min(numbers, key=lambda number: abs(number - each.number))]
-        for each in sheets
-    }
+    looks = {}
+    for each in sheets:
+        mine = own.get(each.number)
+        if mine is not None and len(covered[each.number]) >= _MANY_ROWS:
+            looks[each.number] = mine  # of few rows, numbers in descriptions may align by chance
+        else:
+            near = min(numbers, key=lambda number: abs(number - each.number), default=None)
+            looks[each.number] = of_all or mine or own[near or 0]
+    return looks
 
 
 def _tables(
-    sheet: Sheet, rows: Sequence[int], covered: set[int], running: set[tuple[int, int]], gap: int
+    sheet: Sheet, rows: Sequence[int], covered: set[int], running: set[tuple[int, int]], gap: int, reach: float
 ) -> Iterator[_Table]:
-    """The rows of a page in runs: what a total or more than `gap` other lines part are two tables."""
+    """The rows of a page in runs: what a total, more than `gap` other lines or `reach` points part are two tables."""
     lines = sheet.lines
     runs: list[list[int]] = []
     for at in rows:
         between = lines[runs[-1][-1] + 1 : at] if runs else ()
-        if runs and len(between) <= gap and not any(line.is_total for line in between):
+        is_far = bool(runs) and lines[at].middle - lines[runs[-1][-1]].middle > reach
+        if runs and not is_far and len(between) <= gap and not any(line.sums == "total" for line in between):
             runs[-1].append(at)
         else:
             runs.append([at])
@@ -256,7 +310,7 @@ def _tables(
         below = lines[run[-1] + 1 : runs[place + 1][0] if place + 1 < len(runs) else len(lines)]
         head = tuple(line.likeness for line in reversed(above[-_HEAD:]))
         plain_above = [line for line in above if _key(line) not in running]
-        plain_below = [line for line in below if _key(line) not in running and not line.is_total]
+        plain_below = [line for line in below if _key(line) not in running and not line.sums]
         yield _Table(
             page=sheet.number,
             rows=run,
@@ -279,8 +333,9 @@ def _tell_apart(tables: Sequence[_Table]) -> None:
     ]
     for before, after in links:
         after.is_of_list |= before.is_of_list
-    for before, after in reversed(links):
-        before.is_of_list |= after.is_of_list
+    nearest = {head[0] for head in heads}
+    for before, after in reversed(links):  # another head is another table
+        before.is_of_list |= after.is_of_list and (not before.head or not heads or before.head[0] in nearest)
 
 
 def _gap(covered: Mapping[int, set[int]]) -> int:
@@ -289,6 +344,17 @@ def _gap(covered: Mapping[int, set[int]]) -> int:
         after - before - 1 for there in covered.values() for before, after in itertools.pairwise(sorted(there))
     )
     return max(_LEAST_GAP, gaps[int(0.9 * (len(gaps) - 1))] if gaps else 0)
+
+
+def _reach(sheets: Sequence[Sheet], covered: Mapping[int, set[int]]) -> float:
+    """How many points apart two rows of the list may be, by those that are next to each other."""
+    apart = sorted(
+        each.lines[after].middle - each.lines[before].middle
+        for each in sheets
+        for before, after in itertools.pairwise(sorted(covered[each.number]))
+    )
+    height = max((line.height for each in sheets for line in each.lines), default=0.0)
+    return max(_LINE_GAP * height, 1.5 * apart[int(0.9 * (len(apart) - 1))] if apart else 0.0)
 
 
 def _answers_on(located: Sequence[Located], pointer: str) -> Counter[int]:
@@ -329,12 +395,34 @@ def _lines(words: Sequence[Word]) -> Iterator[Line]:
             groups.append([word])
     for group in groups:
         group.sort(key=lambda word: word.x0)
-        edges = tuple(word.x1 for word in group if _AMOUNT.fullmatch(word.text))
+        edges = tuple(_edges(group))
         middle = statistics.median((word.y0 + word.y1) / 2 for word in group)
         words_here = [fold_text(word.text).strip(".:") for word in group]
-        is_total = bool(_TOTALS.intersection(words_here[:2]) or _PAGES.intersection(words_here))
-        likeness = zlib.crc32(re.sub(r"\d+", "#", " ".join(words_here)).encode("utf-8", "replace"))
-        yield Line(middle, group[0].y1 - group[0].y0, group[0].x0, edges, is_total, likeness)
+        sums: Sums = "total" if _TOTALS.intersection(words_here[:2]) else ""
+        if not sums and (_CHARGES.intersection(words_here[:2]) or _PAGES.intersection(words_here)):
+            sums = "charge"
+        numbers = [word.text for word in group if _AMOUNT.fullmatch(word.text)]
+        heads = bool(numbers) and all(map(_YEAR.fullmatch, numbers))
+        first, likeness = _likeness(words_here[:1]), _likeness(words_here)
+        yield Line(middle, group[0].y1 - group[0].y0, group[0].x0, edges, sums, heads, first, likeness)
+
+
+def _likeness(words: Sequence[str]) -> int:
+    """A number that texts share which differ in digits only."""
+    return zlib.crc32(re.sub(r"\d+", "#", " ".join(words)).encode("utf-8", "replace"))
+
+
+def _edges(words: Sequence[Word]) -> Iterator[float]:
+    """Where the last digit of each number of a line ends: a sign or a bracket behind it hangs over."""
+    for place, word in enumerate(words):
+        if not _AMOUNT.fullmatch(word.text):
+            continue
+        after = words[place + 1] if place + 1 < len(words) else None
+        is_near = after is not None and after.x0 - word.x1 < _GROUP_GAP * max(1.0, word.y1 - word.y0)
+        if after is not None and is_near and len(word.text) <= _THOUSANDS and _GROUP.fullmatch(after.text):
+            continue  # "1" of "1 234,56"
+        hanging = len(word.text) - len(word.text.rstrip(")]*%-+\u2212\u20ac$\u00a3"))
+        yield word.x1 - (word.x1 - word.x0) * hanging / len(word.text)
 
 
 def _key(line: Line) -> tuple[int, int]:
@@ -366,29 +454,44 @@ def _shape(rows: Sequence[Line]) -> _Shape | None:
             columns[-1] = (edge, columns[-1][1] + 1)
         else:
             columns.append((edge, 1))
-    often = (_OFTEN if len(rows) >= _MANY_ROWS else _OFTEN_OF_FEW) * len(rows)
-    edges = tuple(edge for edge, count in columns if count >= often)
-    if not edges:
+    is_many = len(rows) >= _MANY_ROWS
+    for often in (_NEARLY_ALWAYS, _OFTEN, _SELDOM) if is_many else (_NEARLY_ALWAYS,):
+        edges = tuple(edge for edge, count in columns if count >= often * len(rows))
+        counts = sorted(sum(_is_at(edge, edges) for edge in row.edges) for row in rows)
+        odd = int(_ODD * len(rows))  # a value may have been found on a line that is no row
+        least = counts[odd] if counts else 0
+        if is_many and often == _SELDOM and not least:
+            least = counts[int(_WITHOUT * len(rows))]  # rows "on request" have no number
+        if least:
+            break
+    else:
         return None
-    counts = sorted(sum(_is_at(edge, edges) for edge in row.edges) for row in rows)
-    starts = sorted(row.start for row in rows)
-    odd = int(_ODD * len(rows))  # a value may have been found on a line that is no row
-    least = counts[odd]
     if len(rows) < _LEAST_ROWS and least > 2:
         least -= 1  # one of so few rows' numbers may stand in a description
-    enough = least > 1 or (least == 1 and len(rows) >= _MANY_ROWS)  # one column alone is soon met by chance
-    return _Shape((starts[odd], starts[-1 - odd]), edges, least) if enough else None
+    if least == 1 and not is_many:
+        return None  # one column alone is soon met by chance
+    starts = sorted(row.start for row in rows)
+    firsts = Counter(row.first for row in rows)
+    usual = frozenset(first for first, count in firsts.items() if count >= _USUAL * len(rows))
+    heads = sum(row.heads for row in rows) > len(rows) / 2
+    return _Shape((starts[odd], starts[-1 - odd]), edges, least, usual, heads, is_many)
 
 
 def _fits(line: Line, shape: _Shape) -> bool:
     aligned = sum(_is_at(edge, shape.edges) for edge in line.edges)
     first, last = shape.starts
-    return not line.is_total and aligned >= shape.least and first - _EDGE <= line.start <= last + _EDGE
+    if aligned < shape.least or not first - _EDGE <= line.start <= last + _EDGE or (line.heads and not shape.heads):
+        return False
+    if not line.sums:
+        return True
+    return shape.is_sure and (
+        _is_row_beyond_doubt(line, shape) or (line.sums == "charge" and line.first in shape.firsts)
+    )
 
 
 def _is_row_beyond_doubt(line: Line, shape: _Shape) -> bool:
-    """True for a line with a number in every column of several, which no header or footer has by chance."""
-    return len(shape.edges) > 1 and all(_is_at(edge, line.edges) for edge in shape.edges)
+    """True for a line with a number in every column of several, which no header, footer or total has by chance."""
+    return not line.heads and len(shape.edges) > 1 and all(_is_at(edge, line.edges) for edge in shape.edges)
 
 
 def _is_at(edge: float, edges: Sequence[float]) -> bool:

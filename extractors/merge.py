@@ -38,8 +38,8 @@ def merge(
     for each in settled:
         _replace(value, each, evidence, found)
     places: dict[str, list[int]] = {}
-    for place, each in enumerate(evidence):
-        places.setdefault(each.field, []).append(place)
+    for place, found_at in enumerate(evidence):
+        places.setdefault(found_at.field, []).append(place)
     for problem in document_type.validate(value):
         if problem.kind == "rejected":
             _reject(value, problem, evidence, places.get(problem.field, ()))

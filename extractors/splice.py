@@ -1,56 +1,74 @@
-"""Items of pages that were asked for once more, in the place of those that the first answers have for these pages."""
+"""Items that a second answer for a page has beyond the first: each is set where it stands on the page, nothing else moves.
+
+The first answers stay as they are. A page alone, without the head that its table has pages before, is where a model is most
+likely to misread a column: of its second answer only what was missing is taken.
+"""
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from extractors.complete import anchors
+from extractors.complete import Fresh, anchors
 from schemas.fields import keys_of, value_at
 from schemas.pipeline import Evidence, Located
 
 
-def splice(located: Sequence[Located], again: Mapping[int, Sequence[Located]], pointer: str) -> list[Located]:
-    """The answers with the items of one list anew for the pages in `again`; items stay in page order."""
-    homes = [_item_pages(each, pointer) for each in located]
-    targets: dict[int, list[int]] = {}
-    for page in sorted(again):
-        targets.setdefault(_target(located, homes, page), []).append(page)
+def splice(located: Sequence[Located], fresh: Mapping[int, Sequence[Fresh]], pointer: str) -> list[Located]:
+    """The answers with the `fresh` items of one list, by page, among their own; items stay in the order of the pages."""
+    homes = [_homes(each, pointer) for each in located]
+    added: dict[int, list[tuple[int, int, Fresh]]] = {}  # by answer: before which of its items, on which page
+    for page in sorted(fresh):
+        target = _target(located, homes, page)
+        for item in fresh[page]:
+            here = (page, item.height)
+            place = next((at for at, home in enumerate(homes[target]) if home > here), len(homes[target]))
+            added.setdefault(target, []).append((place, page, item))
     spliced: list[Located] = []
     for at, (each, home) in enumerate(zip(located, homes, strict=True)):
-        kept = [place for place, page in enumerate(home) if page not in again]
-        if at not in targets:
-            spliced.append(each if len(kept) == len(home) else _with_items(each, pointer, kept))
-            continue
-        edges = [0, *targets[at], max((*home, *each.pages, *targets[at])) + 1]
-        for before, after in itertools.pairwise(edges):
-            mine = [place for place in kept if before <= home[place] < after]
-            piece = _list_alone(each, pointer, mine) if before else _with_items(each, pointer, mine)
-            if before:
-                spliced += [_list_alone(new, pointer, range(len(_list_at(new, pointer)))) for new in again[before]]
-            spliced.append(
-                replace(piece, pages=tuple(page for page in each.pages if before <= page < after and page not in again))
-            )
+        inserts = sorted(added.get(at, ()), key=lambda one: (one[0], one[1], one[2].height))
+        edges = [0, *(place for place, _, _ in inserts), len(home)]
+        for number, (start, end) in enumerate(itertools.pairwise(edges)):
+            if number:
+                _, page, item = inserts[number - 1]
+                spliced.append(replace(_list_alone(item.answer, pointer, [item.place]), pages=(page,)))
+            if not inserts:
+                spliced.append(each)
+            elif number == 0:
+                first = inserts[0][1]
+                kept = tuple(page for page in each.pages if page <= first)
+                spliced.append(replace(_with_items(each, pointer, range(start, end)), pages=kept))
+            elif start < end or number == len(inserts):
+                since = home[start][0] if start < len(home) else inserts[-1][1] + 1
+                rest = tuple(page for page in each.pages if page >= since)
+                spliced.append(replace(_list_alone(each, pointer, range(start, end)), pages=rest))
     return spliced
 
 
-def _target(located: Sequence[Located], homes: Sequence[Sequence[int]], page: int) -> int:
+def items_on(located: Iterable[Located], pointer: str, page: int) -> int:
+    """How many items of a list the answers have on a page."""
+    return sum(home[0] == page for each in located for home in _homes(each, pointer))
+
+
+def _target(located: Sequence[Located], homes: Sequence[Sequence[tuple[int, float]]], page: int) -> int:
     """The answer among whose items those of `page` belong: one that has some, else one that is of the page."""
-    holding = [at for at, home in enumerate(homes) if page in home]
+    holding = [at for at, home in enumerate(homes) if any(where == page for where, _ in home)]
     asked = [at for at, each in enumerate(located) if page in each.pages]
     before = [at for at, each in enumerate(located) if min(each.pages, default=0) < page]
     return (holding or asked or before[-1:] or [0])[0]
 
 
-def _item_pages(located: Located, pointer: str) -> list[int]:
-    """The page of each item; one that was found nowhere stays with the item before it."""
+def _homes(located: Located, pointer: str) -> list[tuple[int, float]]:
+    """Page and height of each item; one that was found nowhere stays with the item before it."""
     found = anchors(located, pointer)
-    pages: list[int] = []
+    homes: list[tuple[int, float]] = []
     for place in range(len(_list_at(located, pointer))):
         anchor = found.get(place)
-        known = pages[-1] if pages else min(located.pages, default=0)
-        pages.append(anchor.page if anchor is not None and anchor.page is not None else known)
-    return pages
+        known = homes[-1] if homes else (min(located.pages, default=0), 0.0)
+        if anchor is not None and anchor.page is not None and anchor.box is not None:
+            known = anchor.page, (anchor.box[1] + anchor.box[3]) / 2
+        homes.append(known)
+    return homes
 
 
 def _with_items(located: Located, pointer: str, places: Iterable[int]) -> Located:
@@ -82,11 +100,17 @@ def _moved(key: str, pointer: str, moved: Mapping[int, int]) -> str | None:
 
 def _list_alone(located: Located, pointer: str, places: Iterable[int]) -> Located:
     """These items of one list, and nothing else that the answer says."""
-    kept = _with_items(located, pointer, places)
-    evidence = {key: each for key, each in kept.evidence.items() if key.startswith(f"{pointer}/")}
-    problems = tuple(each for each in kept.answer.problems if each.field.startswith(f"{pointer}/"))
+    wanted = set(places)
+    evidence = {
+        key: each
+        for key, each in located.evidence.items()
+        if key.startswith(f"{pointer}/") and int(key[len(pointer) + 1 :].partition("/")[0]) in wanted
+    }
+    problems = tuple(each for each in located.answer.problems if each.field.startswith(f"{pointer}/"))
+    bare = replace(located, answer=replace(located.answer, problems=problems), evidence=evidence)
+    kept = _with_items(bare, pointer, sorted(wanted))
     value = _with_list({}, pointer, list(_list_at(kept, pointer)))
-    return replace(kept, answer=replace(kept.answer, value=value, problems=problems), evidence=evidence)
+    return replace(kept, answer=replace(kept.answer, value=value))
 
 
 def _list_at(located: Located, pointer: str) -> Sequence[Any]:

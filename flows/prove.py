@@ -5,8 +5,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from extractors.complete import Coverage, Sheet, coverage, covers, sheet, uncounted
-from extractors.splice import splice
+from extractors.complete import Coverage, Fresh, Sheet, coverage, fresh_items, sheet, uncounted
+from extractors.splice import items_on, splice
 from flows.asking import Asker, Result
 from flows.recipe import chunks_of
 from flows.sandbox import read_frames
@@ -41,7 +41,7 @@ class Proven:
 
 
 async def prove(asker: Asker, frames: Path, notes: PageNotes, located: list[Located]) -> Proven:
-    """Ask once more for each page that shows rows which no item covers, and take what covers more of them."""
+    """Ask once more for each page that shows rows which no item covers, and take the items that stand on these."""
     root = asker.recipe.document_type.root
     sheets = [notes.sheets[number] for number in sorted(notes.sheets)]
     counted = coverage(located, root, sheets)
@@ -50,18 +50,19 @@ async def prove(asker: Asker, frames: Path, notes: PageNotes, located: list[Loca
         if each.again and each.page not in notes.unread:
             gaps.setdefault(each.page, []).append(each)
     completions: list[Completion] = []
-    renewed: dict[str, dict[int, list[Located]]] = {}
+    fresh: dict[str, dict[int, list[Fresh]]] = {}
     for number, results in (await _again(asker, frames, notes, gaps)).items():
         completions += [completion for each in results for completion in each.completions]  # paid for, used or not
         answers = [each.located for each in results if each.located is not None]
         if any(each.problem is not None for each in results):
             continue
         for gap in gaps[number]:
-            if covers(answers, notes.sheets[number], gap):
-                renewed.setdefault(gap.pointer, {})[number] = answers
-    for pointer, again in renewed.items():
-        located = splice(located, again, pointer)
-    if renewed:
+            found = fresh_items(answers, notes.sheets[number], gap, items_on(located, gap.pointer, number))
+            if found:
+                fresh.setdefault(gap.pointer, {})[number] = found
+    for pointer, items in fresh.items():
+        located = splice(located, items, pointer)
+    if fresh:
         counted = coverage(located, root, sheets)
     return Proven(located, completions, list(_problems(counted, uncounted(located, root, sheets))))
 

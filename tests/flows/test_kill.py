@@ -62,7 +62,7 @@ def request_id(body: dict) -> str:
 
 def read_all(out: Path) -> None:
     for folder in out.iterdir():
-        if folder.name != "_work" and any(folder.iterdir()):
+        if folder.is_dir() and folder.name != "_work" and any(folder.iterdir()):
             pd.read_parquet(folder)
             pl.read_parquet(folder / "*.parquet")
             duckdb.sql(f"select count(*) from '{folder}/*.parquet'").fetchall()

@@ -88,9 +88,10 @@ def test_every_table_is_there_with_the_columns_of_the_contract(samples_out: dict
     for name, schema in {**SHARD_TABLES, **LOG_TABLES}.items():
         described = duckdb.sql(f"describe from '{out}/{name}/*.parquet'").fetchall()
         assert [column[0] for column in described] == schema.names
-    names = {path.name for path in out.iterdir()}
+    names = {path.name for path in out.iterdir() if path.is_dir()}
     assert names == {*SHARD_TABLES, *LOG_TABLES, "invoice", "invoice_line_items", "_work"}
     assert all(path.suffix == ".parquet" for name in names - {"_work"} for path in (out / name).iterdir())
+    assert {path.name for path in out.iterdir() if path.is_file()} == {"README.md", "catalog.sql"}
 
 
 def test_a_document_is_found_in_every_table_and_sums_agree(samples_out: dict[str, Path]) -> None:

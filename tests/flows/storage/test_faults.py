@@ -19,7 +19,7 @@ from tests.flows.storage.places import Place, names
 from tests.flows.storage.test_publish import SPEC, document, journal
 from tests.flows.storage.test_replace import SHARD, rows_of
 
-LARGE = 600_000  # bytes that do not compress
+LARGE = 900_000  # bytes that do not compress
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "small"
     folder.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", folder], capture_output=True, check=False
     )
     if mounted.returncode == 0:
         yield folder

@@ -11,7 +11,14 @@ import pytest
 
 from tests.conftest import ROOT, SAMPLES
 
-DOCUMENTS = ["README.md", "docs/operations.md", "docs/tables.md", "docs/contributing.md", "docs/answers.md"]
+DOCUMENTS = [
+    "README.md",
+    "docs/operations.md",
+    "docs/tables.md",
+    "docs/contributing.md",
+    "docs/answers.md",
+    "docs/warehouse.md",
+]
 # What cannot run here, and why.
 NOT_RUN = {
     "make run": "run by .ci/run, twice",
@@ -81,6 +88,8 @@ def test_a_documented_recipe_gives_rows(recipe: str, workplace: Path, monkeypatc
     if "found" in names:
         assert len(names["found"]) == 5
         assert set(names["found"]["number_match"].dropna()) <= {"exact", "normalized"}
+    elif "load" in names:
+        assert names["changed"] == 5
     elif "duckdb" in names:
         statement = re.search(r'"""(.*)"""', recipe, re.DOTALL)[1]
         assert len(duckdb.sql(statement).fetchall()) == 4

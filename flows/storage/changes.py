@@ -11,6 +11,13 @@ import pyarrow.compute as pc
 from flows.storage.dataset import Dataset
 from schemas.tables import LOG_TABLES
 
+_MADE_BY = frozenset(  # who made a row, when and at what cost: not what it says
+    (
+        *("run_id", "recipe_id", "model", "extracted_at", "seconds", "source_uri", "file_name"),
+        *("requests", "prompt_tokens", "completion_tokens", "cost_usd"),
+    )
+)
+
 
 def differences(old: pa.Table, new: pa.Table, pointers: Mapping[str, str], kind: str) -> Iterator[dict[str, Any]]:
     """What differs between the old and the new rows of one record table, field by field; a list as a whole."""
@@ -33,6 +40,13 @@ def differences(old: pa.Table, new: pa.Table, pointers: Mapping[str, str], kind:
                 yield {**head, "field": pointers[name], "old": texts[0], "new": texts[1]}
 
 
+def ids_that_differ(old: pa.Table, new: pa.Table) -> set[str]:
+    """The documents whose rows in one table say something else now: a value, its place, a status, a problem."""
+    names = [name for name in old.schema.names if name not in _MADE_BY]
+    before, after = _by_document(old, names), _by_document(new, names)
+    return {each for each in {*before, *after} if before.get(each) != after.get(each)}
+
+
 def numbered(dataset: Dataset, run_id: str, changes: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
     """Rows of `changes`, numbered from the published maximum; a clock that was set back does not take `at` with it."""
     known = dataset.rows("changes", ["change_id", "at"])
@@ -40,6 +54,13 @@ def numbered(dataset: Dataset, run_id: str, changes: Sequence[Mapping[str, Any]]
     at = max(filter(None, [datetime.datetime.now(datetime.UTC), pc.max(known.column("at")).as_py()]))
     rows = [{**each, "change_id": last + place, "at": at, "run_id": run_id} for place, each in enumerate(changes, 1)]
     return pa.RecordBatch.from_pylist(rows, schema=LOG_TABLES["changes"])
+
+
+def _by_document(table: pa.Table, columns: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    grouped: dict[str, list[dict[str, Any]]] = {}
+    for row in table.select(columns).to_pylist():
+        grouped.setdefault(row["document_id"], []).append(row)
+    return grouped
 
 
 def _by_record(table: pa.Table, columns: Sequence[str]) -> dict[tuple[str, int], list[dict[str, Any]]]:

@@ -12,13 +12,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows.storage.changes import differences, numbered
+from flows.storage.changes import differences, ids_that_differ, numbered
 from flows.storage.dataset import KEEPS_EARLIER_ATTEMPTS, Dataset
 from flows.storage.recover import recover, run_of
 from flows.storage.staging import Staged, as_stated, stage_and_move
 from schemas.tables import LOG_TABLES
 
 Batches = Mapping[str, Sequence[pa.RecordBatch]]
+_HEAVY = ("pages", "figures")  # the source's own content, which another recipe shows in another way at most
 _ORDER: tuple[str, ...] = ("documents", "changes")  # what an added shard's files end with
 
 
@@ -39,14 +40,16 @@ def replace_documents(
     """Put new rows in the place of a shard's old ones, for the documents in `batches` that are still in it.
 
     `staging` is a name of this command's own, `<run_id>-<n>`; `pointers` give, for each record table, the JSON pointer of
-    each column (of a list's table: of the list, under `""`), which `changes` tells. `calls` and `failures` stay. Returns how
-    many documents have other values now.
+    each column (of a list's table: of the list, under `""`), which `changes` tells; a document that only differs in its
+    status, problems, checks or evidence is told there without a field. `calls` and `failures` stay. Returns how many
+    documents have other values now.
     """
     with dataset.locked():
         recover(dataset)
         there = set(dataset.shard_rows("documents", shard).column("document_id").to_pylist()) - dataset.forgotten_ids()
         wanted = pa.array(sorted(there & set(_ids(batches))), pa.string())
         changed: list[dict[str, Any]] = []
+        differing: set[str] = set()
         files: list[Staged] = []
         for table, schema in dataset.tables.items():
             if table in LOG_TABLES or table in KEEPS_EARLIER_ATTEMPTS:
@@ -58,13 +61,17 @@ def replace_documents(
             new = new.filter(pc.is_in(new.column("document_id"), value_set=wanted))
             if table in pointers:
                 changed += differences(old.filter(is_old), new, pointers[table], "replaced")
+            if table not in _HEAVY:
+                differing |= ids_that_differ(old.filter(is_old), new)
             if old.num_rows or new.num_rows:
                 files.append(Staged(table, shard, pa.concat_tables([old.filter(pc.invert(is_old)), new]).to_batches()))
+        told = {row["document_id"] for row in changed}
+        changed += [{"document_id": each, "kind": "replaced"} for each in sorted(differing - told)]
         if changed:
             files.append(Staged("changes", staging, [numbered(dataset, run_of(staging), changed)]))
         if len(wanted):
             stage_and_move(dataset, staging, files, (), _ORDER)
-        return len({row["document_id"] for row in changed})
+        return len(told)
 
 
 def end_run(dataset: Dataset, run_id: str, row: Mapping[str, Any], sources: Iterable[Mapping[str, Any]]) -> None:

@@ -444,3 +444,16 @@ def test_a_full_disk_leaves_the_old_rows(place: Place, monkeypatch: pytest.Monke
     assert names(place.files(), "staged") == []
     assert replace_documents(dataset, SHARD, "20260101T000000-aaaaaa-00000", new, POINTERS) == 2
     assert versions(place.files()) == ["new", "new", "old"]
+
+
+def test_changes_name_a_document_that_has_the_same_values_but_another_status(place: Place) -> None:
+    dataset = place.open(SPEC)
+    key = {"document_id": f"{1:064d}"}
+    record = {**key, "record": 0, "number": "7", "extracted_at": AT}
+    old = {"documents": [{**key, "status": "partial"}], "invoice": [{**record, "record_status": "partial"}]}
+    publish(dataset, SHARD, batches(dataset, old))
+    new = {"documents": [{**key, "status": "ok"}], "invoice": [{**record, "record_status": "ok"}]}
+    staging = "20260101T000000-aaaaaa-00000"
+    assert replace_documents(dataset, SHARD, staging, batches(dataset, new), POINTERS) == 0
+    told = select(place.files(), "changes", "change_id, document_id, record, kind, field, old, new", "order by 1")
+    assert told[1:] == [(2, key["document_id"], None, "replaced", None, None, None)]

@@ -1,0 +1,124 @@
+"""A reader of a dataset of painted documents, in a process of its own, by one library, until its standard input closes.
+
+`python -m tests.support.reader LIBRARY OUT [removes]` prints `ready` after its first look, and at the end one JSON object: looks,
+reads, errors by name, how many of them came again at the first retry, and what was wrong.
+"""
+
+import json
+import os
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.support.judge import Eye
+
+ENDS_AFTER = 600.0  # seconds
+RETRY_AFTER = 0.05  # seconds
+PAUSE = 0.1  # seconds between looks: four hot readers on two cores would leave the writer nothing
+
+Read = Callable[[Path, Sequence[str]], list[tuple[Any, ...]]]
+
+
+def by_pandas() -> Read:
+    import pandas as pd
+
+    return lambda folder, columns: list(
+        pd.read_parquet(folder, columns=list(columns)).itertuples(index=False, name=None)
+    )
+
+
+def by_pyarrow() -> Read:
+    import pyarrow.parquet as pq
+
+    def read(folder: Path, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+        table = pq.read_table(folder, columns=list(columns))
+        return list(zip(*(table.column(name).to_pylist() for name in columns), strict=True))
+
+    return read
+
+
+def by_duckdb() -> Read:
+    import duckdb
+
+    return lambda folder, columns: duckdb.sql(f"select {', '.join(columns)} from '{folder}/*.parquet'").fetchall()
+
+
+def by_polars() -> Read:
+    import polars as pl
+
+    return lambda folder, columns: pl.read_parquet(folder / "*.parquet", columns=list(columns)).select(columns).rows()
+
+
+LIBRARIES = {"pandas": by_pandas, "pyarrow": by_pyarrow, "duckdb": by_duckdb, "polars": by_polars}
+
+
+class Patient:
+    """Reads, and once more after an error, which is counted."""
+
+    def __init__(self, read: Read) -> None:
+        self._read = read
+        self.reads = 0
+        self.again = 0
+        self.errors: Counter[str] = Counter()
+
+    def __call__(self, folder: Path, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+        for is_last in (False, True):
+            self.reads += 1
+            try:
+                return self._read(folder, columns)
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as error:  # Polars panics with what is no Exception
+                self.errors[f"{type(error).__name__}: {str(error)[:160]}"] += 1
+                if is_last:
+                    self.again += 1
+                    raise
+                time.sleep(RETRY_AFTER)
+        raise AssertionError
+
+
+def main(library: str, out: Path, removes: bool) -> None:
+    os.nice(10)
+    closed = threading.Event()
+    threading.Thread(target=lambda: (sys.stdin.read(), closed.set()), daemon=True).start()
+    read, eye = Patient(LIBRARIES[library]()), Eye(removes)
+    looks, end = 0, time.monotonic() + ENDS_AFTER
+
+    def rows() -> tuple[list[Any], list[Any]]:
+        return (
+            read(out / "paint", ("document_id", "file_name", "name", "colour")),
+            read(out / "paint_layers", ("document_id", "made_of")),
+        )
+
+    while not closed.is_set() and time.monotonic() < end:
+        try:
+            before = rows()
+            ids = [each for (each,) in read(out / "documents", ("document_id",))]
+            eye.see(before, ids, rows())
+        except BaseException:
+            if not read.again:
+                raise
+        looks += 1
+        time.sleep(PAUSE)
+        if looks == 1:
+            print("ready", flush=True)
+    print(
+        json.dumps(
+            {
+                "looks": looks,
+                "reads": read.reads,
+                "errors": read.errors,
+                "again": read.again,
+                "wrong": eye.wrong[:5],
+                "seen": len(eye.ids),
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), removes=sys.argv[3:] == ["removes"])

@@ -102,7 +102,7 @@ def test_readers_see_no_wrong_row_while_rows_are_replaced_and_removed(place: Stu
             place.write_at(f"d{number % 4}", f"d{number % 4}v{number}")
             place.run()
             dataset = read_dataset(place.out)
-            if number <= 12:
+            if number <= 7:
                 forget(
                     place.out,
                     find_documents(dataset, [f"{'bc'[number % 2]}{number // 2 % 4}.txt"], None),

@@ -6,17 +6,15 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import Any
 
-import pyarrow as pa
-
 from flows.accounts import Accounts
 from flows.model.spending import Spending
 from flows.recipe import Recipe
 from flows.storage.dataset import Dataset, DatasetSpec
-from flows.storage.publish import end_run, publish
+from flows.storage.publish import end_run
 from schemas.catalog import catalog
 from schemas.dictionary import dictionary
 from schemas.document_type import DocumentType
-from schemas.tables import LOG_TABLES, all_tables, record_tables
+from schemas.tables import all_tables, record_tables
 
 
 def spec_of(document_type: DocumentType) -> DatasetSpec:
@@ -34,6 +32,8 @@ def new_run_id() -> str:
 def open_book(dataset: Dataset, run_id: str, recipe: Recipe, accounts: Accounts, command: str = "run") -> None:
     """Keep what a `runs` row needs, so that recovery can write it if the run is killed."""
     facts = {**accounts.as_row(), "run_id": run_id, "started_at": accounts.started_at.isoformat()}
+    said = recipe.row()
+    facts |= {"recipe": {**said, "first_used_at": said["first_used_at"].isoformat()}}
     about = {"recipe_id": recipe.recipe_id, "version": version("pagemill"), "command": command}
     dataset.note_run(run_id, {**facts, **about})
 
@@ -50,10 +50,6 @@ def close_book(  # noqa: PLR0913 - each is a column of its own
     is_published: bool = True,
 ) -> None:
     """Publish the run's row, the rows of `sources` that changed, and a new recipe that something was published with."""
-    known = dataset.rows("recipes", ["recipe_id"]).column(0).to_pylist()
-    if is_published and accounts.done and recipe.recipe_id not in known:
-        batch = pa.RecordBatch.from_pylist([recipe.row()], schema=LOG_TABLES["recipes"])
-        publish(dataset, run_id, {"recipes": [batch]})
     row = {
         "run_id": run_id,
         "started_at": accounts.started_at,
@@ -67,4 +63,4 @@ def close_book(  # noqa: PLR0913 - each is a column of its own
         "prompt_tokens": spending.prompt_tokens,
         "completion_tokens": spending.completion_tokens,
     }
-    end_run(dataset, run_id, row, sources)
+    end_run(dataset, run_id, row, sources, recipe.row() if is_published and accounts.done else None)

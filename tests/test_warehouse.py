@@ -80,6 +80,10 @@ def test_the_warehouse_is_the_dataset_after_every_kind_of_change(place: Studio, 
     place.making += 1
     place.refresh(documents=["e0.txt"])
     assert loaded() == 0
+    place.making += 1  # as null as before, but now since no text was given
+    place.model.says["colour"] = {"not": "a text"}
+    assert place.refresh(documents=["e0.txt"]).changed == 0
+    assert loaded() == 1
     place.model.tells = by_making
     # several changes between two loads, of one document, too
     place.making += 1

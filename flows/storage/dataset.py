@@ -167,6 +167,10 @@ class Dataset:
         """The id of every published document."""
         return set(self.rows("documents", ["document_id"]).column(0).to_pylist())
 
+    def recipe_ids(self) -> set[str]:
+        """The id of every recipe that is told."""
+        return set(self.rows("recipes", ["recipe_id"]).column(0).to_pylist())
+
     def forgotten_ids(self) -> set[str]:
         """The ids that must stay out: no row, no answer and no address of theirs is written."""
         try:

@@ -74,12 +74,21 @@ def replace_documents(
         return len(told)
 
 
-def end_run(dataset: Dataset, run_id: str, row: Mapping[str, Any], sources: Iterable[Mapping[str, Any]]) -> None:
-    """Publish a finished run's row and the `sources` that changed, and drop the note that recovery would use."""
+def end_run(
+    dataset: Dataset,
+    run_id: str,
+    row: Mapping[str, Any],
+    sources: Iterable[Mapping[str, Any]],
+    recipe: Mapping[str, Any] | None = None,
+) -> None:
+    """Publish a finished run's row, the `sources` that changed and a new recipe; drop the note that recovery would use."""
     logs = {"runs": [pa.RecordBatch.from_pylist([dict(row)], schema=LOG_TABLES["runs"])]}
     if changed := [dict(each) for each in sources]:
         logs["sources"] = [pa.RecordBatch.from_pylist(changed, schema=LOG_TABLES["sources"])]
     with dataset.locked():
+        recover(dataset)  # another run of this recipe may have told it, or be half through with it
+        if recipe is not None and recipe["recipe_id"] not in dataset.recipe_ids():
+            logs["recipes"] = [pa.RecordBatch.from_pylist([dict(recipe)], schema=LOG_TABLES["recipes"])]
         _add(dataset, run_id, logs)
         dataset.store.unlink(f"_work/runs/{run_id}.json")
 

@@ -39,8 +39,9 @@ def recover(dataset: Dataset) -> None:
             store.unlink(f"_work/runs/{name}")  # torn
         elif run_id not in live:
             if not store.exists(f"runs/{run_id}.parquet"):
-                row = _killed_run(dataset, json.loads(store.read(f"_work/runs/{name}")))
-                stage_and_move(dataset, run_id, [Staged("runs", run_id, [row])], (), ())
+                note = json.loads(store.read(f"_work/runs/{name}"))
+                files = [Staged("runs", run_id, [_killed_run(dataset, note)]), *_its_recipe(dataset, note)]
+                stage_and_move(dataset, run_id, files, (), ())
             store.unlink(f"_work/runs/{name}")
     for folder in ("spool", "claims", "leases"):
         for name in dataset.entries(folder):
@@ -64,6 +65,17 @@ def _left(dataset: Dataset, name: str) -> list[pa.RecordBatch]:
         if row["document_id"] not in forgotten and (row["document_id"], row["request_id"]) not in known
     ]
     return [*before.to_batches(), pa.RecordBatch.from_pylist(rows, schema=dataset.tables["calls"])]
+
+
+def _its_recipe(dataset: Dataset, note: Mapping[str, Any]) -> list[Staged]:
+    """The row of `recipes` that a killed run owes for what it has published."""
+    recipe = note.get("recipe")
+    if recipe is None or recipe["recipe_id"] in dataset.recipe_ids():
+        return []
+    if recipe["recipe_id"] not in dataset.rows("documents", ["recipe_id"]).column(0).to_pylist():
+        return []
+    row = {**recipe, "first_used_at": datetime.datetime.fromisoformat(recipe["first_used_at"])}
+    return [Staged("recipes", note["run_id"], [pa.RecordBatch.from_pylist([row], schema=LOG_TABLES["recipes"])])]
 
 
 def _killed_run(dataset: Dataset, note: Mapping[str, Any]) -> pa.RecordBatch:

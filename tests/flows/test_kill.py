@@ -17,7 +17,7 @@ import psutil
 
 from tests.conftest import SAMPLES, start
 
-KILLS = int(os.environ.get("PAGEMILL_TEST_KILLS", "10"))  # each takes seconds
+KILLS = int(os.environ.get("PAGEMILL_TEST_KILLS", "4"))  # each takes seconds
 
 
 def forty_copies(folder: Path) -> Path:

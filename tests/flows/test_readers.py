@@ -21,8 +21,9 @@ from flows.find import find_documents
 from flows.forget import forget
 from flows.settings import load_settings
 from flows.storage.dataset import read_dataset
+from flows.storage.disk import DiskStore
 from flows.verify import verify
-from tests.conftest import ROOT, start
+from tests.conftest import ROOT
 from tests.flows.test_run import rows
 from tests.support.painted import Studio, studio
 from tests.support.reader import LIBRARIES
@@ -34,6 +35,39 @@ ROUNDS = int(os.environ.get("PAGEMILL_TEST_KILLS", "2"))  # runs that are killed
 def place(tmp_path: Path, offline_engine: Engine) -> Iterator[Studio]:
     with studio(tmp_path, offline_engine) as opened:
         yield opened
+
+
+SLOW_DISK = """
+import sys, time
+from flows.storage.disk import DiskStore
+move = DiskStore.move
+def slowly(self, *arguments):
+    time.sleep(0.02)
+    move(self, *arguments)
+DiskStore.move = slowly
+"""  # so that who reads looks between two moves now and then, which are a millisecond apart else
+
+
+@pytest.fixture
+def slow_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same in this process."""
+    move = DiskStore.move
+
+    def slowly(self: DiskStore, *arguments: Any) -> None:
+        time.sleep(0.02)
+        move(self, *arguments)
+
+    monkeypatch.setattr(DiskStore, "move", slowly)
+
+
+def start_slowly(place: Studio, *arguments: object) -> subprocess.Popen[bytes]:
+    """A command as a process on a slow disk."""
+    code = f"{SLOW_DISK}\nfrom flows.cli import main\nsys.exit(main())"
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        cwd=ROOT, env={**os.environ, **place.environment}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
 
 
 @contextmanager
@@ -62,6 +96,7 @@ def readers(out: Path, *options: str) -> Iterator[dict[str, dict[str, Any]]]:
             child.communicate()
 
 
+@pytest.mark.usefixtures("slow_disk")
 def test_readers_see_whole_documents_whenever_a_run_is_killed(place: Studio) -> None:
     chance = random.Random(3)
     place.write("a0", "b0", "c0")
@@ -72,7 +107,7 @@ def test_readers_see_whole_documents_whenever_a_run_is_killed(place: Studio) -> 
         for number in range(1, ROUNDS + 1):
             place.write(*(f"{letter}{number}" for letter in "abcdefghijkl"))
             asked = len(place.model.asked)
-            process = start("run", place.root / "in", *place.arguments, "--out", place.out, **place.environment)
+            process = start_slowly(place, "run", place.root / "in", *place.arguments, "--out", place.out)
             while process.poll() is None and len(place.model.asked) == asked:
                 time.sleep(0.02)
             time.sleep(chance.uniform(0.0, 0.8))
@@ -90,6 +125,7 @@ def test_readers_see_whole_documents_whenever_a_run_is_killed(place: Studio) -> 
     assert verify(place.out) == []
 
 
+@pytest.mark.usefixtures("slow_disk")
 def test_readers_see_no_wrong_row_while_rows_are_replaced_and_removed(place: Studio) -> None:
     names = [f"{letter}{number}" for letter in "abcd" for number in range(4)]
     place.write(*names)
@@ -102,7 +138,7 @@ def test_readers_see_no_wrong_row_while_rows_are_replaced_and_removed(place: Stu
             place.write_at(f"d{number % 4}", f"d{number % 4}v{number}")
             place.run()
             dataset = read_dataset(place.out)
-            if number <= 12:
+            if number <= 7:
                 forget(
                     place.out,
                     find_documents(dataset, [f"{'bc'[number % 2]}{number // 2 % 4}.txt"], None),

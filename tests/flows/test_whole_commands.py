@@ -180,3 +180,22 @@ def test_a_shard_that_found_no_room_is_published_again_for_nothing(
     assert len(place.model.asked) == asked == 4
     assert rows(place.out, "calls", "count(*)") == [(4,)]
     assert verify(place.out) == []
+
+
+def test_the_recipe_of_a_run_killed_before_its_end_is_told_by_the_next_start(
+    place: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.write("a0")
+    request = RunRequest([str(place.root / "in")], place.kind, place.out, quiet=True)
+    with monkeypatch.context() as patched:
+        patched.setattr("flows.run._settle_accounts", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(place.engine(), request)
+    place.making += 1  # so that no later run would tell it
+    place.run()
+    assert rows(place.out, "recipes", "count(*)") == [(1,)]
+    assert verify(place.out) == []
+
+
+def killed(*_: object) -> None:
+    raise KeyboardInterrupt

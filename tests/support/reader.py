@@ -18,7 +18,7 @@ from tests.support.judge import Eye
 
 ENDS_AFTER = 600.0  # seconds
 RETRY_AFTER = 0.05  # seconds
-PAUSE = 0.1  # seconds between looks: four hot readers on two cores would leave the writer nothing
+PAUSE = 0.05  # seconds between looks: four hot readers on two cores would leave the writer nothing
 
 Read = Callable[[Path, Sequence[str]], list[tuple[Any, ...]]]
 

@@ -39,6 +39,7 @@ from flows.addresses import SCHEMA, Addresses  # noqa: E402
 from flows.discover import Found, Source, discover  # noqa: E402
 from flows.plan import make_plan  # noqa: E402
 from flows.storage.dataset import DatasetSpec, open_dataset, read_dataset  # noqa: E402
+from flows.storage.files import write_parquet  # noqa: E402
 from schemas.document_type import DocumentType  # noqa: E402
 from schemas.document_types import DOCUMENT_TYPES  # noqa: E402
 from schemas.pipeline import Document, DocumentInfo, Record  # noqa: E402
@@ -170,7 +171,7 @@ def _make_ledger(out: Path, folder: Path, size: int) -> None:
             written = pa.Table.from_pylist(
                 [{column: row.get(column) for column in schema.names} for row in head], schema
             )
-            pq.write_table(written, out / table / f"{name}.parquet", compression="zstd")
+            write_parquet(out / table / f"{name}.parquet", schema, written.to_batches())
 
 
 def _addresses(folder: Path, size: int) -> Addresses:

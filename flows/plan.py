@@ -90,9 +90,9 @@ def make_plan(
 
     is_done = pc.and_(is_unchanged, pc.fill_null(rows.column("is_published"), False))
     kept_out = pa.array(sorted(forgotten), pa.string())
-    is_kept_out = pc.is_in(ids, value_set=kept_out, skip_nulls=True)
-    is_held = pc.is_in(ids, value_set=failures.held_ids, skip_nulls=True)
-    is_unread = pc.and_(pc.is_in(uris, value_set=failures.held_uris), pc.invert(is_read))
+    is_kept_out = _are_among(ids, kept_out)
+    is_held = _are_among(ids, failures.held_ids)
+    is_unread = pc.and_(_are_among(uris, failures.held_uris), pc.invert(is_read))
     is_held = pc.or_(is_held, pc.and_(is_unread, pc.or_(has_same_facts, pc.invert(has_row))))
     is_skipped = pc.or_(is_kept_out, pc.and_(is_held, pc.invert(is_done)))
     is_done = pc.and_(is_done, pc.invert(is_kept_out))
@@ -105,7 +105,7 @@ def make_plan(
     gone = _replaced(gone, "gone", pa.chunked_array([pa.repeat(True, gone.num_rows)]))
     not_before = max(now, (pc.max(ledger.table.column("seen_at")).as_py() or now) + _TICK)
     is_settled = pc.and_(is_unchanged, pc.invert(is_pending))
-    described = _described(dataset, addresses.filter(is_settled), rows.filter(is_settled))
+    described = _described(dataset, addresses, rows, is_settled)
     return Plan(
         pending=pending,
         discovered=len(found.addresses),
@@ -137,6 +137,11 @@ def _compared(addresses: pa.Table) -> list[str]:
     return ["document_id", "bytes", "modified_at", "gone", *told]
 
 
+def _are_among(values: pa.ChunkedArray, few: pa.Array) -> pa.ChunkedArray:
+    """Where a value is one of `few`, of which there are mostly none: a million texts are not hashed for nothing."""
+    return pc.is_in(values, value_set=few, skip_nulls=True) if len(few) else pc.and_(pc.is_valid(values), False)
+
+
 def _are_same(rows: pa.Table, addresses: pa.Table, names: Iterable[str]) -> pa.ChunkedArray:
     return reduce(pc.and_, [same(rows.column(name), addresses.column(name)) for name in names])
 
@@ -160,15 +165,15 @@ def _sources(dataset: Dataset, columns: Iterable[str], *, is_empty: bool = False
     return table if "found_by" in there else table.append_column("found_by", pa.nulls(table.num_rows, pa.string()))
 
 
-def _described(dataset: Dataset, addresses: pa.Table, rows: pa.Table) -> pa.Table:
-    """New rows of addresses that are unchanged but have other attributes now than `rows` say."""
+def _described(dataset: Dataset, addresses: pa.Table, rows: pa.Table, is_settled: pa.ChunkedArray) -> pa.Table:
+    """New rows of the addresses that are settled but have other attributes now than `rows` say."""
     uris = addresses.column("source_uri")
     if "attributes" not in rows.column_names:
         return _details(dataset, uris[:0])
     is_other = pc.and_(
         pc.invert(_are_same(rows, addresses, ["attributes"])), pc.is_valid(addresses.column("attributes"))
     )
-    described = _details(dataset, uris.filter(is_other))
+    described = _details(dataset, uris.filter(pc.and_(is_other, is_settled)))
     places = pc.index_in(described.column("source_uri"), value_set=uris)
     return _replaced(described, "attributes", addresses.column("attributes").take(places))
 

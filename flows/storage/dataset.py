@@ -150,7 +150,8 @@ class Dataset:
             if known is None or known[0] != stamps[name]:
                 key = f"{table}/{name}"
                 with _named(self.place, key), self.store.open(key) as file:
-                    known = (stamps[name], read_parquet(file, list(wanted)).cast(schema))
+                    rows = read_parquet(file, list(wanted))
+                    known = (stamps[name], rows if rows.schema.equals(schema) else rows.cast(schema))
                 self._read[table, name, wanted] = known
             return known[1]
 

@@ -3,10 +3,12 @@
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 ROW_GROUP_BYTES = 64 * 1024 * 1024  # most of a row group, so that images can be read in pieces
@@ -27,23 +29,57 @@ def write_durably(path: Path, data: bytes) -> None:
 
 def write_parquet(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
     """Write and sync one Parquet file of exactly `schema` (zstd); returns its number of rows."""
-    count = size = 0
-    held: list[pa.RecordBatch] = []
+    groups = _row_groups(schema, batches)
+    first = next(groups)
+    count = 0
     with path.open("wb") as file:
         with pq.ParquetWriter(
-            file, schema, compression="zstd", compression_level=ZSTD_LEVEL, write_page_checksum=True
+            file,
+            schema,
+            compression="zstd",
+            compression_level=ZSTD_LEVEL,
+            write_page_checksum=True,
+            use_dictionary=_that_repeat(first),
         ) as writer:
-            for batch in batches:
-                if held and size + batch.nbytes > ROW_GROUP_BYTES:
-                    writer.write_table(pa.Table.from_batches(held, schema))
-                    held, size = [], 0
-                held.append(batch)
-                size += batch.nbytes
-                count += batch.num_rows
-            writer.write_table(pa.Table.from_batches(held, schema))
+            for group in chain([first], groups):
+                writer.write_table(group)
+                count += group.num_rows
         file.flush()
         os.fsync(file.fileno())
     return count
+
+
+def _row_groups(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """The rows in tables of at most `ROW_GROUP_BYTES`, or of one batch that is larger; at least one table."""
+    size = 0
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        if held and size + batch.nbytes > ROW_GROUP_BYTES:
+            yield pa.Table.from_batches(held, schema)
+            held, size = [], 0
+        held.append(batch)
+        size += batch.nbytes
+    yield pa.Table.from_batches(held, schema)
+
+
+def _that_repeat(rows: pa.Table) -> list[str]:
+    """The columns that are worth a dictionary: ids and texts that differ are larger and slower with one."""
+    differing = {
+        field.name
+        for field, column in zip(rows.schema, rows.columns, strict=True)
+        if not pa.types.is_nested(field.type)
+        and pc.count_distinct(column, mode="only_valid").as_py() > (len(column) - column.null_count) / 2
+    }
+    return [leaf for field in rows.schema if field.name not in differing for leaf in _leaves(field.name, field.type)]
+
+
+def _leaves(path: str, kind: pa.DataType) -> list[str]:
+    """The paths that Parquet gives to the columns of a field."""
+    if pa.types.is_list(kind):
+        return _leaves(f"{path}.list.element", kind.value_type)
+    if pa.types.is_struct(kind):
+        return [leaf for field in kind for leaf in _leaves(f"{path}.{field.name}", field.type)]
+    return [path]
 
 
 def read_parquet(file: BinaryIO, columns: list[str] | None = None) -> pa.Table:

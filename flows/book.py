@@ -46,10 +46,11 @@ def close_book(  # noqa: PLR0913 - each is a column of its own
     spending: Spending,
     *,
     sources: Iterable[Mapping[str, Any]] = (),
+    quality: Iterable[Mapping[str, Any]] = (),
     command: str = "run",
     is_published: bool = True,
 ) -> None:
-    """Publish the run's row, the rows of `sources` that changed, and a new recipe that something was published with."""
+    """Publish the run's row, the `sources` that changed, its `quality`, and a new recipe that something was published with."""
     row = {
         "run_id": run_id,
         "started_at": accounts.started_at,
@@ -63,4 +64,5 @@ def close_book(  # noqa: PLR0913 - each is a column of its own
         "prompt_tokens": spending.prompt_tokens,
         "completion_tokens": spending.completion_tokens,
     }
-    end_run(dataset, run_id, row, sources, recipe.row() if is_published and accounts.done else None)
+    told = recipe.row() if is_published and accounts.done else None
+    end_run(dataset, run_id, row, {"sources": sources, "quality": quality}, told)

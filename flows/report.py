@@ -1,12 +1,14 @@
 """What a dataset and a run say of themselves: the accounting, for people and as JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow.compute as pc
 
 from flows.storage.dataset import read_dataset
 from flows.storage.store import Out
+
+_MOST_BREAKS = 10  # in the terminal
 
 
 def status(out: Out) -> dict[str, Any]:
@@ -58,7 +60,15 @@ def run_lines(summary: Mapping[str, Any], out: Out) -> list[str]:
         f"{summary['requests']:,} requests, {summary['prompt_tokens']:,} tokens in, {summary['completion_tokens']:,} out",
         f"cost {cost}, {summary['seconds']:.1f} s, run {summary['run_id']}",
         *_listing_lines(summary),
+        *drift_lines(summary["drift"]),
     ]
+
+
+def drift_lines(breaks: Sequence[str]) -> list[str]:
+    """The first of what is worse than in the nights before, and how much more there is."""
+    lines = [f"worse than in the nights before: {text}" for text in breaks[:_MOST_BREAKS]]
+    more = len(breaks) - len(lines)
+    return [*lines, f"and {more:,} more: see the table `quality`"] if more else lines
 
 
 def _listing_lines(summary: Mapping[str, Any]) -> list[str]:

@@ -28,6 +28,7 @@ from flows.model.memory import memory_of
 from flows.model.spending import Spending
 from flows.plan import Plan, make_plan
 from flows.progress import ProgressLine, say
+from flows.quality import breaks, measure, quality_rows
 from flows.recipe import Recipe, make_recipe
 from flows.settings import Settings, require_model
 from flows.shard import Work, extract_shard
@@ -124,6 +125,7 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
         "cost_usd_estimated": spending.expected_nusd / 1e9 if endpoint.has_price else None,
         "seconds": round(time.monotonic() - began, 3),
         "superseded": work.superseded,
+        "drift": [each.text for each in work.breaks],
         "gone": plan.gone,
         "not_gone": plan.not_gone,
         "not_listed": list(found.troubles),
@@ -217,7 +219,11 @@ def _settle_accounts(work: Work, spending: Spending, keep_days: float | None) ->
         stopped = stopped or error
     recipe = work.tools.recipe
     try:
-        close_book(dataset, work.run_id, recipe, accounts, spending, sources=[*_noted(work), *work.sources])
+        counts = measure(dataset, work.run_id, recipe.document_type)
+        work.breaks = breaks(dataset, counts)
+        rows = quality_rows(work.run_id, datetime.datetime.now(datetime.UTC), counts)
+        sources = [*_noted(work), *work.sources]
+        close_book(dataset, work.run_id, recipe, accounts, spending, sources=sources, quality=rows)
         ids = superseded_ids(dataset)
         if ids:
             staging = f"{work.run_id}-{SUPERSEDES:05d}"

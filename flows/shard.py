@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from extractors.drift import Break
 from extractors.tabulate import Batches, rows
 from flows.accounts import Accounts
 from flows.addresses import Address
@@ -42,6 +43,7 @@ class Work:
     sources: list[dict[str, Any]] = field(default_factory=list)
     stopped: PagemillError | None = None
     superseded: int = 0
+    breaks: Sequence[Break] = ()
     finished: int = 0  # documents done with, published or not yet: for the progress line
     finished_pages: int = 0
 

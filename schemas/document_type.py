@@ -16,7 +16,7 @@ from pydantic_core import core_schema
 
 from schemas.checks import Check, declared_checks
 from schemas.errors import ConfigurationError
-from schemas.fields import MONEY_SCALE, Field, escape, field_tree
+from schemas.fields import GROUP_KEYWORD, MONEY_SCALE, Field, escape, field_tree
 from schemas.pipeline import Problem
 
 
@@ -25,7 +25,8 @@ class DocumentType:
     """What to extract from one kind of document.
 
     `name` names the record table; `schema` is the JSON Schema as given, `root` the same as a tree of fields, and
-    `model` the pydantic class where there is one, whose own validators then run too. `checks` are what must add up.
+    `model` the pydantic class where there is one, whose own validators then run too. `checks` are what must add up. `group` leads
+    to the text by which documents are told apart when their quality is followed, such as an invoice's seller.
     """
 
     name: str
@@ -34,6 +35,7 @@ class DocumentType:
     root: Field
     model: type[BaseModel] | None = None
     checks: tuple[Check, ...] = ()
+    group: tuple[str, ...] = ()
 
     @classmethod
     def from_model(cls, model: type[BaseModel], name: str | None = None) -> "DocumentType":
@@ -41,7 +43,8 @@ class DocumentType:
         schema = model.model_json_schema(schema_generator=_Generator)
         description = re.sub(r"\s+", " ", model.__doc__ or "").strip()
         root = field_tree(schema)
-        return cls(_table_name(name or model.__name__), description, schema, root, model, declared_checks(schema, root))
+        checks, group = declared_checks(schema, root), _declared_group(schema, root)
+        return cls(_table_name(name or model.__name__), description, schema, root, model, checks, group)
 
     @classmethod
     def from_schema(cls, schema: Mapping[str, Any], stem: str) -> "DocumentType":
@@ -56,12 +59,14 @@ class DocumentType:
             raise ConfigurationError(f"not a valid JSON Schema at {place}: {error.message}") from None
         name = _table_name(str(schema.get("title") or stem))
         root = field_tree(schema)
-        return cls(name, str(schema.get("description") or ""), schema, root, None, declared_checks(schema, root))
+        checks, group = declared_checks(schema, root), _declared_group(schema, root)
+        return cls(name, str(schema.get("description") or ""), schema, root, None, checks, group)
 
     @property
     def identity(self) -> str:
         """Hash of everything that changes what is asked or accepted: name, schema, description."""
-        text = json.dumps([self.name, self.description, self.schema], sort_keys=True, ensure_ascii=False)
+        schema = {key: value for key, value in self.schema.items() if key != GROUP_KEYWORD}
+        text = json.dumps([self.name, self.description, schema], sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def validate(self, value: Mapping[str, Any]) -> tuple[Problem, ...]:
@@ -87,6 +92,27 @@ class DocumentType:
         problems = [Problem(field, "rejected", message) for field, message in rejected.items()]
         problems += [Problem("", "check", message) for message in failed]  # a validator of the class as a whole
         return (*problems, *_required(self.root, value, ""))
+
+
+def _declared_group(schema: Mapping[str, Any], root: Field) -> tuple[str, ...]:
+    """The keys of the field that groups documents. Raises ConfigurationError for what is no single text of the schema."""
+    path = schema.get(GROUP_KEYWORD)
+    if path is None:
+        return ()
+    keys = tuple(str(path).split("."))
+    here = root
+    for key in keys:
+        below = next((child for child in here.fields if child.name == key), None)
+        if below is None:
+            raise ConfigurationError(
+                f"{GROUP_KEYWORD} {path!r}: there is no field {key!r} in {here.name or 'the record'}"
+            )
+        here = below
+    if here.kind != "string":
+        raise ConfigurationError(
+            f"{GROUP_KEYWORD} {path!r}: documents are grouped by one text, this is of kind {here.kind}"
+        )
+    return keys
 
 
 def conforms(text: str, schema: Mapping[str, Any]) -> bool:

@@ -3,7 +3,8 @@
 References are inlined, `null` alternatives dropped (everything is nullable on the wire), and what has no fixed shape
 (a map, a recursive reference, a list of lists) becomes a `json` leaf, which the tables keep as one column of JSON text.
 Keywords of our own: `format: decimal`, `x-pagemill-scale` (4 for money, 6 for prices and quantities), `x-evidence: none`,
-`x-unit` (the unit of a number, which the tables tell their readers).
+`x-unit` (the unit of a number, which the tables tell their readers), and at the root `x-pagemill-group`, the dotted path of the
+text by which documents are told apart when their quality is followed (an invoice's seller).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,6 +16,7 @@ from schemas.errors import ConfigurationError
 Kind = Literal["object", "list", "string", "integer", "number", "decimal", "date", "datetime", "boolean", "json"]
 MONEY_SCALE = 4
 PRICE_SCALE = 6
+GROUP_KEYWORD = "x-pagemill-group"
 _SCALARS: dict[str, Kind] = {"integer": "integer", "number": "number", "boolean": "boolean", "string": "string"}
 _LIMITS = {
     "pattern": "matches {}", "minimum": "at least {}", "exclusiveMinimum": "more than {}", "maximum": "at most {}",

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from schemas.checks import KEYWORD
-from schemas.fields import MONEY_SCALE, PRICE_SCALE
+from schemas.fields import GROUP_KEYWORD, MONEY_SCALE, PRICE_SCALE
 
 Money = Annotated[Decimal, WithJsonSchema({"type": "number", "format": "decimal", "x-pagemill-scale": MONEY_SCALE})]
 Price = Annotated[Decimal, WithJsonSchema({"type": "number", "format": "decimal", "x-pagemill-scale": PRICE_SCALE})]
@@ -41,7 +41,8 @@ class Invoice(BaseModel):
                 {"name": "net", "check": "sum(line_items.amount) - allowances? + charges? = net_total"},
                 {"name": "gross", "check": "net_total + tax_total = gross_total"},
                 {"name": "dates", "check": "due_date >= issue_date"},
-            ]
+            ],
+            GROUP_KEYWORD: "seller.name",
         }
     )
 

@@ -168,6 +168,16 @@ _LOG: dict[str, _Columns] = {
         ("versions", _TEXT, "versions of the steps, as JSON"),
         ("first_used_at", _TIME, "when it first published something"),
     ],
+    "quality": [
+        ("run_id", _TEXT, "run that published what is measured"),
+        ("at", _TIME, "when it was measured"),
+        ("measure", _TEXT, "filled, located (found on its page), failed_check, partial, or cost_per_page"),
+        ("field", _TEXT, "JSON pointer of the field, * for a list's index; a check's name; null for documents as a whole"),
+        ("group", _TEXT, "value of the field by which the type groups its documents; null: all documents"),
+        ("count", _FLOAT, "how many, of `total`: values, checks or documents; for cost_per_page, USD"),
+        ("total", _FLOAT, "of how many; for cost_per_page, pages"),
+        ("value", _FLOAT, "count / total"),
+    ],
     "changes": [
         ("change_id", _INT, "number of the change; it only grows, so that a reader can go on where it stopped"),
         ("at", _TIME, "when it was published"),
@@ -209,7 +219,7 @@ def _schemas(tables: Mapping[str, _Columns]) -> dict[str, pa.Schema]:
 SHARD_TABLES: dict[str, pa.Schema] = _schemas(_SHARD)
 LOG_TABLES: dict[str, pa.Schema] = _schemas(_LOG)
 VIEWS = ("current_sources", "held_documents", "open_failures", "freshness", "pending_by_day")  # of schemas/catalog.py
-OUR_TABLES = frozenset({*SHARD_TABLES, *LOG_TABLES, *VIEWS, "corrections", "quality"})
+OUR_TABLES = frozenset({*SHARD_TABLES, *LOG_TABLES, *VIEWS, "corrections"})
 
 
 @dataclass(frozen=True, slots=True)

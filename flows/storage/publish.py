@@ -78,13 +78,14 @@ def end_run(
     dataset: Dataset,
     run_id: str,
     row: Mapping[str, Any],
-    sources: Iterable[Mapping[str, Any]],
+    others: Mapping[str, Iterable[Mapping[str, Any]]],
     recipe: Mapping[str, Any] | None = None,
 ) -> None:
-    """Publish a finished run's row, the `sources` that changed and a new recipe; drop the note that recovery would use."""
+    """Publish a finished run's row, those of `others` by log table, a new recipe; drop the note that recovery would use."""
     logs = {"runs": [pa.RecordBatch.from_pylist([dict(row)], schema=LOG_TABLES["runs"])]}
-    if changed := [dict(each) for each in sources]:
-        logs["sources"] = [pa.RecordBatch.from_pylist(changed, schema=LOG_TABLES["sources"])]
+    for table, rows in others.items():
+        if held := [dict(each) for each in rows]:
+            logs[table] = [pa.RecordBatch.from_pylist(held, schema=LOG_TABLES[table])]
     with dataset.locked():
         recover(dataset)  # another run of this recipe may have told it, or be half through with it
         if recipe is not None and recipe["recipe_id"] not in dataset.recipe_ids():

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from flows.storage.changes import differences, numbered
 from flows.storage.dataset import KEEPS_EARLIER_ATTEMPTS, Dataset
+from flows.storage.groups import groups_of_nobody_else
 from flows.storage.recover import recover, run_of
 from flows.storage.staging import Staged, stage_and_move
 from schemas.errors import DatasetError
@@ -119,6 +120,7 @@ def _forget(dataset: Dataset, staging: str, ids: list[str]) -> Forgotten:
         ):
             done.changes_emptied += emptied
             files.append(Staged("changes", shard, _emptied(dataset, shard, known)))
+    files += _without_groups(dataset, groups_of_nobody_else(dataset, known), done.rows)
     if told := _untold(dataset, known):
         rows = [{"document_id": each, "kind": "forgotten"} for each in told]
         files.append(Staged("changes", staging, [numbered(dataset, run_of(staging), rows)]))
@@ -134,6 +136,15 @@ def _addresses(dataset: Dataset, ids: pa.Array) -> set[str]:
     theirs = set(read.filter(is_theirs).column("source_uri").to_pylist())
     there = pc.is_in(read.column("source_uri"), value_set=pa.array(sorted(theirs), pa.string()))
     return theirs - set(read.filter(pc.and_(there, pc.invert(is_theirs))).column("source_uri").to_pylist())
+
+
+def _without_groups(dataset: Dataset, groups: pa.Array, removed: dict[str, int]) -> Iterator[Staged]:
+    """The files of `quality` that name any of `groups`, without those rows."""
+    if not len(groups):
+        return
+    for shard, part in dataset.parts("quality", ["group"]).items():
+        if pc.any(pc.is_in(part.column(0), value_set=groups)).as_py():
+            yield Staged("quality", shard, _kept(dataset, "quality", shard, _not_in_group(groups), removed))
 
 
 def _untold(dataset: Dataset, ids: pa.Array) -> list[str]:
@@ -177,6 +188,10 @@ def _kept(dataset: Dataset, table: str, shard: str, keep: Keep, removed: dict[st
 
 def _not_of(ids: pa.Array) -> Keep:
     return lambda batch: pc.invert(pc.is_in(batch.column("document_id"), value_set=ids))
+
+
+def _not_in_group(groups: pa.Array) -> Keep:
+    return lambda batch: pc.invert(pc.is_in(batch.column("group"), value_set=groups))
 
 
 def _not_at(ids: pa.Array, addresses: pa.Array) -> Keep:

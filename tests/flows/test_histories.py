@@ -3,7 +3,6 @@
 The real run, with Prefect and the extraction of a document left out: a document is ok, or fails, by its first word.
 """
 
-import asyncio
 import datetime
 import hashlib
 import os
@@ -33,6 +32,7 @@ from flows.superseded import superseded_ids
 from flows.types import load_type
 from schemas.errors import EncryptedDocumentError, InvalidCompletionError
 from schemas.tables import SHARD_TABLES
+from tests.support.quick import without_prefect
 
 FILLERS = 40  # files that never change, so that one or two deletions are no more than 5 %
 PATHS = ("a.txt", "b.txt", "sub/c.txt", "sub/d.txt")
@@ -226,14 +226,6 @@ async def one_document(tools: object, document: object, path: Path, stored: obje
     batch = pa.RecordBatch.from_pylist([row], schema=SHARD_TABLES["documents"])
     extraction = SimpleNamespace(info=SimpleNamespace(pages=1), record=SimpleNamespace(status="ok"))
     return SimpleNamespace(batches={"documents": [batch]}, extraction=extraction)
-
-
-def without_prefect(engine: Engine, run_id: str, shards: list, work: object, endpoint: object) -> None:
-    async def all_shards() -> None:
-        for place, shard in enumerate(shards):
-            await shard(f"{run_id}-{place:05d}")
-
-    asyncio.run(all_shards())
 
 
 @contextmanager

@@ -160,7 +160,7 @@ def child_steps(place: Place) -> None:
                     journal(dataset, shard, place)
                 publish(dataset, shard, batches)
         row = {"run_id": run_id, "started_at": datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC), "discovered": 2}
-        end_run(dataset, run_id, row, [{"source_uri": "/x", "run_id": run_id, "gone": False}])
+        end_run(dataset, run_id, row, {"sources": [{"source_uri": "/x", "run_id": run_id, "gone": False}]})
 
 
 @pytest.fixture

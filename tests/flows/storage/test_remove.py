@@ -46,7 +46,7 @@ def born(place: Place) -> Dataset:
     new["invoice_line_items"] = rows_of(dataset, (1, 2), "old", RUN)["invoice_line_items"]
     replace_documents(dataset, SHARD, "20250102T000000-000000-00000", new, POINTERS)
     rows = [source("/a/1.pdf", None), source("/a/1.pdf", GONE), source("/a/2.pdf", STAYS), source("/a/2.pdf", GONE)]
-    end_run(dataset, RUN, {"run_id": RUN, "started_at": AT, "discovered": 3}, rows)
+    end_run(dataset, RUN, {"run_id": RUN, "started_at": AT, "discovered": 3}, {"sources": rows})
     return dataset
 
 
@@ -194,7 +194,7 @@ def test_what_is_forgotten_stays_out(place: Place) -> None:
             assert dataset.claim(run_id, [GONE, f"{7:064d}", f"{8:064d}"]) == {f"{8:064d}"}
         journal(dataset, f"{run_id}-00000", 1)
         publish(dataset, f"{run_id}-00000", document(1, f"{run_id}-00000"))
-        end_run(dataset, run_id, {"run_id": run_id}, [source("/a/again.pdf", GONE)])
+        end_run(dataset, run_id, {"run_id": run_id}, {"sources": [source("/a/again.pdf", GONE)]})
     journal(dataset, "20260102T000000-dead00-00000", 7)  # what a killed run had been answered
     with dataset.locked():
         recover(dataset)

@@ -104,7 +104,7 @@ def child_steps(place: Place) -> None:
         replace_documents(dataset, SHARD, f"{run_id}-00000", new, POINTERS)
         row = dict.fromkeys(("already_done", "partial", "failed", "deferred"), 0)
         end_run(
-            dataset, run_id, {**row, "run_id": run_id, "started_at": AT, "discovered": 3, "skipped": 1, "ok": 2}, ()
+            dataset, run_id, {**row, "run_id": run_id, "started_at": AT, "discovered": 3, "skipped": 1, "ok": 2}, {}
         )
 
 

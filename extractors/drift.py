@@ -1,0 +1,162 @@
+"""Drift: what was found this night, compared with the nights before, by field and by the group that a type declares.
+
+A share is compared by its bad side: values that are missing, values that stand nowhere on the page, checks that fail,
+documents that are partial. The nights before say how probable tonight's count is: beta-binomial, with Jeffreys' prior (Gelman
+et al., Bayesian Data Analysis, section 2.4), over counts divided by how much more the nights differ among themselves than
+chance would have them (the quasi-binomial dispersion of McCullagh and Nelder, Generalized Linear Models, section 4.5). A break is
+improbable among all comparisons of the night, and large enough that somebody should look.
+"""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Measure = Literal["filled", "located", "failed_check", "partial", "cost_per_page"]
+
+NIGHTS = 28  # that tonight is compared with: four weeks, so that each weekday weighs the same
+LEAST_NIGHTS = 5  # with fewer there is nothing to compare with
+CHANCE = 1e-3  # of a false alarm in a night, over all its comparisons
+LEAST_CHANGE = 0.2  # of a share: less is for the tables, not for an alarm
+LEAST_RATIO = 1.5  # of a cost per page to its median
+_SIGMAS = 6.0  # of the logarithm of costs, by their median absolute deviation
+_MAD = 1.4826  # makes it the standard deviation of a normal distribution
+_LEAST_SPREAD = 0.02  # of the logarithm: nights of equal costs are no proof that they will stay equal
+_IS_BAD = frozenset({"failed_check", "partial"})  # measures whose count is the bad side
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What is compared: a measure of a field (JSON pointer, `*` for a list's index, or a check's name), in a group or in all."""
+
+    measure: Measure
+    field: str | None
+    group: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """`count` of `total`; for a cost, USD of pages."""
+
+    count: float
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """A measure that is worse tonight than chance explains: the share (or USD a page) before and tonight."""
+
+    key: Key
+    before: float
+    tonight: float
+    total_before: float
+    total_tonight: float
+    chance: float
+
+    @property
+    def text(self) -> str:
+        """The break in words."""
+        what = _WORDS[self.key.measure].format(field=self.key.field)
+        whose = f"{self.key.group}: " if self.key.group is not None else ""
+        if self.key.measure == "cost_per_page":
+            return f"{whose}{what} ${self.tonight:.5f}, was ${self.before:.5f}"
+        return (
+            f"{whose}{what} {self.tonight:.0%} of {self.total_tonight:,.0f}, was {self.before:.0%} of "
+            f"{self.total_before:,.0f} in the nights before"
+        )
+
+
+_WORDS: Mapping[Measure, str] = {
+    "filled": "{field} has a value in",
+    "located": "{field} was located on its page in",
+    "failed_check": "check {field} failed in",
+    "partial": "documents are partial:",
+    "cost_per_page": "a page costs",
+}
+
+
+def find_breaks(tonight: Mapping[Key, Count], before: Mapping[Key, Sequence[Count]]) -> list[Break]:
+    """What is worse tonight than the nights `before` explain, the least probable first.
+
+    `before` has a count of each of the last nights (at most `NIGHTS`) in which there was anything to count.
+    """
+    counted = {key: [night for night in before.get(key, ()) if night.total] for key in tonight if tonight[key].total}
+    known = {key: nights for key, nights in counted.items() if len(nights) >= LEAST_NIGHTS}
+    found = [
+        each
+        for key, nights in known.items()
+        if (each := _cost(key, tonight[key], nights) if key.measure == "cost_per_page" else _share(key, tonight[key], nights))
+        is not None
+    ]  # fmt: skip
+    return sorted(
+        (each for each in found if each.chance <= CHANCE / len(known)),
+        key=lambda each: (each.chance, str(each.key)),
+    )
+
+
+def _share(key: Key, tonight: Count, nights: Sequence[Count]) -> Break | None:
+    """The break of a share, with its chance; null where it is no worse, or not much."""
+    bad = [_bad(key, night) for night in nights]
+    total = sum(night.total for night in nights)
+    if _bad(key, tonight) / tonight.total - sum(bad) / total < LEAST_CHANGE:
+        return None
+    dispersion = _dispersion(bad, nights)
+    chance = _tail(
+        math.floor(_bad(key, tonight) / dispersion),
+        max(1, round(tonight.total / dispersion)),
+        sum(bad) / dispersion,
+        total / dispersion,
+    )
+    count = sum(night.count for night in nights)
+    return Break(key, count / total, tonight.count / tonight.total, total, tonight.total, chance)
+
+
+def _bad(key: Key, night: Count) -> float:
+    return night.count if key.measure in _IS_BAD else night.total - night.count
+
+
+def _dispersion(bad: Sequence[float], nights: Sequence[Count]) -> float:
+    """How much more the nights differ than by chance, at least 1: Pearson's statistic, corrected for nights of few documents.
+
+    The correction is Fletcher's (Biometrika 99, 2012, pages 230 to 237): without it one miss on a night of two documents
+    counts as a night unlike any other.
+    """
+    share = (sum(bad) + 0.5) / (sum(night.total for night in nights) + 1)
+    variances = [
+        (each - night.total * share, night.total * share * (1 - share)) for each, night in zip(bad, nights, strict=True)
+    ]
+    pearson = sum(off**2 / variance for off, variance in variances) / (len(variances) - 1)
+    skew = (1 - 2 * share) * statistics.fmean(off / variance for off, variance in variances)
+    return max(1.0, pearson / (1 + skew)) if skew > 0 else max(1.0, pearson)
+
+
+def _tail(bad: int, total: int, bad_before: float, total_before: float) -> float:
+    """The chance of `bad` or more of `total`, after `bad_before` of `total_before`: the beta-binomial's upper tail."""
+    a, b = bad_before + 0.5, total_before - bad_before + 0.5
+    ways = math.lgamma(total + 1) - _log_beta(a, b)
+    terms = (
+        ways - math.lgamma(each + 1) - math.lgamma(total - each + 1) + _log_beta(each + a, total - each + b)
+        for each in range(min(bad, total), total + 1)
+    )
+    return min(1.0, math.fsum(math.exp(term) for term in terms))
+
+
+def _log_beta(a: float, b: float) -> float:
+    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+
+
+def _cost(key: Key, tonight: Count, nights: Sequence[Count]) -> Break | None:
+    """The break of a cost per page: far above its median, by the spread of the nights' logarithms."""
+    costs = [night.count / night.total for night in nights if night.count > 0]
+    if len(costs) < LEAST_NIGHTS or tonight.count <= 0:
+        return None
+    now, middle = tonight.count / tonight.total, statistics.median(costs)
+    if now < LEAST_RATIO * middle:
+        return None
+    logs = [math.log(each) for each in costs]
+    spread = max(_MAD * statistics.median(abs(each - math.log(middle)) for each in logs), _LEAST_SPREAD)
+    sigmas = (math.log(now) - math.log(middle)) / spread
+    total = sum(night.total for night in nights)
+    chance = 0.0 if sigmas >= _SIGMAS else 1.0
+    return Break(key, middle, now, total, tonight.total, chance)

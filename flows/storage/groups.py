@@ -1,0 +1,39 @@
+"""The groups of `quality`: names out of documents, which leave with the last document that holds them."""
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flows.storage.dataset import Dataset
+
+
+def on_one_line(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Texts as they name a group: white space made single blanks; null where nothing is left."""
+    plain = pc.utf8_trim_whitespace(pc.replace_substring_regex(texts, pattern=r"\s+", replacement=" "))
+    return pc.if_else(pc.equal(plain, ""), pa.scalar(None, pa.string()), plain)
+
+
+def groups_of_nobody_else(dataset: Dataset, ids: pa.Array) -> pa.Array:
+    """The groups that only these documents name: in their records now or, as `changes` has it, before."""
+    none = pa.array([], pa.string())
+    if "quality" not in dataset.tables:
+        return none
+    named = pc.unique(dataset.rows("quality", ["group"]).column(0)).drop_null()
+    if not len(named):
+        return none
+    record = dataset.record_tables[0]
+    texts = [field.name for field in dataset.tables[record] if pa.types.is_string(field.type)]
+    changes = dataset.rows("changes", ["document_id", "old", "new"])
+    changes = changes.filter(pc.is_in(changes.column("document_id"), value_set=ids))
+    theirs = [changes.column(name) for name in ("old", "new")]
+    for shard in dataset.shards_with(record, ids):
+        rows = dataset.shard_rows(record, shard)
+        rows = rows.filter(pc.is_in(rows.column("document_id"), value_set=ids))
+        theirs += [rows.column(name) for name in texts]
+    said = pa.chunked_array([chunk for column in theirs for chunk in column.chunks], pa.string())
+    found = named.filter(pc.is_in(named, value_set=on_one_line(said), skip_nulls=True))
+    if len(found):
+        rows = dataset.rows(record, texts)
+        rows = rows.filter(pc.invert(pc.is_in(rows.column("document_id"), value_set=ids)))
+        for name in texts:
+            found = found.filter(pc.invert(pc.is_in(found, value_set=on_one_line(rows.column(name)))))
+    return found

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.ledger import Index, newest
+from schemas.errors import InvalidCompletionError
 
 MOST_ATTEMPTS = 5
 FIRST_WAIT = datetime.timedelta(hours=20)  # so that a failure is due again the next night
@@ -39,12 +40,19 @@ class Failures:
         self.held_ids: pa.ChunkedArray = of_ids.filter(of_ids.column("is_held")).column("document_id")
         self.held_uris: pa.ChunkedArray = of_uris.filter(of_uris.column("is_held")).column("source_uri")
         self._by_id = Index(of_ids, "document_id")
+        unusable = rows.filter(pc.equal(rows.column("error"), InvalidCompletionError.__name__))
+        self._unusable = Index(unusable.group_by("document_id").aggregate([([], "count_all")]), "document_id")
         self._by_uri = Index(of_uris, "source_uri")
 
     def attempts(self, document_id: str | None, uri: str) -> int:
         """How often it failed before, since it was last made due."""
         last = self._by_uri.get(uri) if document_id is None else self._by_id.get(document_id)
         return int(last["attempts"]) if last else 0
+
+    def unusable(self, document_id: str) -> int:
+        """How often it failed, ever, because no answer of the model could be used."""
+        counted = self._unusable.get(document_id)
+        return int(counted["count_all"]) if counted else 0
 
     def is_held_back(self, document_id: str) -> bool:
         """True for a document whose failure is not due: too soon, too often, or never to be retried under this recipe."""

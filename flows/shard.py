@@ -154,7 +154,10 @@ async def _one(work: Work, each: Spooled, stored: Any, segment: Segment, held: B
         async with work.documents_in_flight:
             if work.stopped is not None:
                 return "deferred", 0
-            extracted = await extract_document(work.tools, document, each.path, stored, segment.append)
+            unusable = work.plan.failures.unusable(document.document_id)
+            extracted = await extract_document(
+                work.tools, document, each.path, stored, segment.append, unusable=unusable
+            )
     except STOPS as error:
         _stop(work, error)
         return "deferred", 0

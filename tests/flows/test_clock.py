@@ -146,7 +146,9 @@ def test_a_failure_is_due_after_its_time_or_when_a_clock_was_wrong_and_after_a_r
         clock.ahead = 19 * HOUR
         assert failed() == 0
         clock.ahead = 21 * HOUR
+        asked = len(place.model.asked)
         assert failed() == 1
+        assert len(place.model.asked) == asked + 1  # once more, and not the stored answer again for nothing
         clock.ahead = -YEAR  # the failures are in the future: no use to wait for a year
         assert failed() == 1
         retry(place.out)

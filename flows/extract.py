@@ -232,9 +232,15 @@ def stored_answers(table: pa.Table, ids: Iterable[str]) -> Stored:
 
 
 def failure_row(
-    error: Exception, uri: str, document_id: str | None, run_id: str, recipe_id: str, attempts: int
+    error: Exception,
+    uri: str,
+    document_id: str | None,
+    run_id: str,
+    recipe_id: str,
+    attempts: int,
+    not_before: datetime.datetime,
 ) -> pa.RecordBatch:
-    """The row of `failures` for what stopped one document."""
+    """The row of `failures` for what stopped one document, dated `not_before` or later."""
     known = isinstance(error, DocumentError)
     message = str(error) if known else f"{type(error).__name__}: {error}"
     return rows(
@@ -244,7 +250,7 @@ def failure_row(
                 "document_id": document_id,
                 "source_uri": uri,
                 "run_id": run_id,
-                "at": datetime.datetime.now(datetime.UTC),
+                "at": max(datetime.datetime.now(datetime.UTC), not_before),
                 "stage": error.stage if isinstance(error, DocumentError) else "extract",
                 "error": type(error).__name__,
                 "message": message,

@@ -187,8 +187,11 @@ def _count(accounts: Accounts, outcomes: Sequence[tuple[str, int]]) -> None:
 
 
 def _fail(work: Work, held: Batches, error: Exception, uri: str, document_id: str | None) -> None:
-    attempts = work.plan.failures.attempts(document_id, uri) + 1
-    row: pa.RecordBatch = failure_row(error, uri, document_id, work.run_id, work.tools.recipe.recipe_id, attempts)
+    before = work.plan.failures
+    attempts = before.attempts(document_id, uri) + 1
+    row: pa.RecordBatch = failure_row(
+        error, uri, document_id, work.run_id, work.tools.recipe.recipe_id, attempts, before.not_before
+    )
     held.setdefault("failures", []).append(row)
 
 

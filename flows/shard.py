@@ -69,7 +69,10 @@ async def extract_shard(work: Work, name: str, addresses: Sequence[Address]) -> 
             held["calls"] = [rows("calls", segment.rows)]
         if held:
             await asyncio.to_thread(publish, work.dataset, name, held)
-        _count(work.accounts, [*outcomes, *[("failed", 0)] * unread])
+        forgotten = await asyncio.to_thread(work.dataset.forgotten_ids)  # meanwhile: these were left out
+        ids = [each.document.document_id for each in granted]
+        known = [("skipped", 0) if each in forgotten else how for each, how in zip(ids, outcomes, strict=True)]
+        _count(work.accounts, [*known, *[("failed", 0)] * unread])
     except (DatasetError, OSError) as error:
         _stop(work, error if isinstance(error, DatasetError) else work.dataset.unusable(error))
     finally:

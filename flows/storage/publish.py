@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.storage.changes import differences, ids_that_differ, numbered
-from flows.storage.dataset import KEEPS_EARLIER_ATTEMPTS, Dataset
-from flows.storage.recover import recover, run_of
+from flows.storage.dataset import KEEPS_EARLIER_ATTEMPTS, Dataset, run_of
+from flows.storage.recover import recover
 from flows.storage.staging import Staged, as_stated, stage_and_move
 from schemas.tables import LOG_TABLES
 

@@ -21,6 +21,7 @@ from schemas.pipeline import Chunk, Image, Page, Repair, Request
 PROMPT_VERSION = 2
 TEMPERATURE = 0.15  # the model card's recommendation
 FREER = 0.35  # added for each time that an answer ran away: enough to leave a loop
+_MOST_FREER = 3  # times: beyond it a temperature is no longer taken by endpoints, or gives noise
 
 _RULES = """\
 You read documents and copy out data as JSON.
@@ -88,7 +89,7 @@ def prompt(
     schema = wire_schema(repair.root if repair is not None else group or document_type.root)
     tokens = count_messages(messages)
     max_tokens = max(1, min(decoding.max_output, decoding.window - tokens))
-    temperature = round(decoding.temperature + (FREER * attempt if is_free else 0.0), 2)
+    temperature = round(decoding.temperature + (FREER * min(attempt, _MOST_FREER) if is_free else 0.0), 2)
     identity: list[Any] = [messages, schema, temperature, max_tokens, decoding.model, attempt]
     body = json.dumps(identity if not is_free else [*identity, "free"], sort_keys=True, ensure_ascii=False)
     return Request(

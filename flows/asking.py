@@ -3,7 +3,9 @@
 - an answer that is too long halves its chunk, as does a request that the endpoint finds too large;
 - one that runs away is asked for again without constraints and at a higher temperature;
 - an empty, refused, filtered or broken one is asked for again as it was;
-- of one with values that do not fit the schema just these are asked for again, with the reason, at most twice.
+- of one with values that do not fit the schema just these are asked for again, with the reason, at most twice;
+- a document that failed for want of a usable answer, and is due again, is asked once more for each such failure: stored answers
+  are looked at first, so what was asked before costs nothing, and one that can be used ends the asking.
 
 What still cannot be used is null, with its reason, and the rest of the answer is kept.
 """
@@ -29,6 +31,7 @@ from schemas.pipeline import Answer, Chunk, Completion, Located, Problem, Reques
 
 MOST_AGAIN = 3  # times that a chunk is asked for again as a whole
 PROOF_ATTEMPT = 10  # the attempt from which a page is asked for once more to prove its list: a request of its own
+LATER_ATTEMPT = 20  # the attempt from which a document that failed is asked again, on a later night or after `retry`
 MOST_REPAIRS = 2  # times that the failing parts of an answer are asked for again
 _TOO_LONG = "the answer is longer than the model's output limit"
 _SAID: Mapping[Ending, str] = {
@@ -63,7 +66,10 @@ class _Asked:
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Asks `reader` for the chunks of one document. `stored` are answers paid for earlier, `keep` journals new ones."""
+    """Asks `reader` for the chunks of one document. `stored` are answers paid for earlier, `keep` journals new ones.
+
+    `unusable` is how often the document failed before because none of its answers could be used.
+    """
 
     recipe: Recipe
     reader: Reader
@@ -72,6 +78,7 @@ class Asker:
     document_id: str
     stored: Stored
     keep: Keep
+    unusable: int = 0
 
     async def ask(self, whole: Chunk) -> list[Result]:
         """The results for a chunk, of one group of fields after the other: their requests start alike, for prompt caches."""
@@ -106,7 +113,7 @@ class Asker:
         said = ""
         is_free = False
         last: Answer | None = None
-        for attempt in range(asked.first, asked.first + MOST_AGAIN + 1):
+        for attempt in self._attempts(asked):
             request = prompt(
                 whole, self.recipe.document_type, self.reader.decoding, attempt, is_free=is_free, group=asked.group
             )
@@ -124,6 +131,9 @@ class Asker:
             if ended == "long":
                 kept = parse_cut(completion.text, asked.root)
                 located = None if kept is None else ground(kept, asked.root, whole.index, whole.pages)
+                if located is None and self.unusable and not asked.first and halves(whole) is None:
+                    said = _TOO_LONG
+                    continue  # it failed by this answer before
                 return await self._in_halves(whole, asked, Result(whole, tuple(seen), located, _TOO_LONG))
             is_free = is_free or ended == "degenerate"
             if ended != "whole":
@@ -144,6 +154,11 @@ class Asker:
             located = ground(last, asked.root, whole.index, whole.pages)
             return [Result(whole, tuple(seen), located, said)]
         return [Result(whole, tuple(seen), None, said)]
+
+    def _attempts(self, asked: _Asked) -> list[int]:
+        """The numbers of the requests that one chunk may take."""
+        first = list(range(asked.first, asked.first + MOST_AGAIN + 1))
+        return first if asked.first else [*first, *range(LATER_ATTEMPT, LATER_ATTEMPT + self.unusable)]
 
     async def _in_halves(self, whole: Chunk, asked: _Asked, so_far: Result) -> list[Result]:
         """The chunk in two; `so_far` has what its cut answer says outside of the lists, which are asked for anew."""

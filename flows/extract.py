@@ -3,7 +3,7 @@
     uri -read-> bytes -split-> pages -chunk-> chunks -prompt-> requests -ask-> completions
         -parse-> answers -ground-> located -merge-> record -tabulate-> rows -publish-> Parquet
 
-One place catches per document (flows/run.py): whatever happens to it becomes a row of `failures`, and the others go on. What
+One place catches per document (flows/shard.py): whatever happens to it becomes a row of `failures`, and the others go on. What
 stops the whole run (budget, a dead endpoint) passes through; what was not done is then deferred.
 """
 
@@ -100,8 +100,12 @@ class _Reading:
         self.problems += proven.problems
 
 
-async def extract_document(tools: Tools, document: Document, path: Path, stored: Stored, keep: Keep) -> Extracted:
+async def extract_document(
+    tools: Tools, document: Document, path: Path, stored: Stored, keep: Keep, *, unusable: int = 0
+) -> Extracted:
     """Extract one spooled document. `stored` are answers paid for earlier, `keep` journals a row of `calls`.
+
+    `unusable` is how often it failed before because no answer could be used: so many times more it is asked.
 
     Raises DocumentError when it fails, BudgetExceededError and ModelUnavailableError when the run must stop.
     """
@@ -110,7 +114,7 @@ async def extract_document(tools: Tools, document: Document, path: Path, stored:
     used = _Used()
     try:
         info = await tools.sandbox.split(path, document.file_name, frames, tools.recipe.options)
-        reading, record = await _read(tools, document, frames, used, stored, keep)
+        reading, record = await _read(tools, document, frames, used, stored, keep, unusable)
     finally:
         frames.unlink(missing_ok=True)
     extraction = Extraction(
@@ -131,13 +135,13 @@ async def extract_document(tools: Tools, document: Document, path: Path, stored:
 
 
 async def _read(
-    tools: Tools, document: Document, frames: Path, used: _Used, stored: Stored, keep: Keep
+    tools: Tools, document: Document, frames: Path, used: _Used, stored: Stored, keep: Keep, unusable: int
 ) -> tuple[_Reading, Record]:
     """The document as the first model reads it whose answers are all valid, else as the one that lost least."""
     best: tuple[int, _Reading, Record] | None = None
     why: str = ""
     for reader in tools.recipe.readers:
-        asker = Asker(tools.recipe, reader, tools.answers, tools.run_id, document.document_id, stored, keep)
+        asker = Asker(tools.recipe, reader, tools.answers, tools.run_id, document.document_id, stored, keep, unusable)
         reading = _Reading(reader.decoding.model)
         async for result in _answered(asker, _chunks(tools.recipe, reader, frames, reading, document.document_id)):
             reading.enter(result, used)
@@ -228,9 +232,15 @@ def stored_answers(table: pa.Table, ids: Iterable[str]) -> Stored:
 
 
 def failure_row(
-    error: Exception, uri: str, document_id: str | None, run_id: str, recipe_id: str, attempts: int
+    error: Exception,
+    uri: str,
+    document_id: str | None,
+    run_id: str,
+    recipe_id: str,
+    attempts: int,
+    not_before: datetime.datetime,
 ) -> pa.RecordBatch:
-    """The row of `failures` for what stopped one document."""
+    """The row of `failures` for what stopped one document, dated `not_before` or later."""
     known = isinstance(error, DocumentError)
     message = str(error) if known else f"{type(error).__name__}: {error}"
     return rows(
@@ -240,7 +250,7 @@ def failure_row(
                 "document_id": document_id,
                 "source_uri": uri,
                 "run_id": run_id,
-                "at": datetime.datetime.now(datetime.UTC),
+                "at": max(datetime.datetime.now(datetime.UTC), not_before),
                 "stage": error.stage if isinstance(error, DocumentError) else "extract",
                 "error": type(error).__name__,
                 "message": message,

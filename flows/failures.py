@@ -2,6 +2,9 @@
 
 One that is not retryable is due after `pagemill retry`, new bytes or a new recipe. A failure belongs to a document's id, or to
 an address whose document was never read.
+
+Clocks go back. A run dates its failures after all that are there, so that the newest is the last one whatever the clock said;
+how long ago one was that is dated in the future, the start of its run tells, which its name has.
 """
 
 import datetime
@@ -12,10 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.ledger import Index, newest
+from schemas.errors import InvalidCompletionError
 
 MOST_ATTEMPTS = 5
 FIRST_WAIT = datetime.timedelta(hours=20)  # so that a failure is due again the next night
-COLUMNS = ("document_id", "source_uri", "at", "error", "attempts", "retryable", "recipe_id")
+COLUMNS = ("document_id", "source_uri", "run_id", "at", "error", "attempts", "retryable", "recipe_id")
+_TICK = datetime.timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,22 +34,32 @@ class Retry:
 class Failures:
     """The newest failure of each document id, and of each address whose document was never read.
 
-    `rows` are those of the table `failures` (`COLUMNS`), `now` is the plan's moment.
+    `rows` are those of the table `failures` (`COLUMNS`), `now` is the plan's moment. New ones are dated `not_before` or later.
     """
 
     def __init__(self, rows: pa.Table, recipe_id: str, now: datetime.datetime, retries: Sequence[Retry] = ()) -> None:
+        latest = pc.max(rows.column("at")).as_py()
+        known = [*([latest] if latest else []), *(retry.at for retry in retries)]
+        self.not_before = max([now, *(each + _TICK for each in known)])
         is_unread = pc.is_null(rows.column("document_id"))
         of_ids = _judged(newest(rows, "document_id", "at"), recipe_id, now, retries)
         of_uris = _judged(newest(rows.filter(is_unread), "source_uri", "at"), recipe_id, now, retries)
         self.held_ids: pa.ChunkedArray = of_ids.filter(of_ids.column("is_held")).column("document_id")
         self.held_uris: pa.ChunkedArray = of_uris.filter(of_uris.column("is_held")).column("source_uri")
         self._by_id = Index(of_ids, "document_id")
+        unusable = rows.filter(pc.equal(rows.column("error"), InvalidCompletionError.__name__))
+        self._unusable = Index(unusable.group_by("document_id").aggregate([([], "count_all")]), "document_id")
         self._by_uri = Index(of_uris, "source_uri")
 
     def attempts(self, document_id: str | None, uri: str) -> int:
         """How often it failed before, since it was last made due."""
         last = self._by_uri.get(uri) if document_id is None else self._by_id.get(document_id)
         return int(last["attempts"]) if last else 0
+
+    def unusable(self, document_id: str) -> int:
+        """How often it failed, ever, because no answer of the model could be used."""
+        counted = self._unusable.get(document_id)
+        return int(counted["count_all"]) if counted else 0
 
     def is_held_back(self, document_id: str) -> bool:
         """True for a document whose failure is not due: too soon, too often, or never to be retried under this recipe."""
@@ -65,7 +80,7 @@ def is_reopened(rows: pa.Table, retries: Sequence[Retry]) -> pa.ChunkedArray:
 
 def _judged(rows: pa.Table, recipe_id: str, now: datetime.datetime, retries: Sequence[Retry]) -> pa.Table:
     """`rows` with `is_held`, and `attempts` counted anew where somebody has made them due."""
-    at, attempts = rows.column("at"), rows.column("attempts")
+    at, attempts = _failed_at(rows, now), rows.column("attempts")
     wait = pc.multiply(
         pa.scalar(FIRST_WAIT // datetime.timedelta(microseconds=1), pa.int64()),
         pc.shift_left(
@@ -82,3 +97,14 @@ def _judged(rows: pa.Table, recipe_id: str, now: datetime.datetime, retries: Seq
     counted = pc.if_else(reopened, pa.scalar(0, pa.int64()), attempts)
     held = rows.select(["document_id", "source_uri"])
     return held.append_column("attempts", counted).append_column("is_held", pc.fill_null(is_held, False))
+
+
+def _failed_at(rows: pa.Table, now: datetime.datetime) -> pa.ChunkedArray:
+    """When each row failed: of one that is dated in the future, when its run began."""
+    at = rows.column("at")
+    is_ahead = pc.greater(at, pa.scalar(now, at.type))
+    if not pc.any(is_ahead).as_py():
+        return at
+    stamps = pc.utf8_slice_codeunits(rows.column("run_id"), 0, 15)
+    began = pc.strptime(stamps, format="%Y%m%dT%H%M%S", unit="us", error_is_null=True)
+    return pc.if_else(is_ahead, pc.coalesce(pc.assume_timezone(began, "UTC"), at), at)

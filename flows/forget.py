@@ -8,9 +8,10 @@ from flows.book import new_run_id
 from flows.find import Found
 from flows.settings import Settings
 from flows.storage.dataset import read_dataset
+from flows.storage.erase import Forgotten
 from flows.storage.files import write_durably
 from flows.storage.journal import read_segment, segment_bytes
-from flows.storage.remove import Forgotten, forget_documents
+from flows.storage.remove import forget_documents
 from flows.storage.store import Out
 from schemas.errors import DatasetError
 
@@ -23,8 +24,8 @@ def forget(out: Out, documents: Sequence[Found], settings: Settings, *, wait: bo
     dataset = read_dataset(out)
     staging = f"{new_run_id()}-00000"
     ids = [each.document_id for each in documents]
+    removed = _forget_tries(settings.cache_dir / "tries", frozenset(ids))  # first: nobody else would finish it
     done = forget_documents(dataset, staging, ids, wait=wait)
-    removed = _forget_tries(settings.cache_dir / "tries", frozenset(ids))
     if removed:
         done.rows["answers of try"] = removed
     return done

@@ -6,7 +6,8 @@ runs that were no backfill: a backfill's documents are of other years.
 
 import datetime
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -22,44 +23,60 @@ from schemas.tables import RecordTable, record_tables
 _LOCATED = ("exact", "normalized", "fuzzy")
 _LOOKED_FOR = (*_LOCATED, "image", "absent")
 _INDEX = r"/\d+(/|$)"
-Counts = dict[Key, Count]
 _Sums = defaultdict[Key, list[float]]  # count and total
 
 
-def measure(dataset: Dataset, run_id: str, document_type: DocumentType) -> Counts:
-    """What the run's documents show: of each field, in all documents and in each group."""
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """What a run's documents show: of each field, in all of them and in each group."""
+
+    dataset: Dataset
+    run_id: str
+    document_type: DocumentType
+    counts: Mapping[Key, Count]
+    forgotten: frozenset[str]  # when it was measured
+
+    @classmethod
+    def of(cls, dataset: Dataset, run_id: str, document_type: DocumentType) -> "Quality":
+        """Measure what the run has published."""
+        forgotten = frozenset(dataset.forgotten_ids())
+        return cls(dataset, run_id, document_type, _measure(dataset, run_id, document_type), forgotten)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The rows of `quality`, to be taken under the lock: if something was forgotten since, it is measured again."""
+        now = self
+        if self.forgotten != self.dataset.forgotten_ids():
+            now = Quality.of(self.dataset, self.run_id, self.document_type)
+        at = datetime.datetime.now(datetime.UTC)
+        for key, each in now.counts.items():
+            if each.total:
+                yield {
+                    "run_id": self.run_id, "at": at, "measure": key.measure, "field": key.field, "group": key.group,
+                    "count": float(each.count), "total": float(each.total), "value": each.count / each.total,
+                }  # fmt: skip
+
+    def breaks(self) -> list[Break]:
+        """What is worse in this run than in the last ones that are in `quality`."""
+        names = ["measure", "field", "group"]
+        rows = self.dataset.rows("quality", ["run_id", "at", *names, "count", "total"])
+        rows = rows.filter(pc.invert(pc.is_in(rows.column("run_id"), value_set=_backfills(self.dataset))))
+        nights = rows.group_by("run_id").aggregate([("at", "max")]).sort_by([("at_max", "descending")])
+        rows = rows.filter(pc.is_in(rows.column("run_id"), value_set=nights.column("run_id")[:NIGHTS]))
+        before: dict[Key, list[Count]] = {}
+        for row in rows.group_by(names).aggregate([("count", "list"), ("total", "list")]).to_pylist():
+            key = Key(row["measure"], row["field"], row["group"])
+            if key in self.counts:
+                before[key] = [Count(*each) for each in zip(row["count_list"], row["total_list"], strict=True)]
+        return find_breaks(self.counts, before)
+
+
+def _measure(dataset: Dataset, run_id: str, document_type: DocumentType) -> dict[Key, Count]:
     tables = record_tables(document_type)
     counts: _Sums = defaultdict(lambda: [0.0, 0.0])
     for shard in dataset.files("documents"):
         if shard.startswith(f"{run_id}-"):
             _measure_shard(dataset, shard, document_type, tables, counts)
     return {key: Count(*each) for key, each in counts.items()}
-
-
-def quality_rows(run_id: str, at: datetime.datetime, counts: Mapping[Key, Count]) -> list[dict[str, Any]]:
-    """The rows of `quality`."""
-    return [
-        {
-            "run_id": run_id, "at": at, "measure": key.measure, "field": key.field, "group": key.group,
-            "count": float(each.count), "total": float(each.total), "value": each.count / each.total,
-        }
-        for key, each in counts.items() if each.total
-    ]  # fmt: skip
-
-
-def breaks(dataset: Dataset, tonight: Mapping[Key, Count]) -> list[Break]:
-    """What is worse tonight than in the last nights that are in `quality`."""
-    names = ["measure", "field", "group"]
-    rows = dataset.rows("quality", ["run_id", "at", *names, "count", "total"])
-    rows = rows.filter(pc.invert(pc.is_in(rows.column("run_id"), value_set=_backfills(dataset))))
-    nights = rows.group_by("run_id").aggregate([("at", "max")]).sort_by([("at_max", "descending")])
-    rows = rows.filter(pc.is_in(rows.column("run_id"), value_set=nights.column("run_id")[:NIGHTS]))
-    before: dict[Key, list[Count]] = {}
-    for row in rows.group_by(names).aggregate([("count", "list"), ("total", "list")]).to_pylist():
-        key = Key(row["measure"], row["field"], row["group"])
-        if key in tonight:
-            before[key] = [Count(*each) for each in zip(row["count_list"], row["total_list"], strict=True)]
-    return find_breaks(tonight, before)
 
 
 def _backfills(dataset: Dataset) -> pa.Array:

@@ -254,11 +254,7 @@ async def _shard(work: Work, shard: str, documents: Sequence[Mapping[str, Any]],
         outcomes = await asyncio.gather(*(_one(work, row, stored, segment.append, mine) for row in documents))
         held: Batches = {}
         for outcome in outcomes:
-            if isinstance(outcome, Kept):
-                done.kept.append(outcome)
-            elif outcome is not None:
-                done.refreshed += 1
-                setattr(work.accounts, outcome[0], getattr(work.accounts, outcome[0]) + 1)
+            if outcome is not None and not isinstance(outcome, Kept):
                 for table, found in outcome[1].items():
                     held.setdefault(table, []).extend(found)
         if segment.rows:
@@ -272,11 +268,26 @@ async def _shard(work: Work, shard: str, documents: Sequence[Mapping[str, Any]],
             staging = f"{name}9"  # beside the journal's own name, which publishing the answers has ended
             changed = await asyncio.to_thread(replace_documents, dataset, shard, staging, held, pointers)
             done.changed += changed  # not in one line: another shard may have added meanwhile
+        forgotten = await asyncio.to_thread(dataset.forgotten_ids)  # meanwhile: these were left out
+        for row, outcome in zip(documents, outcomes, strict=True):
+            if outcome is not None and row["document_id"] in forgotten:
+                done.kept.append(Kept(row["document_id"], row["source_uri"], "it was forgotten meanwhile"))
+            else:
+                _count(work, outcome)
     except (DatasetError, OSError) as error:
         work.stopped = work.stopped or (error if isinstance(error, DatasetError) else dataset.unusable(error))
     finally:
         segment.close()
         work.on_progress()
+
+
+def _count(work: Work, outcome: tuple[str, Batches] | Kept | None) -> None:
+    """Count a document when its shard is written: what came of it, or nothing for one that was not reached."""
+    if isinstance(outcome, Kept):
+        work.done.kept.append(outcome)
+    elif outcome is not None:
+        work.done.refreshed += 1
+        setattr(work.accounts, outcome[0], getattr(work.accounts, outcome[0]) + 1)
 
 
 def _taken(work: Work, ids: Sequence[str]) -> tuple[set[str], Stored]:

@@ -28,7 +28,7 @@ from flows.model.memory import memory_of
 from flows.model.spending import Spending
 from flows.plan import Plan, make_plan
 from flows.progress import ProgressLine, say
-from flows.quality import breaks, measure, quality_rows
+from flows.quality import Quality
 from flows.recipe import Recipe, make_recipe
 from flows.settings import Settings, require_model
 from flows.shard import Work, extract_shard
@@ -219,11 +219,10 @@ def _settle_accounts(work: Work, spending: Spending, keep_days: float | None) ->
         stopped = stopped or error
     recipe = work.tools.recipe
     try:
-        counts = measure(dataset, work.run_id, recipe.document_type)
-        work.breaks = breaks(dataset, counts)
-        rows = quality_rows(work.run_id, datetime.datetime.now(datetime.UTC), counts)
+        quality = Quality.of(dataset, work.run_id, recipe.document_type)
+        work.breaks = quality.breaks()
         sources = [*_noted(work), *work.sources]
-        close_book(dataset, work.run_id, recipe, accounts, spending, sources=sources, quality=rows)
+        close_book(dataset, work.run_id, recipe, accounts, spending, sources=sources, quality=quality.rows())
         ids = superseded_ids(dataset)
         if ids:
             staging = f"{work.run_id}-{SUPERSEDES:05d}"

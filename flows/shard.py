@@ -71,7 +71,10 @@ async def extract_shard(work: Work, name: str, addresses: Sequence[Address]) -> 
             held["calls"] = [rows("calls", segment.rows)]
         if held:
             await asyncio.to_thread(publish, work.dataset, name, held)
-        _count(work.accounts, [*outcomes, *[("failed", 0)] * unread])
+        forgotten = await asyncio.to_thread(work.dataset.forgotten_ids)  # meanwhile: these were left out
+        ids = [each.document.document_id for each in granted]
+        known = [("skipped", 0) if each in forgotten else how for each, how in zip(ids, outcomes, strict=True)]
+        _count(work.accounts, [*known, *[("failed", 0)] * unread])
     except (DatasetError, OSError) as error:
         _stop(work, error if isinstance(error, DatasetError) else work.dataset.unusable(error))
     finally:
@@ -156,7 +159,10 @@ async def _one(work: Work, each: Spooled, stored: Any, segment: Segment, held: B
         async with work.documents_in_flight:
             if work.stopped is not None:
                 return "deferred", 0
-            extracted = await extract_document(work.tools, document, each.path, stored, segment.append)
+            unusable = work.plan.failures.unusable(document.document_id)
+            extracted = await extract_document(
+                work.tools, document, each.path, stored, segment.append, unusable=unusable
+            )
     except STOPS as error:
         _stop(work, error)
         return "deferred", 0
@@ -186,8 +192,11 @@ def _count(accounts: Accounts, outcomes: Sequence[tuple[str, int]]) -> None:
 
 
 def _fail(work: Work, held: Batches, error: Exception, uri: str, document_id: str | None) -> None:
-    attempts = work.plan.failures.attempts(document_id, uri) + 1
-    row: pa.RecordBatch = failure_row(error, uri, document_id, work.run_id, work.tools.recipe.recipe_id, attempts)
+    before = work.plan.failures
+    attempts = before.attempts(document_id, uri) + 1
+    row: pa.RecordBatch = failure_row(
+        error, uri, document_id, work.run_id, work.tools.recipe.recipe_id, attempts, before.not_before
+    )
     held.setdefault("failures", []).append(row)
 
 

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
-from flows.storage.dataset import KEEPS_EARLIER_ATTEMPTS, Dataset, read_dataset
-from flows.storage.recover import run_of
+from flows.storage.dataset import KEEPS_EARLIER_ATTEMPTS, Dataset, read_dataset, run_of
 from flows.storage.store import Out
 from schemas.errors import DatasetError
 from schemas.tables import LOG_TABLES

@@ -117,7 +117,7 @@ _SHARD: dict[str, _Columns] = {
         ("document_id", _TEXT, "sha256 of the document's bytes, in hex; null where it could not be read"),
         ("source_uri", _TEXT, "address it was read from"),
         ("run_id", _TEXT, "run in which it failed"),
-        ("at", _TIME, "when it failed"),
+        ("at", _TIME, "when it failed; after a clock went back, right after the failures before it: the newest is the last"),
         ("stage", _TEXT, "step that failed"),
         ("error", _TEXT, "kind of the error"),
         ("message", _TEXT, "where, what, and what to do"),

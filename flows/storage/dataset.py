@@ -1,7 +1,7 @@
 """One dataset: its birth, what it says of itself, its ids, and who works on it now.
 
 `OUT/<table>/*.parquet` is what readers read and nothing else stands there. `OUT/_work/` has dataset.json, lock, leases,
-claims, journal, staging, the ids that were forgotten, and a note for each run that has not ended.
+claims, journal, staging, the ids that were forgotten, and a note for each run and each `forget` that has not ended.
 """
 
 import base64
@@ -25,9 +25,14 @@ from schemas.tables import LOG_TABLES
 FORMAT_VERSION = 1
 BIRTH_FILE = "0.parquet"
 KEEPS_EARLIER_ATTEMPTS = frozenset({"calls", "failures"})
-_FOLDERS = ("leases", "claims", "journal", "staged", "runs", "spool")
+_FOLDERS = ("leases", "claims", "journal", "staged", "runs", "spool", "forgets")
 _FORGOTTEN = "_work/forgotten"
 _OURS = re.compile(r"\d{8}T\d{6}-\w+(-\d+)?")  # a run's name, or a shard's
+
+
+def run_of(name: str) -> str:
+    """The run that a shard's name tells."""
+    return "-".join(name.split("-")[:2])
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,11 @@ monotonic clock; no time is ever compared between machines. Who holds it stops w
 """
 
 import json
+import math
+import os
 import random
 import secrets
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,13 +26,14 @@ _MOST_FAILURES = 5  # of the store itself, while the lock is asked for
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds. `group` is how long the journal gathers answers for one object."""
+    """Seconds. `group` is how long the journal gathers answers for one object, `say_after` what is waited without a word."""
 
     dead_after: float = 60.0
     give_up_after: float = 30.0
     renew_every: float = 10.0
     poll: float = 0.5
     group: float = 1.0
+    say_after: float = 3.0
 
 
 class Watcher:
@@ -49,6 +53,25 @@ class Watcher:
     def has_moved(self, key: str) -> bool:
         """True when the object has been seen to change: its writer lives, or lived a moment ago."""
         return key in self._seen and self._seen[key][2]
+
+
+class Wait:
+    """One wait for somebody else, of which people are told once when it is long."""
+
+    def __init__(self, place: str, timing: Timing) -> None:
+        self._place = place
+        self._timing = timing
+        self._say_at = time.monotonic() + timing.say_after
+
+    def tell(self, whom: str, unchanged: float) -> None:
+        """Say whom it is for, and for how long at most if they are dead, after `unchanged` seconds without a sign of them."""
+        if time.monotonic() < self._say_at:
+            return
+        self._say_at = float("inf")
+        from flows.progress import say  # rich takes its time to import
+
+        left = math.ceil(max(1.0, self._timing.dead_after - unchanged))
+        say(f"{self._place}: waiting for {whom}; if it was killed, this goes on by itself in {left} s at most")
 
 
 class Heartbeat:
@@ -113,7 +136,8 @@ class Heartbeat:
 
     def _body(self) -> bytes:
         self._count += 1
-        return json.dumps({"held_by": self._token, "beat": self._count}).encode()
+        who = f"process {os.getpid()} on {socket.gethostname()}"
+        return json.dumps({"held_by": self._token, "who": who, "beat": self._count}).encode()
 
     def _put(self, body: bytes, if_match: str | None) -> None:
         began = time.monotonic()
@@ -162,10 +186,11 @@ class RemoteLock:
 
     def _acquired(self) -> Heartbeat:
         failures = 0
+        wait = Wait(self._place, self._timing)
         while True:
             held = Heartbeat(self._client, self._key, self._place, self._timing)
             try:
-                etag = self._free_etag or self._takeable()
+                etag = self._free_etag or self._takeable(wait)
                 self._free_etag = None
                 if etag is not None:
                     held.begin(etag or None)
@@ -178,29 +203,41 @@ class RemoteLock:
                     raise
             time.sleep(self._timing.poll * random.uniform(0.5, 1.5))  # noqa: S311 - so that two do not march in step
 
-    def _takeable(self) -> str | None:
+    def _takeable(self, wait: Wait) -> str | None:
         """The etag of a lock that may be taken, "" where there is none yet, null while somebody holds it."""
         try:
             etag = self._client.etag(self._key)
             body = self._client.get(self._key)
         except FileNotFoundError:
             return ""
-        if b"free_since" in body or self._watcher.unchanged(self._key, etag) > self._timing.dead_after:
+        unchanged = self._watcher.unchanged(self._key, etag)
+        if b"free_since" in body or unchanged > self._timing.dead_after:
             return etag
+        wait.tell(f"{_who(body)}, which holds the lock", unchanged)
         return None
 
 
 def wait_until_known(
-    states: Callable[[], dict[str, str]], watcher: Watcher, timing: Timing, peek: Callable[[], None]
+    states: Callable[[], dict[str, str]], watcher: Watcher, timing: Timing, peek: Callable[[], None], place: str
 ) -> None:
     """Wait until each object of `states` (etags by key) has been seen to change, or unchanged for long enough to be dead."""
+    wait = Wait(place, timing)
     while True:
+        unchanged = {key: watcher.unchanged(key, etag) for key, etag in states().items()}
         waiting = [
-            key
-            for key, etag in states().items()
-            if watcher.unchanged(key, etag) <= timing.dead_after and not watcher.has_moved(key)
+            key for key, seconds in unchanged.items() if seconds <= timing.dead_after and not watcher.has_moved(key)
         ]
         if not waiting:
             return
+        runs = " and ".join(sorted(key.rpartition("/")[2] for key in waiting))
+        wait.tell(f"a sign of run {runs}", min(unchanged[key] for key in waiting))
         peek()
         time.sleep(timing.poll)
+
+
+def _who(body: bytes) -> str:
+    """The process that an object says it is of."""
+    try:
+        return str(json.loads(body)["who"])
+    except (ValueError, TypeError, KeyError):  # it was free a moment ago, or is an older Pagemill's
+        return "another process"

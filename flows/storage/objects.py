@@ -146,7 +146,7 @@ class ObjectStore:
             found = {each.name: each.etag for each in self._listed("_work/leases")}
             return {f"_work/leases/{name}": etag for name, etag in found.items() if name not in self._leases}
 
-        wait_until_known(states, self._watcher, self._timing, self._lock.peek)
+        wait_until_known(states, self._watcher, self._timing, self._lock.peek, self.place)
 
     def lease(self, run_id: str) -> "ObjectLease":
         """Begin a run. Hold the lock."""

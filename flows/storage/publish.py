@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.storage.changes import differences, ids_that_differ, numbered
-from flows.storage.dataset import KEEPS_EARLIER_ATTEMPTS, Dataset
-from flows.storage.recover import recover, run_of
+from flows.storage.dataset import KEEPS_EARLIER_ATTEMPTS, Dataset, run_of
+from flows.storage.recover import recover
 from flows.storage.staging import Staged, as_stated, stage_and_move
 from schemas.tables import LOG_TABLES
 
@@ -81,13 +81,16 @@ def end_run(
     others: Mapping[str, Iterable[Mapping[str, Any]]],
     recipe: Mapping[str, Any] | None = None,
 ) -> None:
-    """Publish a finished run's row, those of `others` by log table, a new recipe; drop the note that recovery would use."""
+    """Publish a finished run's row, those of `others` by log table, a new recipe; drop the note that recovery would use.
+
+    `others` are looked through under the lock, so that they can leave out what was forgotten meanwhile.
+    """
     logs = {"runs": [pa.RecordBatch.from_pylist([dict(row)], schema=LOG_TABLES["runs"])]}
-    for table, rows in others.items():
-        if held := [dict(each) for each in rows]:
-            logs[table] = [pa.RecordBatch.from_pylist(held, schema=LOG_TABLES[table])]
     with dataset.locked():
         recover(dataset)  # another run of this recipe may have told it, or be half through with it
+        for table, rows in others.items():
+            if held := [dict(each) for each in rows]:
+                logs[table] = [pa.RecordBatch.from_pylist(held, schema=LOG_TABLES[table])]
         if recipe is not None and recipe["recipe_id"] not in dataset.recipe_ids():
             logs["recipes"] = [pa.RecordBatch.from_pylist([dict(recipe)], schema=LOG_TABLES["recipes"])]
         _add(dataset, run_id, logs)

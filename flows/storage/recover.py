@@ -1,4 +1,4 @@
-"""What dead runs left is finished by whoever comes next: staging that is READY, answers in the journal, a run's row."""
+"""What dead runs left is finished by whoever comes next: staging that is READY, journaled answers, a run's row, a forget."""
 
 import datetime
 import json
@@ -8,13 +8,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows.storage.dataset import Dataset
+from flows.storage.dataset import Dataset, run_of
+from flows.storage.erase import finish_forgets
 from flows.storage.staging import Staged, is_ready, move, stage_and_move
 from schemas.tables import LOG_TABLES
 
 
 def recover(dataset: Dataset) -> None:
-    """Replay what is READY, publish journaled answers, write the row of a killed run, drop what nobody needs.
+    """Replay what is READY, publish journaled answers, write the row of a killed run, end a killed forget, drop the rest.
 
     Hold the lock. Raises DatasetError when something in `_work` is not ours, or a shard has lost its `documents`.
     """
@@ -43,15 +44,11 @@ def recover(dataset: Dataset) -> None:
                 files = [Staged("runs", run_id, [_killed_run(dataset, note)]), *_its_recipe(dataset, note)]
                 stage_and_move(dataset, run_id, files, (), ())
             store.unlink(f"_work/runs/{name}")
+    finish_forgets(dataset)
     for folder in ("spool", "claims", "leases"):
         for name in dataset.entries(folder):
             if name not in live:
                 store.remove(f"_work/{folder}/{name}")
-
-
-def run_of(name: str) -> str:
-    """The run that a shard's name tells."""
-    return "-".join(name.split("-")[:2])
 
 
 def _left(dataset: Dataset, name: str) -> list[pa.RecordBatch]:

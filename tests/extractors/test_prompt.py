@@ -142,3 +142,5 @@ def test_asking_freely_or_again_is_another_request() -> None:
     assert len(ids) == 6
     assert prompt(one(page()), INVOICE, DECODING, 2, is_free=True).temperature > DECODING.temperature
     assert not prompt(one(page()), INVOICE, DECODING, 2, is_free=True).is_constrained
+    for late in (11, 25):  # a proof, a later night: endpoints take no temperature above 2
+        assert prompt(one(page()), INVOICE, DECODING, late, is_free=True).temperature <= 1.5

@@ -146,12 +146,24 @@ def test_a_failure_is_due_after_its_time_or_when_a_clock_was_wrong_and_after_a_r
         clock.ahead = 19 * HOUR
         assert failed() == 0
         clock.ahead = 21 * HOUR
+        asked = len(place.model.asked)
         assert failed() == 1
+        assert len(place.model.asked) == asked + 1  # once more, and not the stored answer again for nothing
         clock.ahead = -YEAR  # the failures are in the future: no use to wait for a year
+        assert failed() == 1
+        assert failed() == 0  # and this one is the newest now, dated after them as it is
+        clock.ahead += 79 * HOUR
+        assert failed() == 0
+        clock.ahead += 2 * HOUR
         assert failed() == 1
         retry(place.out)
         assert failed() == 1
+        assert failed() == 0  # the word was for what had failed before it
+        clock.ahead = 22 * HOUR
+        assert failed() == 0
         clock.ahead = YEAR
         assert failed() == 1
+        attempts = rows(place.out, "failures", 'attempts, "at"')
+        assert [count for count, _ in sorted(attempts, key=lambda row: row[1])] == [1, 2, 3, 4, 1, 2]
         check(place, {"a0.txt": "a0"})
         assert cli.main(["status", str(place.out), "--check"]) == 0

@@ -15,6 +15,7 @@ SCHEMA = pa.schema([SHARD_TABLES["failures"].field(name) for name in COLUMNS])
 def failure(hours_ago: float, attempts: int, **other: object) -> dict:
     at = NOW - datetime.timedelta(hours=hours_ago)
     row = {"document_id": "id", "source_uri": "/uri", "at": at, "error": "SandboxLimitError", "attempts": attempts}
+    row["run_id"] = f"{at:%Y%m%dT%H%M%S}-aaaaaa"
     return {**row, "retryable": True, "recipe_id": "r", **other}
 
 
@@ -35,6 +36,8 @@ def failures(*rows: dict, retries: tuple[Retry, ...] = ()) -> Failures:
         (failure(1_000, 1, retryable=False), True),
         (failure(1, 5, recipe_id="older"), False),
         (failure(-30_000, 1), False),
+        (failure(-30_000, 1, run_id=f"{NOW - datetime.timedelta(hours=19):%Y%m%dT%H%M%S}-aaaaaa"), True),
+        (failure(-30_000, 1, run_id=f"{NOW - datetime.timedelta(hours=21):%Y%m%dT%H%M%S}-aaaaaa"), False),
     ],
     ids=[
         "too-soon",
@@ -47,6 +50,8 @@ def failures(*rows: dict, retries: tuple[Retry, ...] = ()) -> Failures:
         "not-retryable",
         "new-recipe",
         "of-a-wrong-clock",
+        "after-one-of-a-wrong-clock",
+        "after-one-of-a-wrong-clock-and-due",
     ],
 )
 def test_a_failure_is_held_back_until_it_is_due(last: dict, held: bool) -> None:

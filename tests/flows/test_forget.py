@@ -1,6 +1,7 @@
 """`pagemill forget`: what is forgotten is in no file, comes back with no run, and is listed before a condition removes it."""
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -8,14 +9,21 @@ import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
 from flows import cli
+from flows.engine import Engine
 from flows.storage.dataset import read_dataset
+from flows.storage.remove import forget_documents
+from flows.verify import verify
+from schemas.errors import DatasetError
 from tests.conftest import SAMPLES
 from tests.flows.storage.places import Place
+from tests.flows.test_run import rows
+from tests.support.painted import Studio, name_of, studio
 
 CANARY = "Zanzibarquokka77"
 
@@ -176,3 +184,48 @@ def test_a_live_run_is_named_when_nobody_waits(out: Path, capsys: pytest.Capture
     assert code == 1
     assert "20260101T000000-abcdef" in told
     assert mine in ids(out).values()
+
+
+@pytest.mark.parametrize("fails", [(), ("Paint b0",)], ids=["answered", "failed"])
+def test_a_document_that_is_forgotten_while_it_is_extracted_is_counted_as_skipped(
+    tmp_path: Path, offline_engine: Engine, fails: tuple[str, ...]
+) -> None:
+    with studio(tmp_path, offline_engine) as place:
+        place.write("a0", "b0")
+        place.model.fails = fails
+        mine = hashlib.sha256((tmp_path / "in" / "b0.txt").read_bytes()).hexdigest()
+        forget_when_asked(place, mine)
+        done = place.run()
+        assert (done["discovered"], done["ok"], done["skipped"], done["failed"]) == (2, 1, 1, 0)
+        assert rows(place.out, "documents", "file_name") == [("a0.txt",)]
+        assert rows(place.out, "failures") == []
+        assert place.run()["skipped"] == 1
+        assert verify(place.out) == []
+
+
+def test_a_document_that_is_forgotten_while_it_is_refreshed_is_not_counted_as_made_anew(
+    tmp_path: Path, offline_engine: Engine
+) -> None:
+    with studio(tmp_path, offline_engine) as place:
+        place.write("a0", "b0")
+        place.run()
+        place.making = 2
+        mine = ids(place.out)["b0.txt"]
+        forget_when_asked(place, mine)
+        done = place.refresh(is_all=True)
+        assert (done.chosen, done.refreshed, done.deferred) == (2, 1, 0)
+        assert [(each.document_id, each.reason) for each in done.kept] == [(mine, "it was forgotten meanwhile")]
+        assert (2, 1, 1, "refresh") in rows(place.out, "runs", "discovered, ok, skipped, command")
+
+
+def forget_when_asked(place: Studio, mine: str) -> None:
+    """`forget --no-wait`, when the model is asked for b0: the document is the run's, and stays until it has ended."""
+    tells = place.model.tells
+
+    def tell(body: dict[str, Any]) -> dict[str, Any]:
+        if name_of(body) == "b0":
+            with pytest.raises(DatasetError):
+                forget_documents(read_dataset(place.out), "20260101T000000-aaaaaa-00000", [mine], wait=False)
+        return tells(body)
+
+    place.model.tells = tell

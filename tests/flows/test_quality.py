@@ -12,7 +12,7 @@ import duckdb
 import pymupdf
 import pytest
 
-from flows.quality import measure
+from flows.quality import Quality
 from flows.report import run_lines
 from flows.run import RunRequest, run
 from flows.settings import load_settings
@@ -110,7 +110,7 @@ def test_a_run_without_new_documents_says_nothing(night: object, tmp_path: Path)
     night()
     summary = night()
     dataset = read_dataset(tmp_path / "out")
-    assert measure(dataset, summary["run_id"], KIND) == {}
+    assert Quality.of(dataset, summary["run_id"], KIND).counts == {}
     assert summary["run_id"] not in dataset.rows("quality", ["run_id"]).column(0).to_pylist()
 
 

@@ -8,10 +8,15 @@ from pathlib import Path
 import pymupdf
 import pytest
 
+from flows.engine import Engine
 from flows.retry import read_retries, retry
+from flows.run import RunRequest, run
 from flows.storage.dataset import read_dataset
+from flows.verify import verify
 from schemas.errors import ConfigurationError, DatasetError
 from tests.conftest import SAMPLES
+from tests.flows.test_run import rows
+from tests.support.painted import studio
 
 INVOICE = SAMPLES / "invoices" / "harrow_finch.pdf"
 
@@ -76,3 +81,75 @@ def test_unknown_names_and_no_dataset_are_refused_and_a_broken_file_is_named(
             read_retries(read_dataset(out))
     told = pagemill("retry", out)
     assert (told.code, "remove it" in told.err) == (1, True)
+
+
+def test_an_answer_that_could_not_be_used_is_asked_for_once_more_and_a_right_one_is_paid_once(
+    tmp_path: Path, offline_engine: Engine
+) -> None:
+    with studio(tmp_path, offline_engine) as place:
+        place.write("a0", "b0")
+        place.model.fails = ("Paint b0",)
+        first = place.run()
+        assert (first["ok"], first["failed"], first["requests"]) == (1, 1, 5)  # four of them for b0
+        for _ in range(2):
+            retry(place.out)
+            still = place.run()
+            assert (still["failed"], still["requests"]) == (1, 1)
+        place.model.fails = ()
+        retry(place.out)
+        done = place.run()
+        assert (done["ok"], done["failed"], done["requests"]) == (1, 0, 1)
+        assert rows(place.out, "documents", "file_name, requests") == [("a0.txt", 1), ("b0.txt", 7)]
+        assert place.run()["requests"] == 0
+        assert verify(place.out) == []
+
+
+def test_a_failure_after_a_right_answer_is_not_asked_for_again(
+    tmp_path: Path, offline_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with studio(tmp_path, offline_engine) as place:
+        place.write("a0")
+        with monkeypatch.context() as patch:
+            patch.setattr("flows.extract.tabulate", lambda *_: 1 / 0)
+            assert (place.run()["failed"], len(place.model.asked)) == (1, 1)
+        retry(place.out)
+        done = place.run()
+        assert (done["ok"], done["requests"]) == (1, 0)
+
+
+def test_a_right_answer_on_a_later_try_is_kept_when_the_document_then_fails_for_another_reason(
+    tmp_path: Path, offline_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with studio(tmp_path, offline_engine) as place:
+        place.write("a0")
+        place.model.fails = ("Paint a0",)
+        place.run()
+        place.model.fails = ()
+        retry(place.out)
+        with monkeypatch.context() as patch:
+            patch.setattr("flows.extract.tabulate", lambda *_: 1 / 0)
+            assert (place.run()["failed"], len(place.model.asked)) == (1, 5)
+        retry(place.out)
+        done = place.run()
+        assert (done["ok"], done["requests"]) == (1, 0)
+
+
+def test_of_a_long_document_what_was_asked_before_the_budget_ended_is_not_asked_for_again(
+    tmp_path: Path, offline_engine: Engine
+) -> None:
+    """Each later night takes the document as far as its one more request a piece, and not from its beginning."""
+    with studio(tmp_path, offline_engine) as place:
+        place.write_at("long", "a0\n" + "\n".join(f"line {number} of Paint a0" for number in range(400)))
+        place.model.fails = ("Paint a0",)
+        first = place.run(chunk_tokens=1500)
+        pieces = first["requests"] // 4
+        assert pieces > 2
+        retry(place.out)
+        request = RunRequest([str(tmp_path / "in")], place.kind, place.out, budget_usd=0.0115, quiet=True)
+        stopped = run(place.engine(chunk_tokens=1500, concurrency=1), request)
+        assert 0 < stopped.summary["requests"] < pieces
+        assert stopped.summary["deferred"] == 1
+        place.model.fails = ()
+        done = place.run(chunk_tokens=1500)
+        assert done["partial"] == 1  # the pieces that were asked once more
+        assert done["requests"] == pieces - stopped.summary["requests"]

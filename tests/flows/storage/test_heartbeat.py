@@ -3,6 +3,7 @@
 import asyncio
 import multiprocessing
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -107,6 +108,36 @@ with ObjectStore(FolderClient(Path({str(tmp_path / "objects")!r})), "x").locked(
     began = time.monotonic()
     with ObjectStore(FolderClient(tmp_path / "objects"), "x", HELD).locked():  # and given back it is free at once
         assert time.monotonic() - began < HELD.dead_after
+
+
+def test_whoever_waits_for_the_dead_is_told_for_whom_and_how_long(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = f"""
+import os, signal
+from pathlib import Path
+from flows.storage.objects import ObjectStore
+from tests.support.folder_client import FolderClient
+store = ObjectStore(FolderClient(Path({str(tmp_path / "objects")!r})), "s3://b/out")
+store.lease({RUN!r})
+with store.locked():
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
+    assert process.wait(timeout=60) == -9
+    timing = replace(QUICK, dead_after=3.0, say_after=0.5)
+    with ObjectStore(FolderClient(tmp_path / "objects"), "s3://b/out", timing).locked():
+        told = capsys.readouterr().err
+    assert f"s3://b/out: waiting for process {process.pid} on " in told
+    assert re.search(r"which holds the lock; if it was killed, this goes on by itself in [123] s at most\n$", told)
+    ObjectStore(FolderClient(tmp_path / "objects"), "s3://b/out", timing).await_leases()
+    told = capsys.readouterr().err
+    assert (
+        told
+        == f"s3://b/out: waiting for a sign of run {RUN}; if it was killed, this goes on by itself in 3 s at most\n"
+    )
+    with ObjectStore(FolderClient(tmp_path / "objects"), "s3://b/out", timing).locked():  # at once: nothing to say
+        assert capsys.readouterr().err == ""
 
 
 def test_a_holder_that_renews_keeps_the_lock_for_as_long_as_it_likes(tmp_path: Path) -> None:

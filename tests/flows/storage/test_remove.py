@@ -149,12 +149,16 @@ def test_a_kill_at_any_step_leaves_every_row_or_none(
         seen.append(held(place.root) != ALL)
         if seen[-1]:
             check(place.root)
-        assert names(place.root, "staged") == names(place.root, "leases") == []
+        assert names(place.root, "staged") == names(place.root, "leases") == names(place.root, "forgets") == []
+        assert place.read().forgotten_ids() == ({GONE} if what == "forget" and seen[-1] else set())
         if kill_at % 4 == 0:
             assert attempt(place, 0).isdigit()
             check(place.root)
         shutil.rmtree(place.root)
-    assert [said for said, _ in itertools.groupby(seen)] == [False, True]  # once it is READY, nothing takes it back
+    assert [said for said, _ in itertools.groupby(seen)] == [
+        False,
+        True,
+    ]  # once it is noted or READY, nothing takes it back
 
 
 def test_what_is_forgotten_is_gone_told_and_counted(place: Place) -> None:
@@ -223,6 +227,30 @@ def test_a_document_that_a_live_run_works_on_is_waited_for(place: Place) -> None
     waiting.join(timeout=30)
     assert not waiting.is_alive()
     assert held(place.files())["documents"] == [2, 3]
+
+
+def test_what_nobody_waited_for_is_removed_once_the_run_has_ended(place: Place) -> None:
+    born(place)
+    dataset, other = place.read(HELD), place.read(HELD)
+    run_id = "20260102T000000-bbbbbb"
+    with other.lease(run_id):
+        with other.locked():
+            other.claim_published(run_id, [GONE])
+        with pytest.raises(DatasetError, match="once that run has ended"):
+            forget_documents(dataset, STAGING, [GONE], wait=False)
+        with other.locked():
+            recover(other)  # the run itself, which is not through with it
+        assert held(place.files()) == ALL
+    recovered(place)
+    check_forgotten(place.files())
+
+
+def test_a_second_forget_counts_what_the_first_could_not_remove(place: Place) -> None:
+    dataset = born(place)
+    dataset.store.write(f"_work/forgets/{STAGING}", f"{GONE}\n".encode())  # killed before anything else
+    done = forget_documents(dataset, "20260102T000000-aaaaaa-00000", [GONE, STAYS])
+    assert done.rows["documents"] == 2
+    assert names(place.files(), "forgets") == []
 
 
 def test_what_is_superseded_is_kept_in_changes(place: Place) -> None:

@@ -25,7 +25,8 @@ from flows.settings import load_settings
 from schemas.document_type import DocumentType
 from schemas.pipeline import Chunk, Page, Word
 from tests.conftest import ROOT
-from tests.support.scripted import Reply, Scripted, answer, error, scripted
+from tests.support.answering import Reply
+from tests.support.scripted import Scripted, answer, error, scripted
 
 TYPE = DocumentType.from_schema(
     {

@@ -9,8 +9,9 @@ import pytest
 from flows.check import MOST_NUSD, Checked, check
 from flows.settings import load_settings
 from schemas.errors import ConfigurationError
+from tests.support.answering import Reply
 from tests.support.fault_server import started
-from tests.support.scripted import Reply, answer, error, scripted
+from tests.support.scripted import answer, error, scripted
 
 SEES = answer('{"colour": "red"}')
 

@@ -22,8 +22,9 @@ from flows.types import load_type
 from schemas.errors import ConfigurationError
 from tests.conftest import ROOT, start
 from tests.flows.test_run import check_sum, invoices, rows
+from tests.support.answering import Reply
 from tests.support.fault_server import started
-from tests.support.scripted import Reply, scripted
+from tests.support.scripted import scripted
 
 RIGHT = {None, "fenced", "parts", "usage"}  # kinds whose answer says everything
 QUICK = {"PAGEMILL_BACKOFF": "0.02", "PAGEMILL_REQUEST_TIMEOUT": "3"}

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import duckdb
 import pandas as pd
-import polars as pl
-import psutil
 
 from tests.conftest import SAMPLES, start
+from tests.support.everywhere import read_everywhere
+from tests.support.killing import kill
 
 KILLS = int(os.environ.get("PAGEMILL_TEST_KILLS", "4"))  # each takes seconds
 
@@ -60,14 +60,6 @@ def request_id(body: dict) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
-def read_all(out: Path) -> None:
-    for folder in out.iterdir():
-        if folder.is_dir() and folder.name != "_work" and any(folder.iterdir()):
-            pd.read_parquet(folder)
-            pl.read_parquet(folder / "*.parquet")
-            duckdb.sql(f"select count(*) from '{folder}/*.parquet'").fetchall()
-
-
 def test_kills_of_the_command_lose_and_double_nothing(tmp_path: Path, model_server: Callable) -> None:
     source, out = forty_copies(tmp_path / "in"), tmp_path / "out"
     chance = random.Random(1)
@@ -85,17 +77,12 @@ def test_kills_of_the_command_lose_and_double_nothing(tmp_path: Path, model_serv
             ):
                 time.sleep(0.05)
             time.sleep(chance.uniform(0.0, 1.2))
-            children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
-            kills += process.poll() is None
-            process.kill()
-            process.communicate()
-            _, alive = psutil.wait_procs(children, timeout=5)
-            assert alive == []
+            kills += kill(process)
             assert kept <= journaled(out)
             asked = server.entries("asked")
             assert not {request for _, request in kept} & {request_id(each["body"]) for each in asked[asked_before:]}
             kept = journaled(out)
-            read_all(out)
+            read_everywhere(out)
         last = start(*arguments, **options)
         _, stderr = last.communicate(timeout=240)
         assert last.returncode == 0, stderr

@@ -25,6 +25,7 @@ from flows.storage.disk import DiskStore
 from flows.verify import verify
 from tests.conftest import ROOT
 from tests.flows.test_run import rows
+from tests.support.killing import kill
 from tests.support.painted import Studio, studio
 from tests.support.reader import LIBRARIES
 
@@ -111,9 +112,7 @@ def test_readers_see_whole_documents_whenever_a_run_is_killed(place: Studio) -> 
             while process.poll() is None and len(place.model.asked) == asked:
                 time.sleep(0.02)
             time.sleep(chance.uniform(0.0, 0.8))
-            kills += process.poll() is None
-            process.kill()
-            process.communicate()
+            kills += kill(process)
         place.run()
         time.sleep(0.3)
     for library, found in seen.items():

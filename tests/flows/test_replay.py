@@ -10,9 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pandas as pd
-import polars as pl
-import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -24,6 +21,8 @@ from flows.settings import load_settings
 from flows.storage.dataset import read_dataset
 from flows.types import load_type
 from tests.conftest import SAMPLES, Finished, start
+from tests.support.everywhere import read_everywhere
+from tests.support.killing import kill
 
 ASIDE = {"run_id", "extracted_at", "seconds", "recipe_id"}  # what is of the replay itself
 NAMES = ("calder_point", "harrow_finch", "nordlicht", "studio_veldkamp", "whitmore_letter")
@@ -331,13 +330,6 @@ def test_a_folder_that_is_no_dataset_is_refused(tmp_path: Path, pagemill: Callab
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["letter.txt", "letters"]
 
 
-def read_all(out: Path) -> None:
-    for folder in out.iterdir():
-        if folder.is_dir() and folder.name != "_work":
-            ((count,),) = duckdb.sql(f"select count(*) from '{folder}/*.parquet'").fetchall()
-            assert len(pd.read_parquet(folder)) == pl.read_parquet(folder / "*.parquet").height == count
-
-
 def test_what_a_killed_replay_left_is_completed_by_the_next(place: Path, pagemill: Callable[..., Finished]) -> None:
     out, chance = place / "out", random.Random()
     known = ids(out)
@@ -355,18 +347,13 @@ def test_what_a_killed_replay_left_is_completed_by_the_next(place: Path, pagemil
             assert time.monotonic() < deadline
             time.sleep(0.005)
         time.sleep(chance.uniform(0.0, 1.2))
-        children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
-        kills += process.poll() is None
-        process.kill()
-        process.communicate()
-        _, alive = psutil.wait_procs(children, timeout=5)
-        assert alive == []
-        read_all(out)
+        kills += kill(process)
+        read_everywhere(out)
         assert sorted(ids(out).values()) == sorted(known.values())
         assert len(documents(out)) == 5
     assert kills  # one that ends before its kill is no harm
     assert refresh(pagemill, out)["refreshed"] == 5
-    read_all(out)
+    read_everywhere(out)
     ended, expected = tables(out), tables(place / "undisturbed")
     told = {name: [by_field(row) for row in found.pop("changes")] for name, found in (("a", ended), ("b", expected))}
     assert ended == expected

@@ -2,7 +2,6 @@
 
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 import polars as pl
+import psutil
 import pyarrow as pa
 import pymupdf
 import pytest
@@ -20,6 +20,7 @@ from flows.types import load_type
 from schemas.errors import ConfigurationError
 from schemas.tables import LOG_TABLES, SHARD_TABLES
 from tests.conftest import SAMPLES, Finished, start
+from tests.support.killing import kill
 
 INVOICE = SAMPLES / "invoices" / "harrow_finch.pdf"
 
@@ -378,18 +379,11 @@ def test_a_run_told_to_stop_says_what_is_left_and_the_next_one_goes_on(
 
 
 def test_a_process_that_is_killed_leaves_none_of_ours_behind(tmp_path: Path, model_server: Callable) -> None:
-    import psutil
-
     source = invoices(tmp_path / "in", 8)
     with model_server("--delay", "30") as server:
         process = start("run", source, "--type", "invoice", "--out", tmp_path / "out", **server.environment)
         deadline = time.monotonic() + 120
         while not server.entries("asked") and time.monotonic() < deadline:
             time.sleep(0.1)
-        children = psutil.Process(process.pid).children(recursive=True)
-        assert len(children) >= 2  # the Prefect server and a split process
-        process.kill()
-        process.communicate()
-        _, alive = psutil.wait_procs(children, timeout=5)
-    assert alive == []
-    assert isinstance(process, subprocess.Popen)
+        assert len(psutil.Process(process.pid).children(recursive=True)) >= 2  # the Prefect server and a split process
+        assert kill(process)

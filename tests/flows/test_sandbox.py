@@ -70,6 +70,7 @@ def test_workers_die_with_their_parent(tmp_path: Path, workers: int) -> None:
     import psutil
 
     from tests.conftest import ROOT
+    from tests.support.killing import kill
 
     script = f"""
 import asyncio, sys, time
@@ -91,9 +92,5 @@ if __name__ == "__main__":
         [sys.executable, str(tmp_path / "holder.py")], stdout=subprocess.PIPE, text=True, env=environment
     )
     assert process.stdout.readline().strip() == "ready"
-    children = psutil.Process(process.pid).children(recursive=True)
-    assert len(children) >= workers
-    process.kill()
-    process.communicate()
-    _, alive = psutil.wait_procs(children, timeout=5)
-    assert alive == []
+    assert len(psutil.Process(process.pid).children(recursive=True)) >= workers
+    assert kill(process)

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pyarrow as pa
 import pytest
 
@@ -31,6 +30,7 @@ from schemas.errors import DatasetError
 from tests.conftest import ROOT, start
 from tests.flows.test_kill import journaled, request_id
 from tests.flows.test_run import rows
+from tests.support.killing import kill
 from tests.support.painted import Studio, name_of, studio
 
 KILLS = int(os.environ.get("PAGEMILL_TEST_KILLS", "1"))  # of each command: seconds each
@@ -89,12 +89,7 @@ def test_a_killed_command_is_ended_by_the_next_start_and_pays_nothing_again(plac
         while process.poll() is None and not is_at_work():
             time.sleep(0.01)
         time.sleep(chance.uniform(0.0, 0.1 if command is forgetting else 0.6))
-        children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
-        kills += process.poll() is None
-        process.kill()
-        process.communicate()
-        _, alive = psutil.wait_procs(children, timeout=5)
-        assert alive == []
+        kills += kill(process)
         forgotten = read_dataset(place.out).forgotten_ids()
         now = journaled(place.out)
         assert {key for key in kept if key[0] not in forgotten} <= now

@@ -5,8 +5,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
 import jsonschema
@@ -28,6 +26,7 @@ from schemas.document_type import DocumentType
 from schemas.fields import walk
 from schemas.pipeline import Chunk, Page
 from tests.conftest import SHARED, need_shared
+from tests.support.answering import Reply, answering, said
 
 HOLDS = 80  # fields that the model answers; above that it answers nothing that is valid
 SCHEMAS = sorted([*SHARED.glob("truth/extractbench/schemas/*.json"), *SHARED.glob("truth/docubench/schemas/*.json")])
@@ -62,32 +61,16 @@ def fields(schema: Mapping[str, Any]) -> int:
 def a_model_of_eighty_fields() -> Iterator[tuple[str, list[dict[str, Any]]]]:
     asked: list[dict[str, Any]] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def answer(body: dict[str, Any]) -> Reply:
+        asked.append(body)
+        schema = body["response_format"]["json_schema"]["schema"]
+        text = json.dumps(an_answer(schema)) if fields(schema) <= HOLDS else "This is too much for me."
+        choice = {"message": {"content": text}, "finish_reason": "stop"}
+        usage = {"prompt_tokens": count_messages(body["messages"]), "completion_tokens": 50}
+        return said({"choices": [choice], "usage": usage})
 
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            asked.append(body)
-            schema = body["response_format"]["json_schema"]["schema"]
-            text = json.dumps(an_answer(schema)) if fields(schema) <= HOLDS else "This is too much for me."
-            choice = {"message": {"content": text}, "finish_reason": "stop"}
-            usage = {"prompt_tokens": count_messages(body["messages"]), "completion_tokens": 50}
-            data = json.dumps({"choices": [choice], "usage": usage}).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, *arguments: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/v1", asked
-    finally:
-        server.shutdown()
-        server.server_close()
+    with answering(answer) as url:
+        yield url, asked
 
 
 @pytest.mark.parametrize("path", SCHEMAS or [None], ids=lambda path: path.stem if path else "none")

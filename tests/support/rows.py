@@ -11,7 +11,6 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import pymupdf
 
 from extractors.tokens import count_messages
 from flows.offline.server import _cut
+from tests.support.answering import answering, said
 
 ROW = re.compile(r"(ART-\d{5})[ |]+(.+?)[ |]+(\d+)[ |]+(\d+\.\d\d)[ |]*$", re.MULTILINE)
 SCHEMA = {
@@ -92,30 +92,8 @@ class RowModel:
 def row_model(forgets: float = 0.0, above: int = 150) -> Iterator[RowModel]:
     """`forgets` is the share of rows left out of a request that shows more than `above`."""
     state = RowModel("")
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            data = json.dumps(_answer(body, state, forgets, above)).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, *arguments: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    state.url = f"http://127.0.0.1:{server.server_port}/v1"
-    try:
+    with answering(lambda body: said(_answer(body, state, forgets, above))) as state.url:
         yield state
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def _answer(body: dict[str, Any], state: RowModel, forgets: float, above: int) -> dict[str, Any]:

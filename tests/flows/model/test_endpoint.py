@@ -15,8 +15,9 @@ from flows.model.spending import Spending
 from flows.settings import load_settings
 from schemas.errors import InvalidCompletionError, ModelUnavailableError, PagemillError
 from schemas.pipeline import Completion, Request
+from tests.support.answering import Reply
 from tests.support.fault_server import started
-from tests.support.scripted import Reply, answer, error, scripted
+from tests.support.scripted import answer, error, scripted
 
 KEY = "sk-canary-77"
 GOOD = answer('{"number": "7"}')

@@ -1,11 +1,7 @@
 """The endpoint's own list of models: its window counts where it is smaller than the table's."""
 
 import asyncio
-import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -14,31 +10,13 @@ import pytest
 from flows.model.listing import list_models, served_windows
 from flows.model.memory import EndpointMemory
 from flows.settings import load_settings
+from tests.support.answering import Reply, answering, said
 
 OURS = "mistralai/mistral-small-3.1-24b-instruct"
 
 
-@contextmanager
-def listing(body: Any, status: int = 200) -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            data = body if isinstance(body, bytes) else json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(data)))
-            self.send_header("Content-Type", "application/json")
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, *arguments: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/v1"
-    finally:
-        server.shutdown()
-        server.server_close()
+def listing(body: Any, status: int = 200) -> AbstractContextManager[str]:
+    return answering(tell=lambda path: Reply(body, status) if isinstance(body, bytes) else said(body, status))
 
 
 def windows(body: Any, folder: Path, model: str = OURS, status: int = 200) -> dict[str, int]:
@@ -92,24 +70,13 @@ def test_prices_and_pictures_are_read_where_they_are_said() -> None:
 def test_the_list_is_read_from_nowhere_else_and_however_odd_it_is(tmp_path: Path) -> None:
     asked: list[str] = []
 
-    class Elsewhere(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_response(307)
-            self.send_header("Location", "/elsewhere")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+    def elsewhere(path: str) -> Reply:
+        asked.append(path)
+        return Reply(b"", 307, {"Location": "/elsewhere"})
 
-        def log_message(self, *arguments: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     memory = EndpointMemory(tmp_path / "endpoints.json", tmp_path / "lock", "host")
-    url = f"http://127.0.0.1:{server.server_port}/v1"
-    assert asyncio.run(served_windows(load_settings(), url, None, memory)) == {}
-    server.shutdown()
-    server.server_close()
+    with answering(tell=elsewhere) as url:
+        assert asyncio.run(served_windows(load_settings(), url, None, memory)) == {}
     assert asked == ["/v1/models"]
 
 

@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import duckdb
-import pandas as pd
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -23,6 +21,7 @@ from schemas.errors import DatasetError
 from schemas.tables import SHARD_TABLES, all_tables, record_tables
 from tests.conftest import ROOT
 from tests.flows.storage.places import Place, names
+from tests.support.everywhere import read_everywhere
 
 INVOICE = DOCUMENT_TYPES["invoice"]
 SPEC = DatasetSpec(
@@ -183,17 +182,6 @@ def attempt() -> Iterator[Callable[[Place, int], str]]:
     parent.stdin.close()
     parent.wait(timeout=10)
     parent.stdout.close()
-
-
-def read_everywhere(root: Path) -> None:
-    """Every published table through the strictest reader, the main ones through the others too."""
-    for folder in sorted(root.iterdir()) if root.exists() else ():
-        if folder.name == "_work" or not list(folder.iterdir()):
-            continue  # a table whose birth was cut short has no file yet
-        duckdb.sql(f"select count(*) from '{folder}/*.parquet'").fetchall()
-        if folder.name in {"documents", "invoice", "calls"}:
-            pd.read_parquet(folder)
-            pl.read_parquet(folder / "*.parquet")
 
 
 def check_complete(root: Path) -> None:

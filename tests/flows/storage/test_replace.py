@@ -12,8 +12,6 @@ from decimal import Decimal
 from pathlib import Path
 
 import duckdb
-import pandas as pd
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -23,10 +21,10 @@ from flows.storage.dataset import Dataset
 from flows.storage.publish import end_run, publish, replace_documents
 from flows.storage.recover import recover
 from schemas.errors import DatasetError
-from schemas.tables import SHARD_TABLES
 from tests.conftest import ROOT
 from tests.flows.storage.places import HELD, Place, names
 from tests.flows.storage.test_publish import PARENT, SPEC, recovered
+from tests.support.everywhere import read_everywhere
 
 SHARD = "20250101T000000-000000-00000"
 POINTERS = {
@@ -132,13 +130,6 @@ def attempt() -> Iterator[Callable[[Place, int], str]]:
 
 def select(root: Path, table: str, what: str, rest: str = "") -> list[tuple]:
     return duckdb.sql(f"select {what} from '{root}/{table}/*.parquet' {rest}").fetchall()
-
-
-def read_everywhere(root: Path, tables: Iterable[str] = (*SPEC.record_tables, *SHARD_TABLES, "changes")) -> None:
-    """Tables through every reader, by default all that a replace writes to or must not; each counts the same rows."""
-    for table in tables:
-        ((count,),) = select(root, table, "count(*)")
-        assert len(pd.read_parquet(root / table)) == pl.read_parquet(root / table / "*.parquet").height == count
 
 
 def versions(root: Path) -> list[str]:

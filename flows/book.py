@@ -29,12 +29,14 @@ def new_run_id() -> str:
     return f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 
-def open_book(dataset: Dataset, run_id: str, recipe: Recipe, accounts: Accounts, command: str = "run") -> None:
-    """Keep what a `runs` row needs, so that recovery can write it if the run is killed."""
+def open_book(
+    dataset: Dataset, run_id: str, recipe: Recipe, accounts: Accounts, command: str, schedule: str | None = None
+) -> None:
+    """Keep what a `runs` row needs, so that recovery can write it if the run is killed, and the schedule that it is of."""
     facts = {**accounts.as_row(), "run_id": run_id, "started_at": accounts.started_at.isoformat()}
     said = recipe.row()
     facts |= {"recipe": {**said, "first_used_at": said["first_used_at"].isoformat()}}
-    about = {"recipe_id": recipe.recipe_id, "version": version("pagemill"), "command": command}
+    about = {"recipe_id": recipe.recipe_id, "version": version("pagemill"), "command": command, "schedule": schedule}
     dataset.note_run(run_id, {**facts, **about})
 
 
@@ -44,13 +46,12 @@ def close_book(  # noqa: PLR0913 - each is a column of its own
     recipe: Recipe,
     accounts: Accounts,
     spending: Spending,
+    logs: Mapping[str, Iterable[Mapping[str, Any]]] | None = None,
     *,
-    sources: Iterable[Mapping[str, Any]] = (),
-    quality: Iterable[Mapping[str, Any]] = (),
-    command: str = "run",
+    command: str,
     is_published: bool = True,
 ) -> None:
-    """Publish the run's row, the `sources` that changed, its `quality`, and a new recipe that something was published with."""
+    """Publish the run's row, `logs` (rows by table), and a new recipe that something was published with."""
     row = {
         "run_id": run_id,
         "started_at": accounts.started_at,
@@ -65,4 +66,4 @@ def close_book(  # noqa: PLR0913 - each is a column of its own
         "completion_tokens": spending.completion_tokens,
     }
     told = recipe.row() if is_published and accounts.done else None
-    end_run(dataset, run_id, row, {"sources": sources, "quality": quality}, told)
+    end_run(dataset, run_id, row, logs or {}, told)

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -29,6 +29,7 @@ ModelName = Annotated[str | None, typer.Option("--model", help="model slug, or `
 Images = Annotated[str | None, typer.Option("--images", help="auto, never or pages")]
 ChunkTokens = Annotated[int | None, typer.Option(help="most tokens of pages in one request, for care over cost")]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object and nothing else")]
+Order = Literal["listed", "newest", "oldest", "smallest"]
 Document = Annotated[Path, typer.Argument(metavar="DOCUMENT", help="a file")]
 Dataset = Annotated[str, typer.Argument(metavar="OUT", help="folder of the dataset or s3://bucket/prefix")]
 
@@ -47,6 +48,8 @@ def run_command(
     chunk_tokens: ChunkTokens = None,
     allow_empty: Annotated[bool, typer.Option("--allow-empty", help="a SOURCE may match nothing")] = False,
     rehash: Annotated[bool, typer.Option("--rehash", help="open every document, also what looks unchanged")] = False,
+    order: Annotated[Order, typer.Option(help="what is extracted first")] = "listed",
+    until: Annotated[str | None, typer.Option(metavar="HH:MM", help="begin nothing after this time of the day")] = None,
     as_json: AsJson = False,
 ) -> int:
     """Extract what is new in SOURCE and publish it to OUT."""
@@ -58,12 +61,14 @@ def run_command(
     require_model(settings)
     document_type = load_type(type_name)
     from flows.engine import engine
+    from flows.order import deadline
     from flows.run import RunRequest, run
 
     with engine(settings) as shared:
         request = RunRequest(
-            sources, document_type, out, budget, limit, allow_empty=allow_empty, rehash=rehash, confirm=_asker()
-        )
+            sources, document_type, out, budget, limit, allow_empty=allow_empty, rehash=rehash, confirm=_asker(),
+            order=order, deadline=deadline(until),
+        )  # fmt: skip
         outcome = run(shared, request)
     if as_json:
         _print_json(outcome.summary)
@@ -299,6 +304,69 @@ def status_command(
         lines += verify_lines(found, out)
     _print_json(result) if as_json else _print(lines)
     return 1 if result.get("findings") else 0
+
+
+Cron = Annotated[str, typer.Option(help="when the nightly runs: minute, hour, day, month, weekday")]
+Zone = Annotated[
+    str | None, typer.Option("--timezone", help="of --cron, such as Europe/Berlin; default: this machine's")
+]
+NightOrder = Annotated[Order, typer.Option(help="what is extracted first: newest, oldest, smallest, or listed")]
+Until = Annotated[str | None, typer.Option(metavar="HH:MM", help="begin nothing after this time of the day")]
+Budget = Annotated[float | None, typer.Option(min=0, help="hard cap of a run in USD")]
+
+
+@app.command("serve")
+def serve_command(
+    sources: Sources,
+    type_name: Type,
+    out: Out,
+    cron: Cron = "0 2 * * *",
+    timezone: Zone = None,
+    order: NightOrder = "newest",
+    until: Until = None,
+    budget: Budget = None,
+    model: ModelName = None,
+    port: Annotated[int, typer.Option(min=1024, max=65535, help="of Prefect's page on this machine")] = 4200,
+) -> int:
+    """Run a nightly schedule on this machine, Prefect's server included, until it is told to stop."""
+    from flows.schedule import schedule_of
+    from flows.serve import serve
+    from flows.settings import load_settings, require_model
+
+    settings = load_settings(model=model)
+    require_model(settings)
+    nightly = {"order": order, "until": until, "budget_usd": budget, "model": model}
+    schedule = schedule_of(sources, type_name, out, cron, timezone, nightly)
+    serve([schedule], settings.cache_dir / "serve", port, settings.webhook)
+    return 0
+
+
+@app.command("deploy")
+def deploy_command(
+    sources: Sources,
+    type_name: Type,
+    out: Out,
+    cron: Cron = "0 2 * * *",
+    timezone: Zone = None,
+    order: NightOrder = "newest",
+    until: Until = None,
+    budget: Budget = None,
+    model: ModelName = None,
+    pool: Annotated[str, typer.Option(help="work pool, made when it is not there")] = "pagemill",
+) -> int:
+    """Set a nightly and a backfill up on the Prefect server that PREFECT_API_URL names, with the safeguards."""
+    from flows.schedule import schedule_of
+    from flows.serve import deploy_to_server
+    from flows.settings import load_settings, require_model
+
+    settings = load_settings(model=model)
+    require_model(settings)
+    nightly = {"order": order, "until": until, "budget_usd": budget, "model": model}
+    schedule = schedule_of(sources, type_name, out, cron, timezone, nightly)
+    _print(
+        [*deploy_to_server([schedule], pool, settings.webhook), f"start a worker: prefect worker start --pool {pool}"]
+    )
+    return 0
 
 
 types_app = typer.Typer(help="List and check document types.", invoke_without_command=True, rich_markup_mode=None)

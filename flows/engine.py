@@ -54,6 +54,14 @@ def engine(settings: Settings) -> Iterator[Engine]:
                 EventsWorker.drain_all(timeout=5)  # before the server that they go to ends
 
 
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """After the first so many shards, and before any other: `judge` may stop the work."""
+
+    after: int
+    judge: Callable[[], None]
+
+
 class Stoppable(Protocol):
     """Work that can end early: `stopped` is what ended it, `is_full` says that no further shard is wanted."""
 
@@ -65,11 +73,17 @@ class Stoppable(Protocol):
 
 
 def through_prefect(
-    engine: Engine, run_id: str, shards: Sequence[Callable[[str], Awaitable[None]]], work: Stoppable, endpoint: Endpoint
+    engine: Engine,
+    run_id: str,
+    shards: Sequence[Callable[[str], Awaitable[None]]],
+    work: Stoppable,
+    endpoint: Endpoint,
+    gate: Gate | None = None,
 ) -> None:
     """Run shards, each given its name, as tasks of a flow. What Prefect fails at stops the run; documents are none of its."""
     from prefect import flow, task
     from prefect.cache_policies import NO_CACHE
+    from prefect.context import FlowRunContext
     from prefect.exceptions import TerminationSignal
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
@@ -88,7 +102,11 @@ def through_prefect(
                     await shard(f"{run_id}-{place:05d}", place)
 
         try:
-            await asyncio.gather(*(one(place) for place in range(len(shards))))
+            first = 0 if gate is None else gate.after
+            await asyncio.gather(*(one(place) for place in range(first)))
+            if gate is not None:
+                gate.judge()
+            await asyncio.gather(*(one(place) for place in range(first, len(shards))))
         finally:
             await endpoint.close()
         if work.stopped is not None:
@@ -99,7 +117,9 @@ def through_prefect(
     overrides = {PREFECT_API_URL: engine.prefect_url} if engine.prefect_url else {}
     with temporary_settings(overrides):
         try:
-            asyncio.run(extract(run_id))
+            asyncio.run(
+                extract(run_id) if FlowRunContext.get() is None else extract.fn(run_id)
+            )  # a schedule's flow, or ours
         except PagemillError as error:
             if error is not work.stopped and str(error) != str(work.stopped):
                 raise

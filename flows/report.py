@@ -17,7 +17,9 @@ def status(out: Out) -> dict[str, Any]:
     statuses = dataset.rows("documents", ["status"]).column(0).to_pylist()
     names = ("started_at", "discovered", "deferred", "skipped", "command")
     runs = dataset.rows("runs", [name for name in names if name in dataset.tables["runs"].names]).to_pylist()
-    whole = [run for run in runs if run.get("command") in {None, "run"}]  # a refresh looks at what is published only
+    whole = [
+        run for run in runs if run.get("command") not in {"refresh", "replay"}
+    ]  # a refresh looks at what is published only
     last = max(whole, key=lambda run: run["started_at"], default=None)
     failures = dataset.rows("failures", ["document_id", "source_uri"]).to_pylist()
     published = dataset.published_ids()

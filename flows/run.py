@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,9 @@ from extractors.split.formats import FORMATS
 from flows.accounts import Accounts
 from flows.addresses import Addresses
 from flows.book import close_book, new_run_id, open_book, spec_of
-from flows.discover import discover
-from flows.engine import Engine, tell_outages, through_prefect
+from flows.canary import Canary
+from flows.discover import Found, discover
+from flows.engine import Engine, Gate, tell_outages, through_prefect
 from flows.estimate import quick_cost_nusd
 from flows.extract import Tools
 from flows.model.answers import Answers
@@ -26,6 +27,7 @@ from flows.model.endpoint import Endpoint
 from flows.model.listing import served_windows
 from flows.model.memory import memory_of
 from flows.model.spending import Spending
+from flows.order import Order, in_order, in_range
 from flows.plan import Plan, make_plan
 from flows.progress import ProgressLine, say
 from flows.quality import Quality
@@ -60,14 +62,25 @@ class RunRequest:
     lender: Dataset | None = None  # another dataset, whose stored answers are taken where requests are equal
     quiet: bool = False
     confirm: Callable[[str], bool] | None = None  # asks a person; null where there is none
+    order: Order = "listed"
+    deadline: datetime.datetime | None = None  # nothing is begun after it
+    since: datetime.datetime | None = None  # only addresses that were changed then or later, and before `before`
+    before: datetime.datetime | None = None
+    canary: Canary | None = None
+    command: str = "run"
+    schedule: str | None = None  # of which there is one run at a time: its name is its own
 
 
 @dataclass(slots=True)
 class Outcome:
-    """How a run ended: the accounting as `--json` has it, and what stopped it, if anything did."""
+    """How a run ended: the accounting as `--json` has it, and what stopped it, if anything did.
+
+    `live_run` is the run of the same schedule that is still at work; nothing else was then done.
+    """
 
     summary: dict[str, Any]
     stopped: PagemillError | None
+    live_run: str | None = None
 
     @property
     def exit_code(self) -> int:
@@ -80,7 +93,7 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
     settings = engine.settings
     require_model(settings)
     began = time.monotonic()
-    found = discover(request.sources, request.out, FORMATS, allow_empty=request.allow_empty)
+    found = _in_range(discover(request.sources, request.out, FORMATS, allow_empty=request.allow_empty), request)
     spending = Spending(None if request.budget_usd is None else round(request.budget_usd * 1e9))
     dataset = _opened(request, engine, spending)
     memory = memory_of(dataset, settings)
@@ -93,10 +106,13 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
     with dataset.lease(run_id):
         with dataset.locked():
             recover(dataset)
+        if request.schedule is not None and (live := dataset.live_run_of(request.schedule, run_id)) is not None:
+            return Outcome({}, None, live)
         plan = make_plan(dataset, found, recipe.recipe_id, forgotten=dataset.forgotten_ids(), rehash=request.rehash)
+        plan = replace(plan, pending=in_order(plan.pending, request.order))
         accounts = Accounts(plan.discovered, plan.already_done, plan.skipped)
         _confirm(engine, request, plan, recipe, endpoint)
-        open_book(dataset, run_id, recipe, accounts)
+        open_book(dataset, run_id, recipe, accounts, request.command, request.schedule)
         spool_folder = dataset.spool(run_id)
         tools = Tools(recipe, engine.sandbox, Answers(endpoint), run_id)
         with ProgressLine(len(plan.pending), quiet=request.quiet) as line:
@@ -104,15 +120,18 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
                 dataset, tools, plan, accounts, spool_folder,
                 asyncio.Semaphore(settings.concurrency + 2 * settings.workers),
                 lambda: line.update(work.finished, work.finished_pages, spending.spent_nusd / 1e9),
-                request.limit, request.lender,
+                request.limit, request.lender, request.deadline,
             )  # fmt: skip
             try:
                 tell_outages(engine, endpoint, quiet=request.quiet)
-                shards = [partial(_extract, work, each) for each in _shards(plan, settings)]
-                through_prefect(engine, run_id, shards, work, endpoint)
+                first = 0 if request.canary is None else request.canary.documents
+                pieces = [*_shards(plan.pending[:first], settings), None, *_shards(plan.pending[first:], settings)]
+                shards = [partial(_extract, work, each) for each in pieces if each is not None]
+                gate = Gate(pieces.index(None), partial(_judge, work, request.canary, spending))
+                through_prefect(engine, run_id, shards, work, endpoint, gate)
             finally:
                 shutil.rmtree(spool_folder, ignore_errors=True)
-        stopped = _settle_accounts(work, spending, settings.keep)
+        stopped = _settle_accounts(work, spending, settings.keep, request.command)
     summary = {
         "run_id": run_id,
         **accounts.as_row(),
@@ -179,16 +198,29 @@ def _first_line(settings: Settings, dataset: Dataset, recipe: Recipe) -> str:
     )
 
 
-def _shards(plan: Plan, settings: Settings) -> Iterator[Addresses]:
-    """The pending addresses in shards of at most so many documents and bytes."""
+def _in_range(found: Found, request: RunRequest) -> Found:
+    """What was found within the range of dates; of a listing in part nothing is taken for gone."""
+    if request.since is None and request.before is None:
+        return found
+    sources = tuple(replace(source, is_complete=False) for source in found.sources)
+    return replace(found, addresses=in_range(found.addresses, request.since, request.before), sources=sources)
+
+
+def _judge(work: Work, canary: Canary | None, spending: Spending) -> None:
+    if canary is not None and work.stopped is None:
+        work.stopped = canary.judge(work.accounts, spending.spent_nusd / 1e9)
+
+
+def _shards(addresses: Addresses, settings: Settings) -> Iterator[Addresses]:
+    """The addresses in shards of at most so many documents and bytes."""
     start = size = 0
-    for place, bytes_ in enumerate(plan.pending.sizes()):
+    for place, bytes_ in enumerate(addresses.sizes()):
         if place > start and (place - start >= settings.shard_size or size + bytes_ > settings.shard_bytes):
-            yield plan.pending[start:place]
+            yield addresses[start:place]
             start, size = place, 0
         size += bytes_
-    if start < len(plan.pending):
-        yield plan.pending[start:]
+    if start < len(addresses):
+        yield addresses[start:]
 
 
 async def _extract(work: Work, addresses: Addresses, name: str) -> None:
@@ -201,7 +233,7 @@ def _noted(work: Work) -> list[dict[str, Any]]:
     return [{**row, "run_id": work.run_id, "seen_at": plan.not_before} for row in plan.noted.to_pylist()]
 
 
-def _settle_accounts(work: Work, spending: Spending, keep_days: float | None) -> PagemillError | None:
+def _settle_accounts(work: Work, spending: Spending, keep_days: float | None, command: str) -> PagemillError | None:
     """Count what is left, check the sum, publish the run's row; the error that ended the run, if any."""
     accounts, dataset = work.accounts, work.dataset
     published = dataset.published_ids()
@@ -221,8 +253,8 @@ def _settle_accounts(work: Work, spending: Spending, keep_days: float | None) ->
     try:
         quality = Quality.of(dataset, work.run_id, recipe.document_type)
         work.breaks = quality.breaks()
-        sources = [*_noted(work), *work.sources]
-        close_book(dataset, work.run_id, recipe, accounts, spending, sources=sources, quality=quality.rows())
+        logs = {"sources": [*_noted(work), *work.sources], "quality": quality.rows()}
+        close_book(dataset, work.run_id, recipe, accounts, spending, logs, command=command)
         ids = superseded_ids(dataset)
         if ids:
             staging = f"{work.run_id}-{SUPERSEDES:05d}"

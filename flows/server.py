@@ -12,7 +12,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,12 +35,12 @@ _START_SECONDS = 180.0  # a first start migrates its database: 13 s measured on 
 class ChildServer:
     """A Prefect server of this process. Starting takes seconds: do other work between `__init__` and `url`."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, port: int | None = None, settings: Mapping[str, str] | None = None) -> None:
         home.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(home / "start.lock")  # two first starts would migrate one database at once
         self._lock.acquire()
-        self._port = _free_port()
-        environment = {**os.environ, **QUIET, "PREFECT_HOME": str(home)}
+        self._port = port or _free_port()
+        environment = {**os.environ, **QUIET, **(settings or {}), "PREFECT_HOME": str(home)}
         environment.pop("PREFECT_API_URL", None)
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [sys.executable, "-m", "flows.server", str(self._port)],

@@ -50,6 +50,9 @@ class Settings(BaseSettings):
         1.0  # seconds of the first pause; each further one is twice as long
     )
     confirm_above: Annotated[float, Field(ge=0)] = 5.0  # USD of an estimate above which a run without --budget asks
+    webhook: SecretStr | None = None  # where crashes, and runs that need attention, are told to
+    tell_failed: Annotated[float, Field(ge=0, le=1)] = 0.05  # share of a run's documents above which it is told of
+    tell_partial: Annotated[float, Field(ge=0, le=1)] = 0.25
     keep: Annotated[float, Field(gt=0)] | None = None  # days for which page texts, pictures and raw answers are kept
     request_timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 600.0  # seconds for one answer
     price_in: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)] | None = None  # USD per million tokens

@@ -38,6 +38,7 @@ class Work:
     on_progress: Callable[[], None]
     limit: int | None = None
     lender: Dataset | None = None  # whose stored answers are taken, too
+    deadline: datetime.datetime | None = None  # nothing is begun after it
     handled: set[str] = field(default_factory=set)
     repeated: list[str] = field(default_factory=list)
     sources: list[dict[str, Any]] = field(default_factory=list)
@@ -49,8 +50,13 @@ class Work:
 
     @property
     def is_full(self) -> bool:
-        """True when as many documents as the limit allows have been taken up."""
-        return self.limit is not None and len(self.handled) >= self.limit
+        """True when as many documents as the limit allows have been taken up, or it is too late for more."""
+        return self.is_late or (self.limit is not None and len(self.handled) >= self.limit)
+
+    @property
+    def is_late(self) -> bool:
+        """True after the deadline."""
+        return self.deadline is not None and datetime.datetime.now(datetime.UTC) >= self.deadline
 
     @property
     def run_id(self) -> str:

@@ -154,7 +154,7 @@ _LOG: dict[str, _Columns] = {
         ("cost_usd", _FLOAT, "what it cost, in USD"),
         ("recipe_id", _TEXT, "recipe it worked with"),
         ("version", _TEXT, "version of Pagemill"),
-        ("command", _TEXT, "run, refresh, or replay (a refresh from stored answers)"),
+        ("command", _TEXT, "run, nightly, backfill, refresh, or replay (a refresh from stored answers)"),
         ("requests", _INT, "answers it paid for"),
         ("prompt_tokens", _INT, "tokens read"),
         ("completion_tokens", _INT, "tokens written"),

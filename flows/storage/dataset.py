@@ -219,6 +219,15 @@ class Dataset:
         """The runs that have no row in `runs` yet: they work, or were killed and wait for recovery."""
         return frozenset(name.removesuffix(".json") for name in self.entries("runs") if name.endswith(".json"))
 
+    def live_run_of(self, schedule: str, run_id: str) -> str | None:
+        """Another run of the same schedule that is at work, if there is one."""
+        with self.locked():
+            live = self.store.live_runs() - {run_id}
+            for name in sorted(self.runs_at_work() & live):
+                if json.loads(self.store.read(f"_work/runs/{name}.json")).get("schedule") == schedule:
+                    return name
+        return None
+
     def note_run(self, run_id: str, facts: Mapping[str, Any]) -> None:
         """Keep what a `runs` row needs, so that recovery can write it if this run is killed."""
         with self.locked():  # so that recovery may take what is half written for a dead run's

@@ -1,0 +1,166 @@
+"""`pagemill serve`: the schedules on this machine. It starts Prefect's server, deploys, starts a worker, and stops it all.
+
+Server and worker are children that watch a pipe from this process: however it ends, they end. A run that is at work lives on
+without them and finds them again at the same port when they are started anew.
+"""
+
+import asyncio
+import datetime
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from flows.progress import say
+from flows.schedule import Schedule
+from flows.server import QUIET, ChildServer
+from schemas.errors import ConfigurationError
+
+PORT = 4200
+STOP_SECONDS = 45.0  # for runs at work: Prefect's worker kills what has not ended 30 s after it was told to
+_LEASES = "prefect.server.concurrency.lease_storage.filesystem"  # those in memory outlive no restart of the server
+
+
+def serve(schedules: Sequence[Schedule], home: Path, port: int, webhook: SecretStr | None) -> None:
+    """Run the schedules until SIGINT or SIGTERM. Raises ConfigurationError when the server cannot be started."""
+    settings = {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": _LEASES}
+    server = ChildServer(home, port, settings)
+    try:
+        url = server.url()
+        os.environ.update({**QUIET, "PREFECT_HOME": str(home), "PREFECT_API_URL": url})  # for the worker and its runs
+        say(f"Prefect's page is at {url.removesuffix('/api')}; stop with Ctrl-C")
+        from prefect.settings import PREFECT_API_URL, temporary_settings
+
+        with temporary_settings({PREFECT_API_URL: url}):
+            asyncio.run(_serve(schedules, webhook))
+    finally:
+        server.stop()
+
+
+def deploy_to_server(schedules: Sequence[Schedule], pool: str, webhook: SecretStr | None) -> list[str]:
+    """Set the schedules up on the server that is configured. Raises ConfigurationError when there is none, or it is silent."""
+    import httpx
+    from prefect.settings import PREFECT_API_URL
+
+    from flows.deployments import deploy
+
+    url = PREFECT_API_URL.value()
+    if not url:
+        raise ConfigurationError(
+            "no Prefect server is configured: set PREFECT_API_URL (http://HOST:4200/api), or use `pagemill serve`, which "
+            "brings its own"
+        )
+    try:
+        return asyncio.run(deploy(schedules, pool, webhook))
+    except httpx.HTTPError as error:
+        raise ConfigurationError(
+            f"Prefect's server at {url} does not answer as one ({error}); is it running?"
+        ) from error
+
+
+async def _serve(schedules: Sequence[Schedule], webhook: SecretStr | None) -> None:
+    from flows.deployments import POOL, deploy
+
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    for line in await deploy(schedules, POOL, webhook):
+        say(line)
+    for each in schedules:
+        await _catch_up(each)
+    with _worker(POOL) as worker:
+        ended = asyncio.create_task(asyncio.to_thread(worker.wait))
+        await asyncio.wait({ended, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        if not stop.is_set():
+            raise ConfigurationError("Prefect's worker has ended of itself; start `pagemill serve` again")
+        await _stop_runs()
+
+
+@contextmanager
+def _worker(pool: str) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        [sys.executable, "-m", "flows.serve", pool],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C is for us, who stop the runs first
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def _catch_up(schedule: Schedule) -> None:
+    """Start a nightly now when a tick of its clock has passed unserved; what the server still has to do from then goes."""
+    from prefect import get_client
+    from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
+    from prefect.client.schemas.sorting import FlowRunSort
+    from prefect.server.schemas.schedules import CronSchedule
+
+    now = datetime.datetime.now(datetime.UTC)
+    async with get_client() as client:
+        deployment = await client.read_deployment_by_name(f"nightly/{schedule.name}")
+        runs = await client.read_flow_runs(
+            deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id])),
+            sort=FlowRunSort.EXPECTED_START_TIME_DESC,
+            limit=200,
+        )
+        begun = [run.start_time for run in runs if run.start_time is not None]
+        for run in runs:
+            if run.start_time is None and run.expected_start_time is not None and run.expected_start_time <= now:
+                await client.delete_flow_run(run.id)
+        if not begun:
+            return
+        after = max(begun) + datetime.timedelta(seconds=60)
+        dates = await CronSchedule(cron=schedule.cron, timezone=schedule.timezone).get_dates(1, after)
+        if dates and dates[0] <= now:
+            await client.create_flow_run_from_deployment(deployment.id)
+            say(f"nightly/{schedule.name}: the run of {dates[0]:%Y-%m-%d %H:%M} was missed, and starts now")
+
+
+async def _stop_runs() -> None:
+    """Cancel what is at work, which then ends in order, and wait for it."""
+    from prefect import get_client
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
+    from prefect.client.schemas.objects import State, StateType
+
+    active = FlowRunFilter(
+        state=FlowRunFilterState(
+            type=FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING, StateType.CANCELLING])
+        )
+    )
+    async with get_client() as client:
+        runs = await client.read_flow_runs(flow_run_filter=active)
+        for run in runs:
+            with suppress(Exception):  # it has ended meanwhile
+                await client.set_flow_run_state(run.id, State(type=StateType.CANCELLING))
+        if runs:
+            say(f"{len(runs)} runs are at work: what was asked for is kept, then they end")
+        end = asyncio.get_running_loop().time() + STOP_SECONDS
+        while runs and asyncio.get_running_loop().time() < end:
+            await asyncio.sleep(0.5)
+            runs = await client.read_flow_runs(flow_run_filter=active)
+
+
+def _work(pool: str) -> None:
+    """The worker's process: it takes up runs until its parent is gone."""
+
+    def watch() -> None:
+        sys.stdin.buffer.read()
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()
+    from prefect.workers.process import ProcessWorker
+
+    asyncio.run(ProcessWorker(work_pool_name=pool, name="pagemill serve").start())
+
+
+if __name__ == "__main__":
+    _work(sys.argv[1])

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -57,10 +58,15 @@ def start(*arguments: object, cwd: Path = ROOT, **environment: str) -> subproces
 
 
 @pytest.fixture
-def pagemill() -> Callable[..., Finished]:
-    """Run the command as a user does, in a process of its own."""
+def pagemill(offline_engine: Any) -> Callable[..., Finished]:
+    """Run the command as a user does, in a process of its own.
+
+    It shares the tests' Prefect server, which takes each command seconds to start; who starts it alone uses `start`.
+    """
 
     def call(*arguments: object, cwd: Path = ROOT, **environment: str) -> Finished:
+        if arguments[:1] in (("run",), ("refresh",)):
+            environment = {"PREFECT_API_URL": offline_engine.server.url(), **environment}
         process = start(*arguments, cwd=cwd, **environment)
         out, err = process.communicate(timeout=240)
         assert "Traceback" not in err, err

@@ -38,7 +38,7 @@ class Engine:
 
 @contextmanager
 def engine(settings: Settings) -> Iterator[Engine]:
-    """Start what runs need; Prefect's server comes up while the first run is planned."""
+    """What runs need; Prefect's server starts with the first run that has something to do."""
     with (
         prefect_server(settings.cache_dir / "prefect") as server,
         model_address(settings) as (base_url, api_key),
@@ -47,7 +47,7 @@ def engine(settings: Settings) -> Iterator[Engine]:
         try:
             yield Engine(settings, server, sandbox, base_url, api_key)
         finally:
-            if server is not None:
+            if server is not None and server.is_started:
                 from prefect.events.worker import EventsWorker
 
                 logging.getLogger("EventsWorker").setLevel(logging.CRITICAL)  # it counts aloud what it still sends
@@ -80,7 +80,15 @@ def through_prefect(
     endpoint: Endpoint,
     gate: Gate | None = None,
 ) -> None:
-    """Run shards, each given its name, as tasks of a flow. What Prefect fails at stops the run; documents are none of its."""
+    """Run shards, each given its name, as tasks of a flow. What Prefect fails at stops the run; documents are none of its.
+
+    Without a shard there is no flow: a night that finds nothing new starts no server for it.
+    """
+    if not shards:
+        asyncio.run(endpoint.close())
+        return
+    if engine.server is not None:
+        engine.server.start()  # it comes up while Prefect is imported
     from prefect import flow, task
     from prefect.cache_policies import NO_CACHE
     from prefect.context import FlowRunContext

@@ -8,6 +8,7 @@ import asyncio
 import datetime
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -29,18 +30,35 @@ _LEASES = "prefect.server.concurrency.lease_storage.filesystem"  # those in memo
 
 def serve(schedules: Sequence[Schedule], home: Path, port: int, webhook: SecretStr | None) -> None:
     """Run the schedules until SIGINT or SIGTERM. Raises ConfigurationError when the server cannot be started."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
     settings = {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": _LEASES}
+    _refuse(port)
     server = ChildServer(home, port, settings)
     try:
         url = server.url()
         os.environ.update({**QUIET, "PREFECT_HOME": str(home), "PREFECT_API_URL": url})  # for the worker and its runs
         say(f"Prefect's page is at {url.removesuffix('/api')}; stop with Ctrl-C")
-        from prefect.settings import PREFECT_API_URL, temporary_settings
-
         with temporary_settings({PREFECT_API_URL: url}):
             asyncio.run(_serve(schedules, webhook))
     finally:
         server.stop()
+
+
+def _refuse(port: int) -> None:
+    """Raises ConfigurationError where another server is configured, or holds the port."""
+    from prefect.settings import PREFECT_API_URL
+
+    if url := PREFECT_API_URL.value():
+        raise ConfigurationError(f"PREFECT_API_URL names a server ({url}): use `pagemill deploy` with it, or unset it")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise ConfigurationError(
+                f"port {port} cannot be used ({error.strerror}); choose another with --port"
+            ) from None
 
 
 def deploy_to_server(schedules: Sequence[Schedule], pool: str, webhook: SecretStr | None) -> list[str]:

@@ -33,14 +33,31 @@ _START_SECONDS = 180.0  # a first start migrates its database: 13 s measured on 
 
 
 class ChildServer:
-    """A Prefect server of this process. Starting takes seconds: do other work between `__init__` and `url`."""
+    """A Prefect server of this process, which starts when it is first needed, or the one that a profile names.
+
+    Starting takes seconds: do other work between `start` and `url`.
+    """
 
     def __init__(self, home: Path, port: int | None = None, settings: Mapping[str, str] | None = None) -> None:
-        home.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(home / "start.lock")  # two first starts would migrate one database at once
-        self._lock.acquire()
+        self._home = home
         self._port = port or _free_port()
-        environment = {**os.environ, **QUIET, **(settings or {}), "PREFECT_HOME": str(home)}
+        self._settings = dict(settings or {})
+        self._lock = FileLock(home / "start.lock")  # two first starts would migrate one database at once
+        self._process: subprocess.Popen[bytes] | None = None
+        self._url: str | None = None
+
+    @property
+    def is_started(self) -> bool:
+        """True once somebody has needed it."""
+        return self._process is not None or self._url is not None
+
+    def start(self) -> None:
+        """Let it come up; the second time nothing happens. Prefect is imported meanwhile."""
+        if self.is_started:
+            return
+        self._home.mkdir(parents=True, exist_ok=True)
+        self._lock.acquire()
+        environment = {**os.environ, **QUIET, **self._settings, "PREFECT_HOME": str(self._home)}
         environment.pop("PREFECT_API_URL", None)
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [sys.executable, "-m", "flows.server", str(self._port)],
@@ -50,9 +67,21 @@ class ChildServer:
             env=environment,
             start_new_session=True,  # Ctrl-C is for the run, which still needs its server to end well
         )
+        from prefect.settings import PREFECT_API_URL
+
+        if named := PREFECT_API_URL.value():  # a profile names a server after all
+            self.stop()
+            self._url = named
 
     def url(self) -> str:
         """The API's URL, once it is healthy. Raises ConfigurationError when the server does not come up."""
+        self.start()
+        if self._url is None:
+            self._url = self._once_healthy()
+        return self._url
+
+    def _once_healthy(self) -> str:
+        assert self._process is not None
         base = f"http://127.0.0.1:{self._port}/api"
         end = time.monotonic() + _START_SECONDS
         try:
@@ -75,16 +104,19 @@ class ChildServer:
         """End the server."""
         if self._lock.is_locked:
             self._lock.release()
+        if self._process is None:
+            return
         self._process.kill()  # it holds nothing that is not on disk
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stderr):
             if pipe is not None:
                 pipe.close()
+        self._process = None
 
 
 @contextmanager
 def prefect_server(home: Path) -> Iterator[ChildServer | None]:
-    """A child server, or null where the environment or a profile names one. Prefect is imported here at the latest."""
+    """A child server that has not started yet, or null where the environment names one."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     if os.environ.get("PREFECT_API_URL"):
@@ -92,13 +124,7 @@ def prefect_server(home: Path) -> Iterator[ChildServer | None]:
         return
     server = ChildServer(home)
     try:
-        from prefect.settings import PREFECT_API_URL
-
-        if PREFECT_API_URL.value():  # a profile names a server after all
-            server.stop()
-            yield None
-        else:
-            yield server
+        yield server
     finally:
         server.stop()
 

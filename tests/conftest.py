@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -57,10 +58,15 @@ def start(*arguments: object, cwd: Path = ROOT, **environment: str) -> subproces
 
 
 @pytest.fixture
-def pagemill() -> Callable[..., Finished]:
-    """Run the command as a user does, in a process of its own."""
+def pagemill(offline_engine: Any) -> Callable[..., Finished]:
+    """Run the command as a user does, in a process of its own.
+
+    It shares the tests' Prefect server, which takes each command seconds to start; who starts it alone uses `start`.
+    """
 
     def call(*arguments: object, cwd: Path = ROOT, **environment: str) -> Finished:
+        if arguments[:1] in (("run",), ("refresh",)):
+            environment = {"PREFECT_API_URL": offline_engine.server.url(), **environment}
         process = start(*arguments, cwd=cwd, **environment)
         out, err = process.communicate(timeout=240)
         assert "Traceback" not in err, err
@@ -79,6 +85,10 @@ class ModelServer:
     def entries(self, event: str) -> list[dict]:
         lines = self.log.read_text(encoding="utf-8").splitlines() if self.log.exists() else []
         return [entry for entry in map(json.loads, lines) if entry["event"] == event]
+
+    def count(self, event: str) -> int:
+        """How many `entries` there are, for who looks often: the pages in them are not read."""
+        return self.log.read_bytes().count(json.dumps({"event": event})[:-1].encode()) if self.log.exists() else 0
 
     @property
     def environment(self) -> dict[str, str]:

@@ -146,8 +146,9 @@ def test_readers_see_no_wrong_row_while_rows_are_replaced_and_removed(place: Stu
             time.sleep(0.1)
     for library, found in seen.items():
         assert found["wrong"] == [], library
-        # An error is gone at the first retry, unless this one, too, meets a replacement: Polars fails in one read of fifty here.
-        assert found["again"] <= (1 + sum(found["errors"].values()) // 5 if library == "polars" else 0), library
+        # An error is gone at the first retry, unless in this one, too, a file is replaced, which only Polars minds often.
+        assert found["unprovoked"] == 0, library
+        assert found["met"] == 0 or library == "polars", library
         assert found["looks"] > 5, library
     assert seen["pandas"]["errors"] == seen["pyarrow"]["errors"] == {}
     assert verify(place.out) == []

@@ -1,7 +1,7 @@
 """A reader of a dataset of painted documents, in a process of its own, by one library, until its standard input closes.
 
 `python -m tests.support.reader LIBRARY OUT [removes]` prints `ready` after its first look, and at the end one JSON object: looks,
-reads, errors by name, how many of them came again at the first retry, and what was wrong.
+reads, errors by name, how many of them nobody provoked, how many retries met another replacement, and what was wrong.
 """
 
 import json
@@ -57,25 +57,36 @@ def by_polars() -> Read:
 LIBRARIES = {"pandas": by_pandas, "pyarrow": by_pyarrow, "duckdb": by_duckdb, "polars": by_polars}
 
 
+def stamps(folder: Path) -> dict[str, tuple[int, int]]:
+    """The files of a table, told apart from those that replace them."""
+    return {entry.name: (entry.stat().st_ino, entry.stat().st_mtime_ns) for entry in os.scandir(folder)}
+
+
 class Patient:
-    """Reads, and again after an error: each is counted, and each that came again at the first retry."""
+    """Reads, and again after an error. Each error is counted; `unprovoked` are those in whose read no file of the table was
+    replaced or added, `met` the retries that failed since another one was: Polars reads the end of a file, where it says
+    where its columns are, and opens it once more for the columns, and a rename in between gives it one of either file.
+    """
 
     def __init__(self, read: Read) -> None:
         self._read = read
         self.reads = 0
-        self.again = 0
+        self.unprovoked = self.met = 0
         self.errors: Counter[str] = Counter()
 
     def __call__(self, folder: Path, columns: Sequence[str]) -> list[tuple[Any, ...]]:
         for attempt in range(MOST_RETRIES):
             self.reads += 1
+            before = stamps(folder)
             try:
                 return self._read(folder, columns)
             except (KeyboardInterrupt, SystemExit):
                 raise
             except BaseException as error:  # Polars panics with what is no Exception
                 self.errors[f"{type(error).__name__}: {str(error)[:160]}"] += 1
-                self.again += attempt > 0
+                provoked = stamps(folder) != before
+                self.unprovoked += not provoked
+                self.met += attempt > 0 and provoked
                 time.sleep(RETRY_AFTER)
         return self._read(folder, columns)
 
@@ -107,7 +118,8 @@ def main(library: str, out: Path, removes: bool) -> None:
                 "looks": looks,
                 "reads": read.reads,
                 "errors": read.errors,
-                "again": read.again,
+                "unprovoked": read.unprovoked,
+                "met": read.met,
                 "wrong": eye.wrong[:5],
                 "seen": len(eye.ids),
             }

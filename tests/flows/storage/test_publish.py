@@ -20,7 +20,7 @@ from schemas.document_types import DOCUMENT_TYPES
 from schemas.errors import DatasetError
 from schemas.tables import SHARD_TABLES, all_tables, record_tables
 from tests.conftest import ROOT
-from tests.flows.storage.places import Place, names
+from tests.flows.storage.places import Place, names, steps_to_kill
 from tests.support.everywhere import read_everywhere
 
 INVOICE = DOCUMENT_TYPES["invoice"]
@@ -219,7 +219,7 @@ def test_a_kill_at_any_step_loses_and_doubles_nothing(
     recovered(whole)
     check_complete(whole.root)
     assert steps > 60
-    for kill_at in range(1, steps + 1):
+    for kill_at in steps_to_kill(kind, steps):
         place = new(f"killed-{kill_at}")
         assert attempt(place, kill_at) == "killed"
         if kind == "disk":

@@ -19,7 +19,7 @@ from flows.storage.recover import recover
 from flows.storage.remove import forget_documents, supersede_documents
 from schemas.errors import DatasetError
 from tests.conftest import ROOT
-from tests.flows.storage.places import HELD, Place, names
+from tests.flows.storage.places import HELD, Place, names, steps_to_kill
 from tests.flows.storage.test_publish import PARENT, SPEC, document, journal, recovered
 from tests.flows.storage.test_replace import AT, POINTERS, SHARD, rows_of
 
@@ -139,7 +139,7 @@ def test_a_kill_at_any_step_leaves_every_row_or_none(
     steps = int(attempt(Place(kind, quick_path / f"{what}-whole"), 0))
     check(quick_path / f"{what}-whole")
     seen = []
-    for kill_at in range(1, steps + 1):
+    for kill_at in steps_to_kill(kind, steps):
         place = Place(kind, quick_path / f"{what}-{kill_at}")
         shutil.copytree(quick_path / "old", place.root)
         assert attempt(place, kill_at) == "killed"

@@ -22,7 +22,7 @@ from flows.storage.publish import end_run, publish, replace_documents
 from flows.storage.recover import recover
 from schemas.errors import DatasetError
 from tests.conftest import ROOT
-from tests.flows.storage.places import HELD, Place, names
+from tests.flows.storage.places import HELD, Place, names, steps_to_kill
 from tests.flows.storage.test_publish import PARENT, SPEC, recovered
 from tests.support.everywhere import read_everywhere
 
@@ -189,7 +189,7 @@ def test_a_kill_at_any_step_leaves_all_old_rows_or_all_new_ones(
     assert versions(quick_path / "whole") == ["new", "new", "old"]
     assert replaced(quick_path / "whole") == sorted(EXPECTED)
     seen = []
-    for kill_at in range(1, steps + 1):
+    for kill_at in steps_to_kill(kind, steps):
         root = quick_path / f"killed-{kill_at}"
         place = Place(kind, root)
         shutil.copytree(quick_path / "old", root)
@@ -239,7 +239,7 @@ def test_a_kill_at_any_step_of_the_recovery_leaves_all_new_rows(
     # Nothing differs the second time, so that the steps beyond the replace itself are the recovery's.
     recovering = int(attempt(Place(kind, quick_path / "done"), 0)) - int(attempt(Place(kind, quick_path / "whole"), 0))
     assert recovering > 8
-    for kill_at in range(1, recovering + 8):
+    for kill_at in steps_to_kill(kind, recovering + 7):
         root = quick_path / f"killed-{kill_at}"
         shutil.copytree(quick_path / "ready", root)
         assert attempt(Place(kind, root), kill_at) == "killed"

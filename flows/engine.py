@@ -65,9 +65,18 @@ class Stoppable(Protocol):
 
 
 def through_prefect(
-    engine: Engine, run_id: str, shards: Sequence[Callable[[str], Awaitable[None]]], work: Stoppable, endpoint: Endpoint
+    engine: Engine,
+    run_id: str,
+    shards: Sequence[Callable[[str], Awaitable[None]]],
+    work: Stoppable,
+    endpoint: Endpoint,
+    *,
+    command: str = "extract",
 ) -> None:
-    """Run shards, each given its name, as tasks of a flow. What Prefect fails at stops the run; documents are none of its."""
+    """Run `shards` as tasks of the flow `command`; each is called with its task's name.
+
+    Prefect knows of shards and not of documents. Where Prefect itself fails, its error is raised.
+    """
     from prefect import flow, task
     from prefect.cache_policies import NO_CACHE
     from prefect.exceptions import TerminationSignal
@@ -77,8 +86,8 @@ def through_prefect(
     async def shard(name: str, place: int) -> None:
         await shards[place](name)
 
-    @flow(name="extract", flow_run_name="{run_id}", validate_parameters=False)
-    async def extract(run_id: str) -> None:
+    @flow(name=command, flow_run_name="{run_id}", validate_parameters=False)
+    async def all_shards(run_id: str) -> None:
         two = asyncio.Semaphore(SHARDS_IN_FLIGHT)
         _stop_on_signals(work, endpoint)
 
@@ -99,7 +108,7 @@ def through_prefect(
     overrides = {PREFECT_API_URL: engine.prefect_url} if engine.prefect_url else {}
     with temporary_settings(overrides):
         try:
-            asyncio.run(extract(run_id))
+            asyncio.run(all_shards(run_id))
         except PagemillError as error:
             if error is not work.stopped and str(error) != str(work.stopped):
                 raise

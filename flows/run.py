@@ -5,7 +5,7 @@ import datetime
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from extractors.split.formats import FORMATS
 from flows.accounts import Accounts
 from flows.addresses import Addresses
 from flows.book import close_book, new_run_id, open_book, spec_of
+from flows.consent import Confirm, confirm_cost, require_price
 from flows.discover import discover
 from flows.engine import Engine, tell_outages, through_prefect
 from flows.estimate import quick_cost_nusd
@@ -38,7 +39,7 @@ from flows.storage.remove import supersede_documents
 from flows.storage.store import Out
 from flows.superseded import superseded_ids
 from schemas.document_type import DocumentType
-from schemas.errors import ConfigurationError, DatasetError, PagemillError, exit_code_of
+from schemas.errors import DatasetError, PagemillError, exit_code_of
 from schemas.models import OFFLINE
 from schemas.tables import pointers_of
 
@@ -58,7 +59,7 @@ class RunRequest:
     rehash: bool = False  # open every address, also those that look unchanged
     lender: Dataset | None = None  # another dataset, whose stored answers are taken where requests are equal
     quiet: bool = False
-    confirm: Callable[[str], bool] | None = None  # asks a person; null where there is none
+    confirm: Confirm | None = None  # null where nobody sits
 
 
 @dataclass(slots=True)
@@ -134,31 +135,18 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
 def _opened(request: RunRequest, engine: Engine, spending: Spending) -> Dataset:
     """The dataset, once it is clear that the run can be begun at all: before that, nothing is made on disk."""
     make_recipe(request.document_type, engine.settings)
-    if request.budget_usd is not None and not Endpoint(engine.settings, engine.base_url, None, spending).has_price:
-        raise ConfigurationError(
-            f"--budget needs the price of {' and '.join(engine.settings.models)}, which is not listed; set PAGEMILL_PRICE_IN "
-            "and PAGEMILL_PRICE_OUT (USD per million tokens)"
-        )
+    require_price(engine.settings, Endpoint(engine.settings, engine.base_url, None, spending), request.budget_usd)
     return open_dataset(request.out, spec_of(request.document_type))
 
 
 def _confirm(engine: Engine, request: RunRequest, plan: Plan, recipe: Recipe, endpoint: Endpoint) -> None:
     """Without a budget, a run that may cost a lot asks first. Raises ConfigurationError where there is nobody to ask."""
-    above = engine.settings.confirm_above
     if request.budget_usd is not None:
         return
     pending = plan.pending if request.limit is None else plan.pending[: request.limit]
     with tempfile.TemporaryDirectory(prefix="pagemill-") as folder:
         cost = quick_cost_nusd(pending, recipe, engine.sandbox, Path(folder), endpoint)
-    if cost is None or cost / 1e9 <= above:
-        return
-    text = (
-        f"{len(pending):,} documents will cost about ${cost / 1e9:.2f}, more than PAGEMILL_CONFIRM_ABOVE (${above:.2f})"
-    )
-    if request.confirm is None:
-        raise ConfigurationError(f"{text}; cap it with --budget, or raise PAGEMILL_CONFIRM_ABOVE. Nothing was sent")
-    if not request.confirm(text):
-        raise ConfigurationError("not confirmed; nothing was sent")
+    confirm_cost(engine.settings, (cost or 0) / 1e9, f"{len(pending):,} documents will cost about", request.confirm)
 
 
 def _first_line(settings: Settings, dataset: Dataset, recipe: Recipe) -> str:

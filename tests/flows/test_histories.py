@@ -228,7 +228,9 @@ async def one_document(tools: object, document: object, path: Path, stored: obje
     return SimpleNamespace(batches={"documents": [batch]}, extraction=extraction)
 
 
-def without_prefect(engine: Engine, run_id: str, shards: list, work: object, endpoint: object) -> None:
+def without_prefect(  # with the arguments of the real one
+    engine: Engine, run_id: str, shards: list, work: object, endpoint: object, *, command: str = ""
+) -> None:
     async def all_shards() -> None:
         for place, shard in enumerate(shards):
             await shard(f"{run_id}-{place:05d}")

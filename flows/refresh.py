@@ -25,7 +25,7 @@ from flows.book import close_book, new_run_id, open_book, spec_of
 from flows.consent import Confirm, confirm_cost, require_price
 from flows.difference import Difference, differences_of
 from flows.engine import Engine, tell_outages, through_prefect
-from flows.extract import STOPS, Tools, extract_document, stored_answers
+from flows.extract import STOPS, Tools, extract_document, stored_in
 from flows.find import find_documents
 from flows.model.answers import Answers
 from flows.model.endpoint import Endpoint
@@ -42,7 +42,7 @@ from flows.storage.store import Out
 from flows.types import type_of
 from schemas.document_type import DocumentType
 from schemas.errors import ConfigurationError, DatasetError, DocumentError, PagemillError
-from schemas.tables import SHARD_TABLES, pointers_of
+from schemas.tables import pointers_of
 
 DOCUMENTS_IN_FLIGHT = 32  # of a shard: requests are limited by the endpoint's own ceiling
 Shard = Callable[[str], Awaitable[None]]  # to be called with the name of its task
@@ -289,7 +289,7 @@ def _taken(work: Work, ids: Sequence[str]) -> tuple[set[str], Stored]:
         with dataset.locked():
             recover(dataset)
             mine = dataset.claim_published(work.tools.run_id, ids)
-    return mine, stored_answers(dataset.rows("calls", SHARD_TABLES["calls"].names), ids)
+    return mine, stored_in(dataset, ids)
 
 
 async def _one(

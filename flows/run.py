@@ -190,7 +190,7 @@ def _noted(work: Work) -> list[dict[str, Any]]:
 def _settle_accounts(work: Work, spending: Spending, keep_days: float | None) -> PagemillError | None:
     """Count what is left, check the sum, publish the run's row; the error that ended the run, if any."""
     accounts, dataset = work.accounts, work.dataset
-    published = dataset.published_ids()
+    published = dataset.published_among(work.repeated) if work.repeated else set()
     for document_id in work.repeated:  # a second address of bytes that this run handled
         if document_id in published:
             accounts.already_done += 1

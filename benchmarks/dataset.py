@@ -1,12 +1,13 @@
 """The dataset as it grows: planning an unchanged archive, reading many files, and how tables are best written.
 
-    python benchmarks/dataset.py [plan|read|write|nested ...] [--sizes 1000,10000,100000,1000000]
+    python benchmarks/dataset.py [plan|lookup|read|write|nested ...] [--sizes 1000,10000,100000,1000000]
 
 `plan` makes the ledger of an archive that is published whole (`sources` and `documents` in files of 1,024 rows) and plans
 a run over it: with the listing at hand, and with the listing of a real folder tree of empty files. `pandas` is the time to
-read the id column of the same `documents`, in the same process, paired with each measurement. `read` compares a record
-table of 1,024 rows a file with the same rows in one file. `write` tries row groups and zstd levels on our tables. `nested` is
-the time from a record with a list of 100,000 objects to its Parquet file, beside pyarrow's own for rows that are flat already.
+read the id column of the same `documents`, in the same process, paired with each measurement. `lookup` is what a shard pays
+to know which of its documents are published. `read` compares a record table of 1,024 rows a file with the same rows in one
+file. `write` tries row groups and zstd levels on our tables. `nested` is the time from a record with a list of 100,000 objects
+to its Parquet file, beside pyarrow's own for rows that are flat already.
 """
 
 import argparse
@@ -66,13 +67,17 @@ READERS: dict[str, Callable[[Path], object]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("measures", nargs="*", choices=["plan", "read", "write", "nested", []], help="default: all")
+    parser.add_argument(
+        "measures", nargs="*", choices=["plan", "lookup", "read", "write", "nested", []], help="default: all"
+    )
     parser.add_argument("--sizes", type=_numbers, default=SIZES, help="rows of the ledger")
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the record table for `read`")
     arguments = parser.parse_args()
-    measures = arguments.measures or ["plan", "read", "write", "nested"]
+    measures = arguments.measures or ["plan", "lookup", "read", "write", "nested"]
     if "plan" in measures:
         _plan(arguments.sizes)
+    if "lookup" in measures:
+        _lookup(arguments.sizes)
     if "read" in measures:
         _read(arguments.rows)
     if "write" in measures:
@@ -108,6 +113,20 @@ def _plan_line(out: Path, folder: Path, size: int) -> str:
         f"{size:11,} {plan:6.2f} {plan / size * 1e6:9.1f} {pandas:7.2f} {_ratio(pairs, 0):14.2f} {_ratio(pairs, 1):12.2f} "
         f"{min(listed[0] for listed, _ in lists):8.2f} {_ratio(lists, 0):20.2f} {peak:18,.0f}"
     )
+
+
+def _lookup(sizes: tuple[int, ...]) -> None:
+    print("== which of 256 documents are published: ms (best of 3), and ratio to a set of every published id")
+    print("       rows     ms  set  ÷ set")
+    for size in sizes:
+        with tempfile.TemporaryDirectory() as place:
+            _make_ledger(Path(place) / "out", Path(place) / "in", size)
+            dataset = read_dataset(Path(place) / "out")
+            ids = [_id(number) for number in random.Random(1).sample(range(2 * size), 256)]
+            assert dataset.published_among(ids) == dataset.published_ids() & set(ids)
+            pairs = [(_spent(dataset.published_among, ids), _spent(dataset.published_ids)) for _ in range(TIMES)]
+            ours, theirs = (min(pair[side][0] for pair in pairs) * 1e3 for side in (0, 1))
+            print(f"{size:11,} {ours:6.1f} {theirs:4.0f} {_ratio(pairs, 0):6.2f}", flush=True)
 
 
 def _ids(out: Path) -> object:

@@ -78,11 +78,14 @@ def through_prefect(
     shards: Sequence[Callable[[str], Awaitable[None]]],
     work: Stoppable,
     endpoint: Endpoint,
+    *,
     gate: Gate | None = None,
+    command: str = "extract",
 ) -> None:
-    """Run shards, each given its name, as tasks of a flow. What Prefect fails at stops the run; documents are none of its.
+    """Run `shards` as tasks of the flow `command`; each is called with its task's name.
 
-    Without a shard there is no flow: a night that finds nothing new starts no server for it.
+    Prefect knows of shards and not of documents. Where Prefect itself fails, its error is raised. Without a shard there is no
+    flow: a night that finds nothing new starts no server for it. Within a schedule's flow the shards are that flow's tasks.
     """
     if not shards:
         asyncio.run(endpoint.close())
@@ -99,8 +102,8 @@ def through_prefect(
     async def shard(name: str, place: int) -> None:
         await shards[place](name)
 
-    @flow(name="extract", flow_run_name="{run_id}", validate_parameters=False)
-    async def extract(run_id: str) -> None:
+    @flow(name=command, flow_run_name="{run_id}", validate_parameters=False)
+    async def all_shards(run_id: str) -> None:
         two = asyncio.Semaphore(SHARDS_IN_FLIGHT)
         _stop_on_signals(work, endpoint)
 
@@ -125,9 +128,7 @@ def through_prefect(
     overrides = {PREFECT_API_URL: engine.prefect_url} if engine.prefect_url else {}
     with temporary_settings(overrides):
         try:
-            asyncio.run(
-                extract(run_id) if FlowRunContext.get() is None else extract.fn(run_id)
-            )  # a schedule's flow, or ours
+            asyncio.run(all_shards(run_id) if FlowRunContext.get() is None else all_shards.fn(run_id))
         except PagemillError as error:
             if error is not work.stopped and str(error) != str(work.stopped):
                 raise

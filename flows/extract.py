@@ -11,9 +11,10 @@ import asyncio
 import datetime
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,6 +26,7 @@ from flows.model.answers import Answers
 from flows.prove import PageNotes, Proven, prove
 from flows.recipe import Reader, Recipe, chunks_of
 from flows.sandbox import Sandbox, read_frames
+from flows.storage.dataset import Dataset
 from schemas.errors import (
     BudgetExceededError,
     DocumentError,
@@ -229,6 +231,15 @@ def stored_answers(table: pa.Table, ids: Iterable[str]) -> Stored:
     is_wanted = pc.is_in(table.column("document_id"), value_set=pa.array(list(ids), pa.string()))
     wanted = table.filter(pc.and_(is_wanted, pc.is_valid(table.column("response"))))  # PAGEMILL_KEEP takes answers away
     return {(row["document_id"], row["request_id"]): row for row in wanted.to_pylist()}
+
+
+def stored_in(dataset: Dataset, ids: Sequence[str]) -> Stored:
+    """The answers that a dataset has for these documents. Only the shards that hold some are read, and kept by nobody."""
+    found: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for shard in dataset.shards_with("calls", pa.array(ids, pa.string())) if ids else ():
+        for batch in dataset.shard_batches("calls", shard):
+            found.update(stored_answers(pa.Table.from_batches([batch]), ids))
+    return found
 
 
 def failure_row(

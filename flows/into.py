@@ -3,8 +3,7 @@
 Answers that OUT has stored are taken where the requests are equal, and stored in NEW as reused: they cost nothing again.
 """
 
-from collections.abc import Callable
-
+from flows.consent import Confirm
 from flows.engine import Engine
 from flows.run import Outcome, RunRequest, run
 from flows.storage.dataset import read_dataset
@@ -20,7 +19,7 @@ def refresh_into(
     into: Out,
     document_type: DocumentType | None,
     budget_usd: float | None,
-    confirm: Callable[[str], bool] | None,
+    confirm: Confirm | None,
 ) -> Outcome:
     """Extract the documents of the dataset at `out` into `into`, as `document_type` or as what the type is by now."""
     old = read_dataset(out)

@@ -22,9 +22,10 @@ from flows.accounts import Accounts
 from flows.addresses import Address
 from flows.asking import Stored
 from flows.book import close_book, new_run_id, open_book, spec_of
+from flows.consent import Confirm, confirm_cost, require_price
 from flows.difference import Difference, differences_of
 from flows.engine import Engine, tell_outages, through_prefect
-from flows.extract import STOPS, Tools, extract_document, stored_answers
+from flows.extract import STOPS, Tools, extract_document, stored_in
 from flows.find import find_documents
 from flows.model.answers import Answers
 from flows.model.endpoint import Endpoint
@@ -41,7 +42,7 @@ from flows.storage.store import Out
 from flows.types import type_of
 from schemas.document_type import DocumentType
 from schemas.errors import ConfigurationError, DatasetError, DocumentError, PagemillError
-from schemas.tables import SHARD_TABLES, pointers_of
+from schemas.tables import pointers_of
 
 DOCUMENTS_IN_FLIGHT = 32  # of a shard: requests are limited by the endpoint's own ceiling
 Shard = Callable[[str], Awaitable[None]]  # to be called with the name of its task
@@ -62,7 +63,7 @@ class RefreshRequest:
     where: str | None = None
     sample: int | None = None
     budget_usd: float | None = None
-    confirm: Callable[[str], bool] | None = None
+    confirm: Confirm | None = None
     quiet: bool = False
 
 
@@ -118,15 +119,16 @@ def refresh(engine: Engine, request: RefreshRequest) -> tuple[Refreshed, Pagemil
     windows = asyncio.run(served_windows(settings, engine.base_url, engine.api_key, memory))
     recipe = make_recipe(document_type, settings, windows)
     endpoint = Endpoint(settings, engine.base_url, engine.api_key, spending, memory)
-    if request.budget_usd is not None and not endpoint.has_price:
-        raise ConfigurationError("--budget needs the model's price; set PAGEMILL_PRICE_IN and PAGEMILL_PRICE_OUT")
+    require_price(settings, endpoint, request.budget_usd)
     chosen = _chosen(dataset, request, recipe.recipe_id)
-    _confirm(request, settings.confirm_above, chosen)
+    if request.budget_usd is None:
+        cost = pc.sum(chosen.column("cost_usd")).as_py() or 0.0
+        confirm_cost(settings, cost, f"{chosen.num_rows:,} documents cost before", request.confirm)
     tools = Tools(recipe, engine.sandbox, Answers(endpoint), new_run_id())
 
     def carry_out(work: Work, shards: Sequence[Shard]) -> None:
         tell_outages(engine, endpoint, quiet=request.quiet)
-        through_prefect(engine, tools.run_id, shards, work, endpoint)
+        through_prefect(engine, tools.run_id, shards, work, endpoint, command="refresh")
 
     done, stopped = make_anew(
         dataset, tools, chosen, spending, carry_out, is_sample=request.sample is not None, quiet=request.quiet
@@ -224,18 +226,6 @@ def _chosen(dataset: Dataset, request: RefreshRequest, recipe_id: str) -> pa.Tab
     return documents
 
 
-def _confirm(request: RefreshRequest, above_usd: float, chosen: pa.Table) -> None:
-    """Without a budget, a refresh of documents that cost a lot before asks first."""
-    cost = pc.sum(chosen.column("cost_usd")).as_py() or 0.0
-    if request.budget_usd is not None or cost <= above_usd:
-        return
-    text = f"{chosen.num_rows:,} documents cost ${cost:.2f} before, more than PAGEMILL_CONFIRM_ABOVE (${above_usd:.2f})"
-    if request.confirm is None:
-        raise ConfigurationError(f"{text}; cap it with --budget, or raise PAGEMILL_CONFIRM_ABOVE. Nothing was sent")
-    if not request.confirm(text):
-        raise ConfigurationError("not confirmed; nothing was sent")
-
-
 def _by_shard(dataset: Dataset, chosen: pa.Table) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """The chosen documents by the shard that they stand in."""
     wanted = {row["document_id"]: row for row in chosen.to_pylist()}
@@ -299,7 +289,7 @@ def _taken(work: Work, ids: Sequence[str]) -> tuple[set[str], Stored]:
         with dataset.locked():
             recover(dataset)
             mine = dataset.claim_published(work.tools.run_id, ids)
-    return mine, stored_answers(dataset.rows("calls", SHARD_TABLES["calls"].names), ids)
+    return mine, stored_in(dataset, ids)
 
 
 async def _one(

@@ -5,7 +5,7 @@ import datetime
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from flows.accounts import Accounts
 from flows.addresses import Addresses
 from flows.book import close_book, new_run_id, open_book, spec_of
 from flows.canary import Canary
+from flows.consent import Confirm, confirm_cost, require_price
 from flows.discover import Found, discover
 from flows.engine import Engine, Gate, tell_outages, through_prefect
 from flows.estimate import quick_cost_nusd
@@ -41,7 +42,7 @@ from flows.storage.remove import supersede_documents
 from flows.storage.store import Out
 from flows.superseded import superseded_ids
 from schemas.document_type import DocumentType
-from schemas.errors import ConfigurationError, DatasetError, PagemillError, exit_code_of
+from schemas.errors import DatasetError, PagemillError, exit_code_of
 from schemas.models import OFFLINE
 from schemas.tables import pointers_of
 
@@ -61,7 +62,7 @@ class RunRequest:
     rehash: bool = False  # open every address, also those that look unchanged
     lender: Dataset | None = None  # another dataset, whose stored answers are taken where requests are equal
     quiet: bool = False
-    confirm: Callable[[str], bool] | None = None  # asks a person; null where there is none
+    confirm: Confirm | None = None  # null where nobody sits
     order: Order = "listed"
     deadline: datetime.datetime | None = None  # nothing is begun after it
     since: datetime.datetime | None = None  # only addresses that were changed then or later, and before `before`
@@ -128,7 +129,7 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
                 pieces = [*_shards(plan.pending[:first], settings), None, *_shards(plan.pending[first:], settings)]
                 shards = [partial(_extract, work, each) for each in pieces if each is not None]
                 gate = Gate(pieces.index(None), partial(_judge, work, request.canary, spending))
-                through_prefect(engine, run_id, shards, work, endpoint, gate)
+                through_prefect(engine, run_id, shards, work, endpoint, gate=gate)
             finally:
                 shutil.rmtree(spool_folder, ignore_errors=True)
         stopped = _settle_accounts(work, spending, settings.keep, request.command)
@@ -155,31 +156,18 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
 def _opened(request: RunRequest, engine: Engine, spending: Spending) -> Dataset:
     """The dataset, once it is clear that the run can be begun at all: before that, nothing is made on disk."""
     make_recipe(request.document_type, engine.settings)
-    if request.budget_usd is not None and not Endpoint(engine.settings, engine.base_url, None, spending).has_price:
-        raise ConfigurationError(
-            f"--budget needs the price of {' and '.join(engine.settings.models)}, which is not listed; set PAGEMILL_PRICE_IN "
-            "and PAGEMILL_PRICE_OUT (USD per million tokens)"
-        )
+    require_price(engine.settings, Endpoint(engine.settings, engine.base_url, None, spending), request.budget_usd)
     return open_dataset(request.out, spec_of(request.document_type))
 
 
 def _confirm(engine: Engine, request: RunRequest, plan: Plan, recipe: Recipe, endpoint: Endpoint) -> None:
     """Without a budget, a run that may cost a lot asks first. Raises ConfigurationError where there is nobody to ask."""
-    above = engine.settings.confirm_above
     if request.budget_usd is not None:
         return
     pending = plan.pending if request.limit is None else plan.pending[: request.limit]
     with tempfile.TemporaryDirectory(prefix="pagemill-") as folder:
         cost = quick_cost_nusd(pending, recipe, engine.sandbox, Path(folder), endpoint)
-    if cost is None or cost / 1e9 <= above:
-        return
-    text = (
-        f"{len(pending):,} documents will cost about ${cost / 1e9:.2f}, more than PAGEMILL_CONFIRM_ABOVE (${above:.2f})"
-    )
-    if request.confirm is None:
-        raise ConfigurationError(f"{text}; cap it with --budget, or raise PAGEMILL_CONFIRM_ABOVE. Nothing was sent")
-    if not request.confirm(text):
-        raise ConfigurationError("not confirmed; nothing was sent")
+    confirm_cost(engine.settings, (cost or 0) / 1e9, f"{len(pending):,} documents will cost about", request.confirm)
 
 
 def _first_line(settings: Settings, dataset: Dataset, recipe: Recipe) -> str:
@@ -236,7 +224,7 @@ def _noted(work: Work) -> list[dict[str, Any]]:
 def _settle_accounts(work: Work, spending: Spending, keep_days: float | None, command: str) -> PagemillError | None:
     """Count what is left, check the sum, publish the run's row; the error that ended the run, if any."""
     accounts, dataset = work.accounts, work.dataset
-    published = dataset.published_ids()
+    published = dataset.published_among(work.repeated) if work.repeated else set()
     for document_id in work.repeated:  # a second address of bytes that this run handled
         if document_id in published:
             accounts.already_done += 1

@@ -2,7 +2,7 @@
 
 import asyncio
 import datetime
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ from extractors.drift import Break
 from extractors.tabulate import Batches, rows
 from flows.accounts import Accounts
 from flows.addresses import Address
-from flows.extract import STOPS, Tools, extract_document, failure_row, stored_answers
+from flows.extract import STOPS, Tools, extract_document, failure_row, stored_in
 from flows.plan import Plan, modified_at
 from flows.spool import Spooled, is_disk_full, spool
 from flows.storage.dataset import Dataset
@@ -22,7 +22,6 @@ from flows.storage.journal import Segment
 from flows.storage.publish import publish
 from flows.storage.recover import recover
 from schemas.errors import DatasetError, DocumentError, PagemillError
-from schemas.tables import SHARD_TABLES
 
 
 @dataclass
@@ -90,38 +89,57 @@ async def extract_shard(work: Work, name: str, addresses: Sequence[Address]) -> 
 
 async def _read(work: Work, addresses: Sequence[Address], held: Batches) -> tuple[list[Spooled], int]:
     """Spool what can be read, and count what cannot; what is known by its hash is done, held back or forgotten."""
+    mine: list[Spooled] = []
+    unread = start = 0
+    while start < len(addresses) and work.stopped is None and not work.is_full:
+        end = len(addresses) if work.limit is None else start + work.limit - len(work.handled)
+        spooled, failed = await _spooled(work, addresses[start:end], held)
+        ids = [each.document.document_id for each in spooled]
+        published = await asyncio.to_thread(work.dataset.published_among, ids)
+        mine += [each for each in spooled if _is_to_do(work, each, published)]
+        unread, start = unread + failed, end
+    return mine, unread
+
+
+async def _spooled(work: Work, addresses: Sequence[Address], held: Batches) -> tuple[list[Spooled], int]:
+    """What of `addresses` can be read, copied; and how many cannot."""
     spooled: list[Spooled] = []
     unread = 0
-    published = await asyncio.to_thread(work.dataset.published_ids)
     for address in addresses:
         if work.stopped is not None or work.is_full:
             break
         try:
-            taken = await asyncio.to_thread(spool, address, work.spool_folder)
+            spooled.append(await asyncio.to_thread(spool, address, work.spool_folder))
         except DocumentError as error:
             _fail(work, held, error, address.uri, None)
             unread += 1
             _note_source(work, address, None, is_settled=True)
-            continue
-        document_id = taken.document.document_id
-        is_forgotten = document_id in work.plan.forgotten
-        if not is_forgotten:
-            _note_source(work, taken.address, document_id, is_settled=taken.is_settled)
-        if is_forgotten:
-            work.accounts.skipped += 1
-        elif document_id in published:
-            work.accounts.already_done += 1
-        elif document_id in work.handled:
-            work.repeated.append(document_id)
-            continue  # the file is the first address's to remove
-        elif work.plan.failures.is_held_back(document_id):
-            work.accounts.skipped += 1
-        else:
-            work.handled.add(document_id)
-            spooled.append(taken)
-            continue
-        taken.path.unlink(missing_ok=True)
     return spooled, unread
+
+
+def _is_to_do(work: Work, taken: Spooled, published: Collection[str]) -> bool:
+    """True for a document to extract; another is counted, and its file removed where it is nobody's."""
+    document_id = taken.document.document_id
+    if work.is_full and document_id not in published and document_id not in work.handled:
+        taken.path.unlink(missing_ok=True)  # the other shard was quicker: deferred
+        return False
+    is_forgotten = document_id in work.plan.forgotten
+    if not is_forgotten:
+        _note_source(work, taken.address, document_id, is_settled=taken.is_settled)
+    if is_forgotten:
+        work.accounts.skipped += 1
+    elif document_id in published:
+        work.accounts.already_done += 1
+    elif document_id in work.handled:
+        work.repeated.append(document_id)
+        return False  # the file is the first address's to remove
+    elif work.plan.failures.is_held_back(document_id):
+        work.accounts.skipped += 1
+    else:
+        work.handled.add(document_id)
+        return True
+    taken.path.unlink(missing_ok=True)
+    return False
 
 
 def _claim(work: Work, spooled: Sequence[Spooled]) -> list[Spooled]:
@@ -130,8 +148,9 @@ def _claim(work: Work, spooled: Sequence[Spooled]) -> list[Spooled]:
         return []
     with work.dataset.locked():
         recover(work.dataset)
-        granted = work.dataset.claim(work.run_id, [each.document.document_id for each in spooled])
-        published, forgotten = work.dataset.published_ids(), work.dataset.forgotten_ids()
+        ids = [each.document.document_id for each in spooled]
+        granted = work.dataset.claim(work.run_id, ids)
+        published, forgotten = work.dataset.published_among(ids), work.dataset.forgotten_ids()
     mine = []
     for each in spooled:
         if each.document.document_id in granted:
@@ -147,15 +166,9 @@ def _claim(work: Work, spooled: Sequence[Spooled]) -> list[Spooled]:
 
 def _stored(work: Work, ids: Sequence[str]) -> Mapping[tuple[str, str], Mapping[str, Any]]:
     """Answers paid for earlier: of this dataset, and of one that lends its own."""
-    own = _stored_in(work.dataset, ids)
-    lent = _stored_in(work.lender, ids) if work.lender is not None else {}
+    own = stored_in(work.dataset, ids)
+    lent = stored_in(work.lender, ids) if work.lender is not None else {}
     return {**{key: {**row, "is_lent": True} for key, row in lent.items()}, **own}
-
-
-def _stored_in(dataset: Dataset, ids: Sequence[str]) -> Mapping[tuple[str, str], Mapping[str, Any]]:
-    if not ids or not set(dataset.rows("calls", ["document_id"]).column(0).to_pylist()) & set(ids):
-        return {}
-    return stored_answers(dataset.rows("calls", SHARD_TABLES["calls"].names), ids)
 
 
 async def _one(work: Work, each: Spooled, stored: Any, segment: Segment, held: Batches) -> tuple[str, int]:

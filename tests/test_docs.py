@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from extractors.split.formats import FORMATS
 from tests.conftest import ROOT, SAMPLES
 
 DOCUMENTS = [
@@ -107,3 +108,10 @@ def test_every_local_link_leads_somewhere() -> None:
     for name in DOCUMENTS:
         for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / name).read_text(encoding="utf-8")):
             assert ((ROOT / name).parent / target).exists(), target
+
+
+def test_every_format_that_is_read_is_named() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    paragraph = re.search(r"\*\*Formats\.\*\*.*?\n\n", text, re.DOTALL)
+    assert paragraph is not None
+    assert set(re.findall(r"`(\.\w+)`", paragraph[0])) == set(FORMATS)

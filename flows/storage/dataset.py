@@ -173,6 +173,11 @@ class Dataset:
         """The id of every published document."""
         return set(self.rows("documents", ["document_id"]).column(0).to_pylist())
 
+    def published_among(self, ids: Iterable[str]) -> set[str]:
+        """Which of `ids` are published. Of the others, of which there may be a million, no Python value is made."""
+        column = self.rows("documents", ["document_id"]).column(0)
+        return set(column.filter(pc.is_in(column, value_set=pa.array(list(ids), pa.string()))).to_pylist())
+
     def recipe_ids(self) -> set[str]:
         """The id of every recipe that is told."""
         return set(self.rows("recipes", ["recipe_id"]).column(0).to_pylist())
@@ -193,12 +198,13 @@ class Dataset:
 
     def claim(self, run_id: str, ids: Iterable[str]) -> set[str]:
         """Claim what of `ids` is neither published, forgotten nor claimed by another live run. Hold the lock, recover first."""
-        taken = self.published_ids() | self.claimed_by_others(run_id).keys() | self.forgotten_ids()
-        return self._claimed(run_id, [each for each in dict.fromkeys(ids) if each not in taken])
+        wanted = list(dict.fromkeys(ids))
+        taken = self.published_among(wanted) | self.claimed_by_others(run_id).keys() | self.forgotten_ids()
+        return self._claimed(run_id, [each for each in wanted if each not in taken])
 
     def claim_published(self, run_id: str, ids: Iterable[str]) -> set[str]:
         """Claim what of `ids` is published and not claimed by another live run, to replace it. Hold the lock, recover first."""
-        mine = (self.published_ids() & set(ids)) - self.claimed_by_others(run_id).keys() - self.forgotten_ids()
+        mine = self.published_among(ids) - self.claimed_by_others(run_id).keys() - self.forgotten_ids()
         return self._claimed(run_id, sorted(mine))
 
     def _claimed(self, run_id: str, granted: list[str]) -> set[str]:

@@ -136,7 +136,7 @@ def _untold(dataset: Dataset, ids: pa.Array) -> list[str]:
     rows = rows.filter(pc.is_in(rows.column("document_id"), value_set=ids))
     heard = set(rows.column("document_id").to_pylist())
     told = set(rows.filter(pc.equal(rows.column("kind"), "forgotten")).column("document_id").to_pylist())
-    published = dataset.published_ids()
+    published = dataset.published_among(ids.to_pylist())
     return [each for each in ids.to_pylist() if each in published or (each in heard and each not in told)]
 
 

@@ -126,7 +126,7 @@ def _without_forgotten(dataset: Dataset, batches: Batches) -> Batches:
 def _without_published(dataset: Dataset, batches: Batches) -> Batches:
     """The rows whose documents are not published yet; `calls` and `failures` keep every attempt's."""
     wanted = set(_ids(batches))
-    published = wanted & dataset.published_ids() if wanted else wanted
+    published = dataset.published_among(wanted) if wanted else wanted
     if not published:
         return batches
     return {

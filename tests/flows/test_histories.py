@@ -211,7 +211,9 @@ class Archive:
         return {uri: Path(uri).read_text() if Path(uri).exists() else None for uri in self.facts()}
 
 
-async def one_document(tools: object, document: object, path: Path, stored: object, keep: object) -> SimpleNamespace:
+async def one_document(  # with the arguments of the real one
+    tools: object, document: object, path: Path, stored: object, keep: object, *, unusable: int
+) -> SimpleNamespace:
     content = path.read_text()
     if content == "weak":
         raise InvalidCompletionError("no answer tonight")

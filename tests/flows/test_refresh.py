@@ -151,6 +151,44 @@ def test_what_fails_or_is_gone_or_has_changed_keeps_its_rows(place: Place) -> No
     assert verify(place.out) == []
 
 
+def test_prefect_knows_a_run_and_a_refresh_by_their_names(place: Place) -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    place.write("a")
+    run_id = place.run(kind())["run_id"]
+    refreshed = place.refresh(kind("as printed"), is_all=True).run_id
+    names = {}
+    url = place.shared.prefect_url or place.shared.server.url()
+    with temporary_settings({PREFECT_API_URL: url}), get_client(sync_client=True) as client:
+        for each in (run_id, refreshed):
+            (known,) = client.read_flow_runs(flow_run_filter=FlowRunFilter(name=FlowRunFilterName(any_=[each])))
+            names[each] = client.read_flow(known.flow_id).name
+    assert names == {run_id: "extract", refreshed: "refresh"}
+
+
+def test_a_budget_without_a_price_and_a_high_cost_without_a_word_are_refused(place: Place) -> None:
+    place.write("a", "b")
+    place.run(kind())
+    asked, told = len(place.model.asked), list[str]()
+    request = RefreshRequest(place.out, kind("as printed"), is_all=True, quiet=True)
+    with pytest.raises(ConfigurationError, match=r"--budget needs the price of some/model, .* PAGEMILL_PRICE_IN"):
+        nameless = place.engine(model="some/model", price_in=None, price_out=None)
+        refresh(nameless, replace(request, budget_usd=1.0))
+    with pytest.raises(ConfigurationError, match=r"2 documents cost before \$0\.00, more than .* Nothing was sent"):
+        refresh(place.engine(confirm_above=0.0001), request)
+    for word in (False, True):
+        careful = replace(request, confirm=lambda text, word=word: told.append(text) or word)
+        if word:
+            assert refresh(place.engine(confirm_above=0.0001), careful)[0].refreshed == 2
+        else:
+            with pytest.raises(ConfigurationError, match="not confirmed"):
+                refresh(place.engine(confirm_above=0.0001), careful)
+            assert len(place.model.asked) == asked
+    assert len(told) == 2
+
+
 def test_a_budget_stops_it_and_the_same_command_goes_on(place: Place) -> None:
     place.write(*"abcdef")
     place.run(kind())

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pymupdf
 import pytest
 
+from flows.engine import Engine
 from flows.run import RunRequest, run
 from flows.storage.dataset import read_dataset
 from flows.types import load_type
@@ -22,6 +23,7 @@ from schemas.errors import ConfigurationError
 from schemas.tables import LOG_TABLES, SHARD_TABLES
 from tests.conftest import SAMPLES, Finished, start
 from tests.support.killing import kill
+from tests.support.painted import studio
 
 INVOICE = SAMPLES / "invoices" / "harrow_finch.pdf"
 
@@ -347,6 +349,27 @@ def test_limit_defers_and_the_next_run_goes_on(tmp_path: Path, offline_engine: o
     assert (first.summary["ok"], first.summary["deferred"]) == (2, 3)
     assert (second.summary["already_done"], second.summary["ok"], second.summary["deferred"]) == (2, 2, 1)
     assert (first.exit_code, second.exit_code) == (0, 0)
+
+
+def test_limit_counts_new_documents_and_not_those_that_are_found_to_be_done(
+    tmp_path: Path, offline_engine: Engine
+) -> None:
+    with studio(tmp_path, offline_engine) as place:
+        place.write("a0", "b0")
+        place.run()
+        place.write("c0", "d0", "e0")
+        place.write_at("c1", "a0")  # known bytes at a new address
+        source = [str(tmp_path / "in")]
+        request = RunRequest(source, place.kind, place.out, limit=2, rehash=True, quiet=True)
+        done = run(place.engine(shard_size=256), request).summary
+        counts = {name: done[name] for name in ("discovered", "already_done", "ok", "deferred", "requests")}
+        assert counts == {"discovered": 6, "already_done": 3, "ok": 2, "deferred": 1, "requests": 2}
+        assert sorted(row[0] for row in rows(place.out, "documents", "file_name")) == [
+            "a0.txt",
+            "b0.txt",
+            "c0.txt",
+            "d0.txt",
+        ]
 
 
 def test_help_is_there_for_every_command(pagemill: Callable) -> None:

@@ -310,6 +310,19 @@ def test_a_document_published_meanwhile_is_left_out_but_its_calls_are_kept(place
     assert sorted(dataset.rows("calls", ["request_id"]).column(0).to_pylist()) == ["another", "request-1"]
 
 
+@pytest.mark.parametrize("asked", [(), (1,), (2, 9), (9,), (1, 2, 3)])
+def test_which_of_some_documents_are_published_is_told_also_when_more_are_since(
+    place: Place, asked: tuple[int, ...]
+) -> None:
+    dataset, other = place.open(SPEC), place.read()
+    ids = {f"{number:064d}" for number in asked}
+    assert dataset.published_among(ids) == set()
+    for number in (1, 2):
+        shard = f"20260101T000000-aaaaaa-0000{number}"
+        publish(other, shard, document(number, shard))
+    assert dataset.published_among(ids) == dataset.published_ids() & ids == {f"{n:064d}" for n in {1, 2} & set(asked)}
+
+
 def test_a_full_disk_is_a_clear_error_and_nothing_is_published(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = place.open(SPEC)
 

@@ -1,0 +1,32 @@
+"""What is asked or refused before a run or a refresh costs anything: a price for the budget, a person's word for a high cost."""
+
+from collections.abc import Callable
+
+from flows.model.endpoint import Endpoint
+from flows.settings import Settings
+from schemas.errors import ConfigurationError
+
+Confirm = Callable[[str], bool]  # asks a person
+
+
+def require_price(settings: Settings, endpoint: Endpoint, budget_usd: float | None) -> None:
+    """Raises ConfigurationError for a budget where the price of a call is unknown."""
+    if budget_usd is not None and not endpoint.has_price:
+        raise ConfigurationError(
+            f"--budget needs the price of {' and '.join(settings.models)}, which is not listed; set PAGEMILL_PRICE_IN and "
+            "PAGEMILL_PRICE_OUT (USD per million tokens)"
+        )
+
+
+def confirm_cost(settings: Settings, cost_usd: float, said: str, confirm: Confirm | None) -> None:
+    """Ask before what costs more than PAGEMILL_CONFIRM_ABOVE; `said` tells what for, `confirm` is null where nobody sits.
+
+    Raises ConfigurationError where there is nobody to ask, or who says no.
+    """
+    if cost_usd <= settings.confirm_above:
+        return
+    text = f"{said} ${cost_usd:.2f}, more than PAGEMILL_CONFIRM_ABOVE (${settings.confirm_above:.2f})"
+    if confirm is None:
+        raise ConfigurationError(f"{text}; cap it with --budget, or raise PAGEMILL_CONFIRM_ABOVE. Nothing was sent")
+    if not confirm(text):
+        raise ConfigurationError("not confirmed; nothing was sent")

@@ -53,6 +53,7 @@ def tabulate(extraction: Extraction, document_type: DocumentType) -> Batches:
                 "requests": extraction.requests, "prompt_tokens": extraction.prompt_tokens,
                 "completion_tokens": extraction.completion_tokens, "cost_usd": usd(extraction.cost_nusd),
                 "seconds": extraction.seconds, "attachments": list(extraction.info.attachments),
+                "problem_kinds": [problem.kind for problem in record.problems],
             }])
         ],
         "checks": [

@@ -64,6 +64,7 @@ def close_book(  # noqa: PLR0913 - each is a column of its own
         "requests": spending.requests,
         "prompt_tokens": spending.prompt_tokens,
         "completion_tokens": spending.completion_tokens,
+        "cost_usd_estimated": spending.expected_nusd / 1e9 or None,
     }
     told = recipe.row() if is_published and accounts.done else None
     end_run(dataset, run_id, row, logs or {}, told)

@@ -29,6 +29,10 @@ ModelName = Annotated[str | None, typer.Option("--model", help="model slug, or `
 Images = Annotated[str | None, typer.Option("--images", help="auto, never or pages")]
 ChunkTokens = Annotated[int | None, typer.Option(help="most tokens of pages in one request, for care over cost")]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object and nothing else")]
+LogFormat = Annotated[
+    Literal["text", "json"] | None,
+    typer.Option("--log-format", help="of lines on standard error: text, or json objects"),
+]
 Order = Literal["listed", "newest", "oldest", "smallest"]
 Document = Annotated[Path, typer.Argument(metavar="DOCUMENT", help="a file")]
 Dataset = Annotated[str, typer.Argument(metavar="OUT", help="folder of the dataset or s3://bucket/prefix")]
@@ -50,6 +54,7 @@ def run_command(
     rehash: Annotated[bool, typer.Option("--rehash", help="open every document, also what looks unchanged")] = False,
     order: Annotated[Order, typer.Option(help="what is extracted first")] = "listed",
     until: Annotated[str | None, typer.Option(metavar="HH:MM", help="begin nothing after this time of the day")] = None,
+    log_format: LogFormat = None,
     as_json: AsJson = False,
 ) -> int:
     """Extract what is new in SOURCE and publish it to OUT."""
@@ -57,6 +62,7 @@ def run_command(
     from flows.types import load_type
 
     flags = {"model": model, "concurrency": concurrency, "shard_size": shard_size, "images": images}
+    flags["log_format"] = log_format
     settings = load_settings(**flags, chunk_tokens=chunk_tokens)
     require_model(settings)
     document_type = load_type(type_name)
@@ -70,12 +76,10 @@ def run_command(
             order=order, deadline=deadline(until),
         )  # fmt: skip
         outcome = run(shared, request)
-    if as_json:
-        _print_json(outcome.summary)
-    else:
-        from flows.report import run_lines
+    from flows.report import run_lines, tell_end
 
-        _print(run_lines(outcome.summary, out))
+    tell_end(outcome.summary, out)
+    _print_json(outcome.summary) if as_json else _print(run_lines(outcome.summary, out))
     if outcome.stopped is not None:
         _complain(outcome.stopped)
     return outcome.exit_code
@@ -173,6 +177,7 @@ def refresh_command(
     model: ModelName = None,
     images: Images = None,
     chunk_tokens: ChunkTokens = None,
+    log_format: LogFormat = None,
     as_json: AsJson = False,
 ) -> int:
     """Make published rows anew: under today's recipe, as a sample first, or from stored answers for nothing."""
@@ -180,25 +185,27 @@ def refresh_command(
     from flows.types import load_type
 
     document_type = load_type(type_name) if type_name is not None else None
-    settings = load_settings(model=model, images=images, chunk_tokens=chunk_tokens)
+    settings = load_settings(model=model, images=images, chunk_tokens=chunk_tokens, log_format=log_format)
     if use_stored:
-        from flows.refresh import refresh_lines
+        from flows.refresh import refresh_lines, tell_refreshed
         from flows.replay import replay
 
         replayed = replay(out, settings, document_type)
+        tell_refreshed(replayed, out, is_sample=False)
         _print_json(asdict(replayed)) if as_json else _print(refresh_lines(replayed, out, is_sample=False))
         return 0
     require_model(settings)
     from flows.difference import difference_lines, draw_differences
     from flows.engine import engine
-    from flows.refresh import RefreshRequest, refresh, refresh_lines
+    from flows.refresh import RefreshRequest, refresh, refresh_lines, tell_refreshed
 
     if into is not None:
         from flows.into import refresh_into
-        from flows.report import run_lines
+        from flows.report import run_lines, tell_end
 
         with engine(settings) as shared:
             outcome = refresh_into(shared, out, into, document_type, budget, _asker())
+        tell_end(outcome.summary, into)
         _print_json(outcome.summary) if as_json else _print(run_lines(outcome.summary, into))
         if outcome.stopped is not None:
             _complain(outcome.stopped)
@@ -208,6 +215,7 @@ def refresh_command(
     )
     with engine(settings) as shared:
         done, stopped = refresh(shared, request)
+    tell_refreshed(done, out, is_sample=sample is not None)
     if html is not None and sample is not None:
         said = {"dataset": out, "documents looked at": str(done.refreshed), "cost": _dollars(done.cost_usd)}
         draw_differences(done.differences, done.refreshed, said, html)
@@ -289,12 +297,27 @@ def check_command(model: ModelName = None, as_json: AsJson = False) -> int:
 def status_command(
     out: Dataset,
     verifies: Annotated[bool, typer.Option("--check", help="verify every key, count, sum and checksum")] = False,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="draw a run as one web page that stands alone")
+    ] = None,
+    run_id: Annotated[str | None, typer.Option("--run", metavar="RUN_ID", help="which run --html draws")] = None,
     as_json: AsJson = False,
 ) -> int:
-    """The accounting of a dataset; writes nothing."""
+    """The accounting of a dataset, and what its newest run did; writes nothing into it."""
+    if run_id is not None and html is None:
+        raise ConfigurationError("--run names the run that --html FILE draws; give both")
+    drawn = {}
+    if html is not None:
+        from flows.run_page import draw_run
+
+        drawn = {"html": str(html), "drawn": draw_run(out, html, run_id)}
+        if not verifies and not as_json:
+            _print([f"run {drawn['drawn']} is drawn in {html}"])
+            return 0
+    from flows.last_run import plain_lines, sections, show_tables
     from flows.report import status, status_lines
 
-    result = status(out)
+    result = {**status(out), **drawn}
     lines = status_lines(result, out)
     if verifies:
         from flows.verify import verify, verify_lines
@@ -302,7 +325,13 @@ def status_command(
         found = verify(out)
         result["findings"] = [asdict(each) for each in found]
         lines += verify_lines(found, out)
-    _print_json(result) if as_json else _print(lines)
+    if as_json:
+        _print_json(result)
+    elif sys.stdout.isatty():
+        _print(lines)
+        show_tables(sections(result["last_run"]))
+    else:
+        _print([*lines, *plain_lines(sections(result["last_run"]))])
     return 1 if result.get("findings") else 0
 
 
@@ -428,6 +457,9 @@ def tour_command(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code. No error of ours, and no interrupt, shows a traceback."""
+    from flows.log import LOG
+
+    LOG.use(_log_format(sys.argv[1:] if arguments is None else arguments))
     try:
         code = app(args=arguments, standalone_mode=False)
     except PagemillError as error:
@@ -446,7 +478,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except Exception as error:
         if error.__class__.__module__.startswith(("click", "typer")) and hasattr(error, "format_message"):
-            error.show()  # type: ignore[attr-defined]
+            _complain(error.format_message()) if LOG.is_json else error.show()  # type: ignore[attr-defined]
             return 2
         raise
     return code if isinstance(code, int) else 0
@@ -457,9 +489,21 @@ def entry() -> None:
     sys.exit(main())
 
 
+def _log_format(arguments: list[str]) -> str | None:
+    """The form of the lines on standard error that the flag names: errors of the other flags are to have it, too."""
+    for place, each in enumerate(arguments):
+        if each.startswith("--log-format="):
+            return each.partition("=")[2]
+        if each == "--log-format":
+            return next(iter(arguments[place + 1 :]), None)
+    return None
+
+
 def _asker() -> Callable[[str], bool] | None:
-    """Asks whoever sits at the terminal; null where nobody does."""
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    """Asks whoever sits at the terminal; null where nobody does, or where a program reads what is said."""
+    from flows.log import LOG
+
+    if LOG.is_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return None
     return lambda text: typer.confirm(f"{text}. Go on?", err=True)
 
@@ -477,7 +521,10 @@ def _print_json(value: Any) -> None:
 
 
 def _complain(error: object) -> None:
-    sys.stderr.write(f"pagemill: {error}\n")
+    from flows.log import LOG, say
+
+    known = {"error": type(error).__name__} if isinstance(error, PagemillError) else {}
+    say(str(error) if LOG.is_json else f"pagemill: {error}", "complaint", **known)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ import asyncio
 import time
 from contextlib import suppress
 
+from flows.log import say
 from flows.model.pressure import Outage
-from flows.progress import say
 
 _AGAIN = 60.0  # seconds between two lines about one outage
 STATE = "AwaitingEndpoint"
@@ -41,7 +41,7 @@ class OutageNotice:
 
     def _say(self, text: str) -> None:
         if not self._quiet:
-            say(text)
+            say(text, "endpoint")
 
     def _set_state(self, name: str, message: str) -> None:
         task = asyncio.get_running_loop().create_task(_set_flow_state(name, message))

@@ -7,6 +7,8 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from flows.log import LOG, say
+
 _PLAIN_EVERY = 15.0  # seconds between lines where there is no terminal
 
 
@@ -18,7 +20,7 @@ class ProgressLine:
         self._quiet = quiet or total == 0
         self._last = time.monotonic()
         self._bar: Progress | None = None
-        if not self._quiet and sys.stderr.isatty():
+        if not self._quiet and not LOG.is_json and sys.stderr.isatty():
             self._bar = Progress(
                 TextColumn("documents"),
                 BarColumn(),
@@ -47,9 +49,6 @@ class ProgressLine:
             self._bar.update(self._task, completed=documents, pages=pages, cost=cost_usd)
         elif not self._quiet and time.monotonic() - self._last >= _PLAIN_EVERY:
             self._last = time.monotonic()
-            say(f"{documents:,} of {self._total:,} documents, {pages:,} pages, ${cost_usd:.4f}")
-
-
-def say(text: str) -> None:
-    """A line for people on standard error."""
-    print(text, file=sys.stderr, flush=True)  # noqa: T201 - the one place that does
+            text = f"{documents:,} of {self._total:,} documents, {pages:,} pages, ${cost_usd:.4f}"
+            figures = {"documents": documents, "total": self._total, "pages": pages, "cost_usd": cost_usd}
+            say(text, "progress", **figures)

@@ -57,17 +57,41 @@ class Quality:
 
     def breaks(self) -> list[Break]:
         """What is worse in this run than in the last ones that are in `quality`."""
-        names = ["measure", "field", "group"]
-        rows = self.dataset.rows("quality", ["run_id", "at", *names, "count", "total"])
-        rows = rows.filter(pc.invert(pc.is_in(rows.column("run_id"), value_set=_backfills(self.dataset))))
-        nights = rows.group_by("run_id").aggregate([("at", "max")]).sort_by([("at_max", "descending")])
-        rows = rows.filter(pc.is_in(rows.column("run_id"), value_set=nights.column("run_id")[:NIGHTS]))
-        before: dict[Key, list[Count]] = {}
-        for row in rows.group_by(names).aggregate([("count", "list"), ("total", "list")]).to_pylist():
-            key = Key(row["measure"], row["field"], row["group"])
-            if key in self.counts:
-                before[key] = [Count(*each) for each in zip(row["count_list"], row["total_list"], strict=True)]
-        return find_breaks(self.counts, before)
+        return _breaks(self.counts, _compared(self.dataset))
+
+
+def breaks_of(dataset: Dataset, run_id: str) -> list[Break]:
+    """What was worse in a run that has ended than in the ones before it, by the rows of `quality`."""
+    rows = _compared(dataset, run_id)
+    is_its_own = pc.equal(rows.column("run_id"), run_id)
+    own = rows.filter(is_its_own)
+    if not own.num_rows:
+        return []
+    before = pc.less(rows.column("at"), pc.min(own.column("at")))
+    counts = {
+        Key(row["measure"], row["field"], row["group"]): Count(row["count"], row["total"]) for row in own.to_pylist()
+    }
+    return _breaks(counts, rows.filter(pc.and_(pc.invert(is_its_own), before)))
+
+
+def _compared(dataset: Dataset, run_id: str | None = None) -> pa.Table:
+    """The rows of `quality` of runs that were no backfill, and of the run that is asked for."""
+    rows = dataset.rows("quality", ["run_id", "at", "measure", "field", "group", "count", "total"])
+    is_compared = pc.invert(pc.is_in(rows.column("run_id"), value_set=_backfills(dataset)))
+    return rows.filter(is_compared if run_id is None else pc.or_(is_compared, pc.equal(rows.column("run_id"), run_id)))
+
+
+def _breaks(counts: Mapping[Key, Count], rows: pa.Table) -> list[Break]:
+    """What is worse in `counts` than in the newest nights among `rows`."""
+    names = ["measure", "field", "group"]
+    nights = rows.group_by("run_id").aggregate([("at", "max")]).sort_by([("at_max", "descending")])
+    rows = rows.filter(pc.is_in(rows.column("run_id"), value_set=nights.column("run_id")[:NIGHTS]))
+    before: dict[Key, list[Count]] = {}
+    for row in rows.group_by(names).aggregate([("count", "list"), ("total", "list")]).to_pylist():
+        key = Key(row["measure"], row["field"], row["group"])
+        if key in counts:
+            before[key] = [Count(*each) for each in zip(row["count_list"], row["total_list"], strict=True)]
+    return find_breaks(counts, before)
 
 
 def _measure(dataset: Dataset, run_id: str, document_type: DocumentType) -> dict[Key, Count]:

@@ -27,6 +27,7 @@ from flows.difference import Difference, differences_of
 from flows.engine import Engine, tell_outages, through_prefect
 from flows.extract import STOPS, Tools, extract_document, stored_in
 from flows.find import find_documents
+from flows.log import note
 from flows.model.answers import Answers
 from flows.model.endpoint import Endpoint
 from flows.model.listing import served_windows
@@ -34,6 +35,7 @@ from flows.model.memory import memory_of
 from flows.model.spending import Spending
 from flows.progress import ProgressLine
 from flows.recipe import make_recipe
+from flows.run_page import keep_report
 from flows.spool import is_disk_full, spool
 from flows.storage.dataset import BIRTH_FILE, Dataset, open_dataset, read_dataset
 from flows.storage.publish import publish, replace_documents
@@ -92,6 +94,7 @@ class Refreshed:
     differences: list[Difference] = field(default_factory=list)
     requests: int = 0
     cost_usd: float | None = None
+    report: str | None = None  # where the page of the run is
 
 
 @dataclass
@@ -133,6 +136,8 @@ def refresh(engine: Engine, request: RefreshRequest) -> tuple[Refreshed, Pagemil
     done, stopped = make_anew(
         dataset, tools, chosen, spending, carry_out, is_sample=request.sample is not None, quiet=request.quiet
     )
+    if settings.report and done.refreshed and request.sample is None:
+        done.report = keep_report(dataset, done.run_id)
     done.requests = spending.requests
     done.cost_usd = spending.spent_nusd / 1e9 if endpoint.has_price else None
     return done, stopped
@@ -195,7 +200,16 @@ def refresh_lines(done: Refreshed, out: Out, *, is_sample: bool) -> list[str]:
     lines = [f"{head}; {done.requests:,} requests, {cost}", *kept_lines(done.kept)]
     if done.deferred:
         lines.append(f"{done.deferred:,} documents were not reached; the same command goes on with them")
+    if done.report is not None:
+        lines.append(f"page of the run: {done.report}")
     return lines
+
+
+def tell_refreshed(done: Refreshed, out: Out, *, is_sample: bool) -> None:
+    """The end of a refresh as an event, where lines are objects."""
+    names = ("run_id", "chosen", "refreshed", "changed", "deferred", "requests", "cost_usd", "report")
+    figures = {name: getattr(done, name) for name in names}
+    note(refresh_lines(done, out, is_sample=is_sample)[0], "end", dataset=str(out), kept=len(done.kept), **figures)
 
 
 def kept_lines(kept: Sequence[Kept]) -> list[str]:

@@ -15,6 +15,7 @@ from flows.extract import Tools
 from flows.model.spending import Spending
 from flows.recipe import make_recipe
 from flows.refresh import Refreshed, Shard, Work, make_anew, opened
+from flows.run_page import keep_report
 from flows.sandbox import Sandbox
 from flows.settings import Settings
 from flows.storage.dataset import Dataset
@@ -56,6 +57,8 @@ def replay(out: Out, settings: Settings, document_type: DocumentType | None = No
     done.cost_usd = 0.0
     if stopped is not None:
         raise stopped
+    if settings.report and done.refreshed:
+        done.report = keep_report(dataset, done.run_id)
     return done
 
 

@@ -1,10 +1,14 @@
 """What a dataset and a run say of themselves: the accounting, for people and as JSON."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow.compute as pc
 
+from flows.last_run import last_run
+from flows.log import note
+from flows.run_facts import facts_of, run_row
 from flows.storage.dataset import read_dataset
 from flows.storage.store import Out
 
@@ -12,29 +16,37 @@ _MOST_BREAKS = 10  # in the terminal
 
 
 def status(out: Out) -> dict[str, Any]:
-    """The accounting of a dataset by its newest run, and what its documents and calls add up to."""
+    """The accounting of a dataset by its newest run, and what its documents and calls add up to.
+
+    `last_run` has what the newest run did, whatever its command was; null where none has ended yet.
+    """
     dataset = read_dataset(out)
-    statuses = dataset.rows("documents", ["status"]).column(0).to_pylist()
+    documents = dataset.rows("documents", ["document_id", "status"])
+    statuses = Counter(
+        {each["values"]: each["counts"] for each in pc.value_counts(documents.column("status")).to_pylist()}
+    )
     names = ("started_at", "discovered", "deferred", "skipped", "command")
     runs = dataset.rows("runs", [name for name in names if name in dataset.tables["runs"].names]).to_pylist()
     whole = [
         run for run in runs if run.get("command") not in {"refresh", "replay"}
     ]  # a refresh looks at what is published only
     last = max(whole, key=lambda run: run["started_at"], default=None)
-    failures = dataset.rows("failures", ["document_id", "source_uri"]).to_pylist()
-    published = dataset.published_ids()
-    failing = {row["document_id"] or row["source_uri"] for row in failures} - published
+    failures = dataset.rows("failures", ["document_id", "source_uri"])
+    failing = pc.unique(pc.coalesce(failures.column("document_id"), failures.column("source_uri")))
+    is_published = pc.is_in(failing, value_set=documents.column("document_id").combine_chunks())
+    newest = run_row(dataset)
     return {
         "discovered": last["discovered"] if last else 0,
-        "documents": len(statuses),
-        "ok": statuses.count("ok"),
-        "partial": statuses.count("partial"),
-        "failed": len(failing),
+        "documents": documents.num_rows,
+        "ok": statuses["ok"],
+        "partial": statuses["partial"],
+        "failed": len(failing) - (pc.sum(is_published).as_py() or 0),
         "deferred": last["deferred"] if last else 0,
         "skipped": last["skipped"] if last else 0,
         "cost_usd": pc.sum(dataset.rows("calls", ["cost_usd"]).column(0)).as_py() or 0.0,
         "runs": len(runs),
         "document_type": dataset.document_type,
+        "last_run": None if newest is None else last_run(facts_of(dataset, newest)),
     }
 
 
@@ -63,7 +75,14 @@ def run_lines(summary: Mapping[str, Any], out: Out) -> list[str]:
         f"cost {cost}, {summary['seconds']:.1f} s, run {summary['run_id']}",
         *_listing_lines(summary),
         *drift_lines(summary["drift"]),
+        *([f"page of the run: {summary['report']}"] if summary["report"] else []),
     ]
+
+
+def tell_end(summary: Mapping[str, Any], out: Out) -> None:
+    """The end of a run as an event, where lines are objects: for people it stands on standard output."""
+    if summary:  # a run of the same schedule is at work, and this one did nothing
+        note(sum_line(summary), "end", dataset=str(out), **summary)
 
 
 def drift_lines(breaks: Sequence[str]) -> list[str]:

@@ -23,6 +23,7 @@ from flows.discover import Found, discover
 from flows.engine import Engine, Gate, tell_outages, through_prefect
 from flows.estimate import quick_cost_nusd
 from flows.extract import Tools
+from flows.log import say
 from flows.model.answers import Answers
 from flows.model.endpoint import Endpoint
 from flows.model.listing import served_windows
@@ -30,9 +31,10 @@ from flows.model.memory import memory_of
 from flows.model.spending import Spending
 from flows.order import Order, in_order, in_range
 from flows.plan import Plan, make_plan
-from flows.progress import ProgressLine, say
+from flows.progress import ProgressLine
 from flows.quality import Quality
 from flows.recipe import Recipe, make_recipe
+from flows.run_page import keep_report
 from flows.settings import Settings, require_model
 from flows.shard import Work, extract_shard
 from flows.storage.dataset import Dataset, open_dataset
@@ -103,7 +105,7 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
     endpoint = Endpoint(settings, engine.base_url, engine.api_key, spending, memory)
     run_id = new_run_id()
     if not request.quiet:
-        say(_first_line(settings, dataset, recipe))
+        say(_first_line(settings, dataset, recipe), "begin", run_id=run_id, model=settings.model)
     with dataset.lease(run_id):
         with dataset.locked():
             recover(dataset)
@@ -133,6 +135,9 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
             finally:
                 shutil.rmtree(spool_folder, ignore_errors=True)
         stopped = _settle_accounts(work, spending, settings.keep, request.command)
+    is_drawn = (
+        settings.report and accounts.done and not isinstance(stopped, DatasetError)
+    )  # which has no row of the run
     summary = {
         "run_id": run_id,
         **accounts.as_row(),
@@ -149,6 +154,7 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
         "gone": plan.gone,
         "not_gone": plan.not_gone,
         "not_listed": list(found.troubles),
+        "report": keep_report(dataset, run_id) if is_drawn else None,
     }
     return Outcome(summary, stopped)
 

@@ -13,7 +13,7 @@ from prefect.states import Completed, Failed
 from flows.canary import Canary
 from flows.engine import engine
 from flows.order import Order, deadline
-from flows.report import run_lines
+from flows.report import run_lines, tell_end
 from flows.run import Outcome, RunRequest, run
 from flows.settings import Settings, load_settings
 from flows.types import load_type
@@ -53,6 +53,7 @@ def carry_out(task: Task) -> State[Any]:
         return Completed(
             message=f"run {outcome.summary['live_run']} of this dataset is still at work; it goes on with it"
         )
+    tell_end(outcome.summary, task.out)
     text = "\n".join(run_lines(outcome.summary, task.out))
     reasons = attention(outcome, settings)
     if reasons:

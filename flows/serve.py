@@ -18,7 +18,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from flows.progress import say
+from flows.log import say
 from flows.schedule import Schedule
 from flows.server import QUIET, ChildServer
 from schemas.errors import ConfigurationError

@@ -53,6 +53,8 @@ class Settings(BaseSettings):
     webhook: SecretStr | None = None  # where crashes, and runs that need attention, are told to
     tell_failed: Annotated[float, Field(ge=0, le=1)] = 0.05  # share of a run's documents above which it is told of
     tell_partial: Annotated[float, Field(ge=0, le=1)] = 0.25
+    report: bool = True  # keep a page of each run in the dataset
+    log_format: Literal["text", "json"] = "text"  # of the lines on standard error
     keep: Annotated[float, Field(gt=0)] | None = None  # days for which page texts, pictures and raw answers are kept
     request_timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 600.0  # seconds for one answer
     price_in: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)] | None = None  # USD per million tokens
@@ -173,6 +175,22 @@ class Settings(BaseSettings):
             return tuple(self.passwords_file.read_text(encoding="utf-8").splitlines())
         except OSError as error:
             raise ConfigurationError(f"PAGEMILL_PASSWORDS_FILE: {self.passwords_file}: {error.strerror}") from error
+
+
+class _LogFormat(BaseSettings):
+    """The one setting that is needed before the others are known, and when they are wrong."""
+
+    model_config = SettingsConfigDict(env_prefix="PAGEMILL_", env_file=".env", extra="ignore")
+
+    log_format: str = "text"
+
+
+def log_format() -> str:
+    """The form of the lines on standard error, as the environment names it."""
+    try:
+        return _LogFormat().log_format
+    except (ValidationError, SettingsError, ValueError):
+        return "text"
 
 
 def load_settings(**flags: Any) -> Settings:

@@ -47,7 +47,7 @@ class Prepared:
     cost_nusd: Callable[[int, int], int | None]
 
 
-def check_target(target: Path, document: Path) -> None:
+def check_target(target: Path, document: Path | None = None) -> None:
     """Raise ConfigurationError, before any work, where the page cannot or must not be written."""
     try:
         fault = _fault(target, document)
@@ -101,14 +101,14 @@ def show_page(prepared: Prepared) -> str:
     )
 
 
-def _fault(target: Path, document: Path) -> str | None:
+def _fault(target: Path, document: Path | None) -> str | None:
     if not target.parent.is_dir():
         return f"there is no folder {target.parent}"
     if not target.exists():
         return None
     if not target.is_file():
         return "is not a file that can be replaced"  # a rename would put a file in the place of a device
-    if document.exists() and target.samefile(document):
+    if document is not None and document.exists() and target.samefile(document):
         return "is the document itself"
     return None
 

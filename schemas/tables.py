@@ -31,7 +31,8 @@ _BOX: _Columns = [
 _MATCH = """exact, normalized, fuzzy, image (only a picture shows it), absent (nowhere) or conflict (stated otherwise \
 elsewhere); of a null rejected or unanswered"""
 _UNITS = {
-    **dict.fromkeys(("x0", "y0", "x1", "y1"), "point"), "bytes": "byte", "cost_usd": "USD", "seconds": "s",
+    **dict.fromkeys(("x0", "y0", "x1", "y1"), "point"), "bytes": "byte", "seconds": "s",
+    **dict.fromkeys(("cost_usd", "cost_usd_estimated"), "USD"),
     **dict.fromkeys(("tokens", "prompt_tokens", "completion_tokens"), "token"),
 }  # fmt: skip
 
@@ -56,6 +57,7 @@ _SHARD: dict[str, _Columns] = {
         ("cost_usd", _FLOAT, "what its answers cost, in USD; null where the price is unknown"),
         ("seconds", _FLOAT, "time from opening it to its record, in seconds"),
         ("attachments", _TEXTS, "names of files that are embedded in it"),
+        ("problem_kinds", _TEXTS, "the kind of each of its problems, in their order"),
     ],
     "evidence": [
         *_RECORD,
@@ -158,6 +160,7 @@ _LOG: dict[str, _Columns] = {
         ("requests", _INT, "answers it paid for"),
         ("prompt_tokens", _INT, "tokens read"),
         ("completion_tokens", _INT, "tokens written"),
+        ("cost_usd_estimated", _FLOAT, "what its answers were estimated to cost, in USD; null where nothing was"),
     ],
     "recipes": [
         ("recipe_id", _TEXT, "hash of all that decides what the values come out as"),

@@ -126,6 +126,15 @@ class Dataset:
             for batch in read_batches(file):
                 yield from pa.Table.from_batches([batch]).cast(self.tables[table]).to_batches()
 
+    def shard_columns(self, table: str, shard: str, columns: Iterable[str]) -> pa.Table:
+        """Some columns of one shard of a table, read anew; no rows where it has no file."""
+        schema = pa.schema([self.tables[table].field(name) for name in columns])
+        key = f"{table}/{shard}.parquet"
+        if not self.store.exists(key):
+            return schema.empty_table()
+        with _named(self.place, key), self.store.open(key) as file:
+            return read_parquet(file, schema.names).cast(schema)
+
     def file_schema(self, table: str, shard: str) -> pa.Schema:
         """The schema that one file states."""
         key = f"{table}/{shard}.parquet"

@@ -17,6 +17,7 @@ from flows.storage.staging import Staged, stage_and_move
 
 Keep = Callable[[pa.RecordBatch], pa.BooleanArray]  # which rows stay
 FIRST, LAST = ("documents",), ("changes",)
+REPORTS = "_work/reports"  # pages of runs, which tell ids and groups
 UNREACHABLE = (
     "copies of the tables and files that others have made, and what readers hold in memory",
     "backups and snapshots of the disk, older versions and replicas of objects where the store keeps them",
@@ -63,8 +64,13 @@ def finish_forgets(dataset: Dataset) -> None:
 
 
 def erase(dataset: Dataset, name: str, ids: list[str]) -> Forgotten:
-    """Remove `ids` from every table, and the note of the command `name` that says so. Hold the lock, recover first."""
+    """Remove `ids` from every table, and the note of the command `name` that says so. Hold the lock, recover first.
+
+    The kept pages of runs go, too: they can be drawn anew from the tables.
+    """
     done = _erase(dataset, name, ids)
+    for each in dataset.store.names(REPORTS):
+        dataset.store.unlink(f"{REPORTS}/{each}")
     dataset.store.unlink(f"_work/forgets/{name}")
     return done
 

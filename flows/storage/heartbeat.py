@@ -68,7 +68,7 @@ class Wait:
         if time.monotonic() < self._say_at:
             return
         self._say_at = float("inf")
-        from flows.progress import say  # rich takes its time to import
+        from flows.log import say  # with it the settings, which readers of a dataset do without
 
         left = math.ceil(max(1.0, self._timing.dead_after - unchanged))
         say(f"{self._place}: waiting for {whom}; if it was killed, this goes on by itself in {left} s at most")

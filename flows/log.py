@@ -1,0 +1,47 @@
+"""What a command says on standard error: a line for people, or, with `--log-format json`, one JSON object a line.
+
+An object has `at` (UTC), `event`, `text`, and the event's figures. Neither holds keys or the content of documents.
+"""
+
+import datetime
+import json
+import sys
+from typing import Any
+
+
+class Log:
+    """The form of the lines of this process; until it is told, what the environment says."""
+
+    def __init__(self) -> None:
+        self._format: str | None = None
+
+    @property
+    def is_json(self) -> bool:
+        """True when each line is an object."""
+        if self._format is None:
+            from flows.settings import log_format  # takes its time to import
+
+            self._format = log_format()
+        return self._format == "json"
+
+    def use(self, form: str | None) -> None:
+        """Take the form that a flag names; null: what the environment says."""
+        self._format = form
+
+
+LOG = Log()
+
+
+def say(text: str, event: str = "note", **figures: Any) -> None:
+    """A line on standard error."""
+    line = text
+    if LOG.is_json:
+        at = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+        line = json.dumps({"at": at, "event": event, "text": text, **figures}, ensure_ascii=False, default=str)
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - the one place that does
+
+
+def note(text: str, event: str, **figures: Any) -> None:
+    """A line where lines are objects: for people it stands on standard output."""
+    if LOG.is_json:
+        say(text, event, **figures)

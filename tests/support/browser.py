@@ -1,0 +1,118 @@
+"""A real browser without a screen, driven over a pipe by its own protocol: no driver, no port, no network."""
+
+import base64
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+PROGRAM = "chromium"
+_FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--remote-debugging-pipe",
+)  # fmt: skip
+
+
+class Browser:
+    """One page of a browser. `troubles` is what it has complained of: errors of scripts, refusals, failed requests."""
+
+    def __init__(self, send: Any, receive: Any) -> None:
+        self._send, self._receive = send, receive
+        self._ids = itertools.count(1)
+        self._session: str | None = None
+        self.troubles: list[str] = []
+        self.requested: list[str] = []
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for name in ("Page", "Runtime", "Log", "Network"):
+            self.call(f"{name}.enable")
+
+    def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        number = next(self._ids)
+        message = {"id": number, "method": method, "params": parameters}
+        self._send.write(json.dumps({**message, **({"sessionId": self._session} if self._session else {})}).encode())
+        self._send.write(b"\0")
+        self._send.flush()
+        while (answer := self._next()).get("id") != number:
+            pass
+        assert "error" not in answer, answer
+        return answer["result"]
+
+    def open(self, url: str, width: int, *, is_dark: bool = False) -> None:
+        """Load a page at a width in pixels, and wait until it is there."""
+        self.troubles.clear()
+        self.requested.clear()
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if is_dark else "light"}
+        self.call("Emulation.setEmulatedMedia", features=[scheme])
+        self.call("Page.navigate", url=url)
+        while self._next().get("method") != "Page.loadEventFired":
+            pass
+
+    def tell(self, script: str) -> Any:
+        """The value of an expression in the page."""
+        return self.call("Runtime.evaluate", expression=script, returnByValue=True)["result"].get("value")
+
+    def picture(self, path: Path) -> None:
+        """The whole page as PNG."""
+        size = self.call("Page.getLayoutMetrics")["cssContentSize"]
+        clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
+        shot = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)
+        path.write_bytes(base64.b64decode(shot["data"]))
+
+    def _next(self) -> dict[str, Any]:
+        held = bytearray()
+        while (byte := self._receive.read(1)) != b"\0":
+            assert byte, "the browser has ended"
+            held += byte
+        message: dict[str, Any] = json.loads(held)
+        method, told = message.get("method"), message.get("params", {})
+        if method == "Runtime.exceptionThrown":
+            self.troubles.append(str(told["exceptionDetails"]))
+        elif method == "Log.entryAdded" and told["entry"]["level"] in {"error", "warning"}:
+            self.troubles.append(told["entry"]["text"])
+        elif method == "Network.requestWillBeSent":
+            self.requested.append(told["request"]["url"])
+        elif method == "Page.javascriptDialogOpening":
+            self.troubles.append(f"a dialog: {told['message']}")
+        return message
+
+
+@contextmanager
+def browser() -> Iterator[Browser]:
+    """A browser, until the block ends."""
+    program = shutil.which(PROGRAM)
+    assert program is not None, f"{PROGRAM} is not installed: `apt-get install {PROGRAM}`, or leave -m real_browser out"
+    to_it, ours = os.pipe()
+    mine, from_it = os.pipe()
+    home = tempfile.mkdtemp(prefix="pagemill-browser-")
+
+    def place() -> None:  # it reads commands at 3 and answers at 4
+        os.dup2(to_it, 13)
+        os.dup2(from_it, 14)
+        os.dup2(13, 3)
+        os.dup2(14, 4)
+
+    process = subprocess.Popen(
+        [program, *_FLAGS, f"--user-data-dir={home}"],
+        preexec_fn=place,  # noqa: PLW1509 - nothing of ours runs in it but two calls
+        close_fds=False,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(to_it)
+    os.close(from_it)
+    try:
+        with os.fdopen(ours, "wb") as send, os.fdopen(mine, "rb") as receive:
+            yield Browser(send, receive)
+    finally:
+        process.kill()
+        process.wait()
+        shutil.rmtree(home, ignore_errors=True)

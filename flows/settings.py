@@ -54,6 +54,9 @@ class Settings(BaseSettings):
     tell_failed: Annotated[float, Field(ge=0, le=1)] = 0.05  # share of a run's documents above which it is told of
     tell_partial: Annotated[float, Field(ge=0, le=1)] = 0.25
     keep: Annotated[float, Field(gt=0)] | None = None  # days for which page texts, pictures and raw answers are kept
+    grace: Annotated[float, Field(ge=0, allow_inf_nan=False)] = (
+        20.0  # seconds that calls have after SIGTERM, to be answered
+    )
     request_timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 600.0  # seconds for one answer
     price_in: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)] | None = None  # USD per million tokens
     price_out: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)] | None = None

@@ -118,7 +118,9 @@ def test_a_schedule_whose_last_run_is_at_work_begins_nothing(
         with dataset.lease(other):
             facts = {
                 **dict.fromkeys(("discovered", "already_done", "skipped", "ok", "partial", "failed"), 0),
-                "deferred": 0, "recipe_id": "a", "version": "1",
+                "deferred": 0,
+                "recipe_id": "a",
+                "version": "1",
             }
             dataset.note_run(
                 other, {**facts, "run_id": other, "schedule": "nightly/a", "started_at": "2026-01-01T00:00:00+00:00"}

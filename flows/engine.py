@@ -105,7 +105,7 @@ def through_prefect(
     @flow(name=command, flow_run_name="{run_id}", validate_parameters=False)
     async def all_shards(run_id: str) -> None:
         two = asyncio.Semaphore(SHARDS_IN_FLIGHT)
-        _stop_on_signals(work, endpoint)
+        _stop_on_signals(work, endpoint, engine.settings.grace)
 
         async def one(place: int) -> None:
             async with two:
@@ -141,8 +141,11 @@ def tell_outages(engine: Engine, endpoint: Endpoint, *, quiet: bool) -> None:
     endpoint.pressure.on_outage = OutageNotice(engine.settings.host, engine.settings.patience, quiet=quiet)
 
 
-def _stop_on_signals(work: Stoppable, endpoint: Endpoint) -> None:
-    """The first signal lets calls in flight finish and publishes what is done; a second one ends the run at once."""
+def _stop_on_signals(work: Stoppable, endpoint: Endpoint, grace: float) -> None:
+    """The first signal lets calls in flight finish and publishes what is done; a second one ends the run at once.
+
+    After SIGTERM they have `grace` seconds: who sends it (a cancellation through Prefect, a machine that goes down) kills soon.
+    """
     loop = asyncio.get_running_loop()
 
     def stop(number: signal.Signals) -> None:
@@ -151,6 +154,8 @@ def _stop_on_signals(work: Stoppable, endpoint: Endpoint) -> None:
         reason = RunStoppedError(_TOLD_TO_STOP)
         work.stopped = work.stopped or reason
         endpoint.stop(reason)
+        if number == signal.SIGTERM:
+            loop.call_later(grace, endpoint.interrupt.cut, reason)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         with suppress(ValueError, NotImplementedError):  # not in the main thread: whoever runs us there stops us

@@ -115,7 +115,8 @@ async def extract_document(
     frames = path.with_name(f"{path.name}.frames")
     used = _Used()
     try:
-        info = await tools.sandbox.split(path, document.file_name, frames, tools.recipe.options)
+        split = tools.sandbox.split(path, document.file_name, frames, tools.recipe.options)
+        info = await tools.answers.endpoint.interrupt.guard(split)
         reading, record = await _read(tools, document, frames, used, stored, keep, unusable)
     finally:
         frames.unlink(missing_ok=True)

@@ -21,7 +21,7 @@ def in_order(addresses: Addresses, order: Order) -> Addresses:
     if order == "listed":
         return addresses
     key, direction = _KEYS[order]
-    places = pc.sort_indices(addresses.table, sort_keys=[(key, direction)], null_placement="at_end")  # a stable sort
+    places = pc.sort_indices(addresses.table, sort_keys=[(key, direction)])  # stable, nulls last
     return Addresses(addresses.table.take(places))
 
 

@@ -12,8 +12,9 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -25,6 +26,7 @@ from schemas.errors import ConfigurationError
 
 PORT = 4200
 STOP_SECONDS = 45.0  # for runs at work: Prefect's worker kills what has not ended 30 s after it was told to
+_MOST_STARTS, _SPAN = 6, 600.0  # of a child that ends of itself, within so many seconds
 _LEASES = "prefect.server.concurrency.lease_storage.filesystem"  # those in memory outlive no restart of the server
 
 
@@ -32,15 +34,14 @@ def serve(schedules: Sequence[Schedule], home: Path, port: int, webhook: SecretS
     """Run the schedules until SIGINT or SIGTERM. Raises ConfigurationError when the server cannot be started."""
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    settings = {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": _LEASES}
     _refuse(port)
-    server = ChildServer(home, port, settings)
+    server = ChildServer(home, port, {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": _LEASES})
     try:
         url = server.url()
         os.environ.update({**QUIET, "PREFECT_HOME": str(home), "PREFECT_API_URL": url})  # for the worker and its runs
         say(f"Prefect's page is at {url.removesuffix('/api')}; stop with Ctrl-C")
         with temporary_settings({PREFECT_API_URL: url}):
-            asyncio.run(_serve(schedules, webhook))
+            asyncio.run(_serve(schedules, server, webhook))
     finally:
         server.stop()
 
@@ -82,7 +83,7 @@ def deploy_to_server(schedules: Sequence[Schedule], pool: str, webhook: SecretSt
         ) from error
 
 
-async def _serve(schedules: Sequence[Schedule], webhook: SecretStr | None) -> None:
+async def _serve(schedules: Sequence[Schedule], server: ChildServer, webhook: SecretStr | None) -> None:
     from flows.deployments import POOL, deploy
 
     stop = asyncio.Event()
@@ -92,27 +93,64 @@ async def _serve(schedules: Sequence[Schedule], webhook: SecretStr | None) -> No
         say(line)
     for each in schedules:
         await _catch_up(each)
-    with _worker(POOL) as worker:
-        ended = asyncio.create_task(asyncio.to_thread(worker.wait))
-        await asyncio.wait({ended, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
-        if not stop.is_set():
-            raise ConfigurationError("Prefect's worker has ended of itself; start `pagemill serve` again")
-        await _stop_runs()
-
-
-@contextmanager
-def _worker(pool: str) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        [sys.executable, "-m", "flows.serve", pool],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C is for us, who stop the runs first
-    )
+    worker = _Worker(POOL)
     try:
-        yield process
+        await _watch(server, worker, stop)
+        await _stop_runs()
     finally:
-        process.kill()
-        process.wait()
+        worker.stop()
+
+
+async def _watch(server: ChildServer, worker: "_Worker", stop: asyncio.Event) -> None:
+    """Start whichever of the two has ended anew, until `stop`. Raises ConfigurationError when that does not help."""
+    starts: list[float] = []
+    while not stop.is_set():
+        for name, child in (("server", server), ("worker", worker)):
+            if child.is_alive:
+                continue
+            now = time.monotonic()
+            starts = [each for each in starts if now - each < _SPAN] + [now]
+            if len(starts) > _MOST_STARTS:
+                raise ConfigurationError(
+                    f"Prefect's {name} ends again and again; look at {name} and disk, then start anew"
+                )
+            say(f"Prefect's {name} has ended, and is started again; runs at work go on")
+            await asyncio.to_thread(child.restart)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), 0.5)
+
+
+class _Worker:
+    """Prefect's worker as a process of ours."""
+
+    def __init__(self, pool: str) -> None:
+        self._pool = pool
+        self._process = self._started()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            [sys.executable, "-m", "flows.serve", self._pool],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for us, who stop the runs first
+        )
+
+    @property
+    def is_alive(self) -> bool:
+        """True while it runs."""
+        return self._process.poll() is None
+
+    def restart(self) -> None:
+        """Start it again."""
+        self.stop()
+        self._process = self._started()
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
 
 
 async def _catch_up(schedule: Schedule) -> None:
@@ -130,13 +168,15 @@ async def _catch_up(schedule: Schedule) -> None:
             sort=FlowRunSort.EXPECTED_START_TIME_DESC,
             limit=200,
         )
-        begun = [run.start_time for run in runs if run.start_time is not None]
+        begun = [
+            max(run.start_time, run.expected_start_time or run.start_time) for run in runs if run.start_time is not None
+        ]
         for run in runs:
             if run.start_time is None and run.expected_start_time is not None and run.expected_start_time <= now:
                 await client.delete_flow_run(run.id)
         if not begun:
             return
-        after = max(begun) + datetime.timedelta(seconds=60)
+        after = max(begun) + datetime.timedelta(seconds=1)  # a run begins a moment before its tick, or long after it
         dates = await CronSchedule(cron=schedule.cron, timezone=schedule.timezone).get_dates(1, after)
         if dates and dates[0] <= now:
             await client.create_flow_run_from_deployment(deployment.id)

@@ -73,6 +73,17 @@ class ChildServer:
             self.stop()
             self._url = named
 
+    @property
+    def is_alive(self) -> bool:
+        """False when its process has ended of itself."""
+        return self._process is None or self._process.poll() is None
+
+    def restart(self) -> None:
+        """Start it again, at the same address, and wait until it is healthy."""
+        self.stop()
+        self._url = None
+        self.url()
+
     def url(self) -> str:
         """The API's URL, once it is healthy. Raises ConfigurationError when the server does not come up."""
         self.start()

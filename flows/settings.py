@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     report: bool = True  # keep a page of each run in the dataset
     log_format: Literal["text", "json"] = "text"  # of the lines on standard error
     keep: Annotated[float, Field(gt=0)] | None = None  # days for which page texts, pictures and raw answers are kept
+    grace: Annotated[float, Field(ge=0, allow_inf_nan=False)] = (
+        20.0  # seconds that calls have after SIGTERM, to be answered
+    )
     request_timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 600.0  # seconds for one answer
     price_in: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)] | None = None  # USD per million tokens
     price_out: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)] | None = None

@@ -17,6 +17,7 @@ from typing import Any
 import httpx2
 import openai
 
+from flows.interrupt import Interrupt
 from flows.model.client import client
 from flows.model.limits import GlobalPermits, MachineLimits
 from flows.model.memory import EndpointMemory
@@ -63,6 +64,7 @@ class Endpoint:
         self._step = _remembered_step(memory)
         self._breaking: set[str] = set()  # requests whose answers broke the schema, since the last that kept it
         self._strange = 0
+        self.interrupt = Interrupt()
         self._closed_by: PagemillError | None = None  # what lets no further call begin
         name = hashlib.sha256(settings.endpoint.encode()).hexdigest()[:16]
         self._limits = MachineLimits(settings.cache_dir / "limits" / f"{name}.json", settings.rpm, settings.tpm)
@@ -114,7 +116,7 @@ class Endpoint:
         """
         self._active += 1
         try:
-            return await self._answered(request, keep)
+            return await self.interrupt.guard(self._answered(request, keep))
         finally:
             self._active -= 1
 
@@ -133,6 +135,7 @@ class Endpoint:
                 outcome = await self._call(request, step, attempts)
                 if isinstance(outcome, Completion):
                     self.pressure.succeeded()
+                    self.interrupt.release()
                     await self._step_down(lowered)
                     await keep(outcome)
                     return outcome

@@ -404,6 +404,29 @@ def test_a_run_told_to_stop_says_what_is_left_and_the_next_one_goes_on(
         assert len(server.entries("answered")) == 12  # what was in flight was waited for and kept
 
 
+def test_a_run_that_is_terminated_does_not_wait_for_calls_that_hang(
+    tmp_path: Path, extract: Callable, model_server: Callable, offline_engine: Any
+) -> None:
+    source = invoices(tmp_path / "in", 6)
+    with model_server("--delay", "0.3", "--hang-after", "4") as server:
+        options = {**server.environment, "PAGEMILL_CONCURRENCY": "2", "PAGEMILL_GRACE": "1"}
+        options["PREFECT_API_URL"] = offline_engine.server.url()
+        process = start("run", source, "--type", "invoice", "--out", tmp_path / "out", "--json", **options)
+        deadline = time.monotonic() + 120
+        while server.count("asked") < 6 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=30)  # the calls hang for as long as the server lives
+        assert process.returncode == 1
+        assert "Traceback" not in err
+        summary = Finished(1, out, err).json
+        check_sum(summary)
+        assert (summary["ok"], summary["deferred"], summary["cut_calls"]) == (4, 2, 2)
+    with model_server() as server:
+        again = extract(source, tmp_path / "out", server.url, request_timeout=60.0)
+        assert (again.exit_code, again.summary["ok"]) == (0, 2)
+
+
 def test_a_process_that_is_killed_leaves_none_of_ours_behind(tmp_path: Path, model_server: Callable) -> None:
     source = invoices(tmp_path / "in", 8)
     with model_server("--delay", "30") as server:

@@ -3,7 +3,7 @@
 It answers with the embedded model's reading of the request, writes every request and answer to a log (one JSON object
 a line), and can be told to answer otherwise: `--poison TEXT` puts impossible values into answers to requests that
 hold TEXT, `--delay` waits before answering, `--no-schema` answers 400 to `json_schema`, `--status` answers it always,
-`--busy-calls N` answers 429 to the first N calls, `--body-error` an HTTP 200 with an error inside to every third,
+`--busy-calls N` answers 429 to the first N calls, `--hang-after N` answers no later one, `--body-error` an HTTP 200 with an error inside to every third,
 `--broken TEXT` answers 500 to requests that hold TEXT, `--prose-for MODEL` answers that model's requests with prose,
 `--refuse TEXT` answers 403 (moderation) and `--odd TEXT` with a list of parts and impossible usage to requests that hold TEXT.
 """
@@ -54,6 +54,9 @@ class Handler(BaseHTTPRequestHandler):
         with self.server.lock:
             self.server.calls += 1
             number = self.server.calls
+        if number > options.hang_after >= 0:
+            time.sleep(300)  # no client waits as long
+            return
         if number <= options.busy_calls:
             self.reply(429, {"error": {"message": "busy"}}, {"Retry-After": "0.2"} if number % 2 else {})
             return
@@ -105,6 +108,7 @@ def main() -> None:
     parser.add_argument("--poison")
     parser.add_argument("--delay", type=float, default=0.0)
     parser.add_argument("--status", type=int)
+    parser.add_argument("--hang-after", type=int, default=-1)
     parser.add_argument("--busy-calls", type=int, default=0)
     parser.add_argument("--refuse")
     parser.add_argument("--odd")

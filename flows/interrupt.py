@@ -1,0 +1,50 @@
+"""Work that ends when its time is up: calls and splits go on after a run was told to stop, but not for ever."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from schemas.errors import PagemillError
+
+Result = TypeVar("Result")
+
+
+class Interrupt:
+    """Guards coroutines of one event loop. Once `cut` is called, what is guarded ends with its reason."""
+
+    def __init__(self) -> None:
+        self._reason: PagemillError | None = None
+        self._guarded: set[asyncio.Task[Any]] = set()
+
+    @property
+    def reason(self) -> PagemillError | None:
+        """What it was cut with; null while it was not."""
+        return self._reason
+
+    def cut(self, reason: PagemillError) -> None:
+        """End what is guarded, now and from now on."""
+        self._reason = reason
+        for task in self._guarded:
+            task.cancel()
+
+    def release(self) -> None:
+        """The coroutine that calls this runs to its end, whatever happens: what it has was paid for."""
+        current = asyncio.current_task()
+        if current is not None:
+            self._guarded.discard(current)
+
+    async def guard(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """The result of `work`. Raises the reason of `cut`."""
+        if (reason := self.reason) is not None:
+            work.close()
+            raise reason
+        task = asyncio.create_task(work)
+        self._guarded.add(task)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if (reason := self.reason) is not None and task.cancelled():
+                raise reason from None
+            raise
+        finally:
+            self._guarded.discard(task)

@@ -1,0 +1,140 @@
+"""The flows `nightly` and `backfill` on a real Prefect server: their states, their tasks, and who is told what."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from flows.schedule import schedule_of
+from flows.storage.dataset import read_dataset
+from schemas.errors import ConfigurationError
+from tests.flows.test_canary import break_some
+from tests.flows.test_run import invoices
+from tests.support.answering import Reply, answering, said
+
+
+@pytest.fixture
+def api(offline_engine: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
+    """The tests' Prefect server, configured as a worker's process has it; call it with a path and a filter."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    url = offline_engine.server.url()
+    monkeypatch.setenv("PREFECT_API_URL", url)
+    monkeypatch.setenv("PAGEMILL_MODEL", "offline")
+
+    def read(path: str, **body: object) -> Any:
+        answer = httpx.post(f"{url}/{path}", json=body)
+        answer.raise_for_status()
+        return answer.json()
+
+    with temporary_settings({PREFECT_API_URL: url}):
+        yield read
+
+
+def runs_of(api: Callable, flow: str) -> list[dict]:
+    found = api("flow_runs/filter", flows={"name": {"any_": [flow]}}, sort="START_TIME_DESC", limit=20)
+    assert isinstance(found, list)
+    return found
+
+
+def test_a_nightly_is_one_flow_run_whose_tasks_are_its_shards(tmp_path: Path, api: Callable) -> None:
+    from flows.nightly import nightly
+
+    invoices(tmp_path / "in", 3)
+    options = {"sources": [str(tmp_path / "in")], "document_type": "invoice", "out": str(tmp_path / "vendors")}
+    state = nightly(**options, return_state=True)
+    assert (state.type.value, state.name) == ("COMPLETED", "Completed")
+    assert "3 discovered = 0 already done + 0 skipped + 3 ok" in state.message
+    newest = runs_of(api, "nightly")[0]
+    assert newest["name"].startswith("nightly-vendors-20")
+    tasks = api("task_runs/filter", flow_runs={"id": {"any_": [newest["id"]]}})
+    run_id = read_dataset(tmp_path / "vendors").rows("runs", ["run_id"]).column(0).to_pylist()[0]
+    assert [task["name"] for task in tasks] == [f"{run_id}-00000"]
+    again = nightly(**options, return_state=True)
+    assert "3 already done" in again.message
+    commands = read_dataset(tmp_path / "vendors").rows("runs", ["command"]).column(0).to_pylist()
+    assert commands == ["nightly", "nightly"]
+
+
+def test_a_backfill_that_its_canary_stops_has_failed_and_says_why(tmp_path: Path, api: Callable) -> None:
+    from flows.backfill import backfill
+
+    break_some(invoices(tmp_path / "in", 8), range(2))
+    options = {"sources": [str(tmp_path / "in")], "document_type": "invoice", "out": str(tmp_path / "old")}
+    state = backfill(**options, canary=4, return_state=True)
+    assert state.type.value == "FAILED"
+    assert "50% failed (limit 10%)" in state.message
+    assert "4 deferred" in state.message
+    on = backfill(**options, canary=0, return_state=True)
+    assert (on.type.value, on.name) == ("COMPLETED", "Completed")
+
+
+def test_what_cannot_be_started_is_failed_with_what_to_do(tmp_path: Path, api: Callable) -> None:
+    from flows.nightly import nightly
+
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "letter.txt").write_text("mine")
+    state = nightly([str(tmp_path)], "invoice", str(tmp_path / "out"), return_state=True)
+    assert state.type.value == "FAILED"
+    assert "name an empty or a new folder" in state.message
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"sources": []}, {"until": "7 o'clock"}, {"order": "best"}, {"limit": 0}, {"budget_usd": -1}]
+)
+def test_parameters_are_checked_as_prefects_form_shows_them(tmp_path: Path, api: Callable, wrong: dict) -> None:
+    from prefect.exceptions import ParameterTypeError
+
+    from flows.nightly import nightly
+
+    right = {"sources": [str(tmp_path)], "document_type": "invoice", "out": str(tmp_path / "out")}
+    with pytest.raises(ParameterTypeError):
+        nightly(**{**right, **wrong})
+
+
+def test_a_deployment_is_made_with_its_safeguards_and_a_webhook_hears_of_what_needs_attention(
+    tmp_path: Path, api: Callable
+) -> None:
+    from flows.deployments import deploy
+    from flows.nightly import nightly
+
+    heard: list[dict] = []
+
+    def hook(body: dict) -> Reply:
+        heard.append(body)
+        return said({})
+
+    break_some(invoices(tmp_path / "in", 4), range(2))
+    schedule = schedule_of(
+        [str(tmp_path / "in")], "invoice", str(tmp_path / "bills"), "0 2 * * *", "Europe/Berlin", {"order": "newest"}
+    )
+    with answering(hook) as url:
+        for _ in range(2):  # the second time it changes nothing
+            anyio.run(deploy, [schedule], "night-shift", SecretStr(url))
+        deployments = api("deployments/filter", deployments={"name": {"any_": ["bills"]}})
+        assert {each["entrypoint"] for each in deployments} == {"flows.nightly.nightly", "flows.backfill.backfill"}
+        night = next(each for each in deployments if each["entrypoint"] == "flows.nightly.nightly")
+        assert [each["schedule"]["cron"] for each in night["schedules"]] == ["0 2 * * *"]
+        assert night["schedules"][0]["schedule"]["timezone"] == "Europe/Berlin"
+        assert night["parameters"]["out"] == str(tmp_path / "bills")
+        assert night["concurrency_limit"] is None
+        assert night["job_variables"]["stream_output"] is False
+        automations = api("automations/filter")
+        assert len([each for each in automations if each["name"].startswith("pagemill")]) == 3
+        nightly(**schedule.parameters, **schedule.nightly)
+        end = time.monotonic() + 60
+        while not heard and time.monotonic() < end:
+            time.sleep(0.2)
+    assert heard
+    assert heard[0]["text"].startswith("Pagemill, nightly of bills: 2 of 4 documents failed (50%")
+
+
+@pytest.mark.parametrize(("cron", "zone"), [("0 2 * *", None), ("at night", None), ("0 2 * * *", "Europe/Nowhere")])
+def test_a_clock_that_does_not_tick_is_refused(tmp_path: Path, cron: str, zone: str | None) -> None:
+    with pytest.raises(ConfigurationError, match="--cron"):
+        schedule_of([str(tmp_path)], "invoice", str(tmp_path / "out"), cron, zone, {})

@@ -1,0 +1,114 @@
+"""`pagemill serve` as a process with a schedule of every minute, its parts by pid, and what its server says of the runs."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@dataclass
+class Night:
+    """A machine on which nights are a minute apart."""
+
+    folder: Path
+    environment: dict[str, str]
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+    cron: str = "* * * * *"
+
+    def start(self) -> None:
+        """Start the schedules, and come back when they are deployed."""
+        told = (self.folder / "serve.txt").open("ab")
+        self.process = subprocess.Popen(
+            [
+                sys.executable, "-m", "flows.cli", "serve", str(self.folder / "in"), "--type", "invoice",
+                "--out", str(self.folder / "out"), "--cron", self.cron, "--port", str(self.port),
+            ],
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PAGEMILL_CACHE_DIR": str(self.folder / "cache"), **self.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=told,
+            stderr=told,
+        )  # fmt: skip
+        self.wait(lambda: "is called Crashed" in self.said and len(self.parts("worker")) == 1, 120)
+
+    @property
+    def said(self) -> str:
+        """What it has said since it was last started."""
+        return (self.folder / "serve.txt").read_text(errors="replace").rpartition("Prefect's page is at")[2]
+
+    def parts(self, which: str) -> list[psutil.Process]:
+        """The processes of a kind: the server, the worker, or the flows that are at work."""
+        pattern = {
+            "server": rf"flows\.server {self.port}",
+            "worker": r"flows\.serve ",
+            "flow": r"prefect\.(flow_)?engine",
+        }[which]
+        found = []
+        for each in psutil.process_iter():
+            with suppress(psutil.Error):
+                ours = each.environ().get("PAGEMILL_CACHE_DIR") == str(self.folder / "cache")
+                if ours and re.search(pattern, " ".join(each.cmdline())):
+                    found.append(each)
+        return found
+
+    def kill(self, *parts: str) -> None:
+        """SIGKILL to parts of it; `serve` is the command itself."""
+        for part in parts:
+            if part == "serve":
+                assert self.process is not None
+                self.process.kill()
+                self.process.wait()
+                continue
+            for each in self.parts(part):
+                with suppress(psutil.Error):
+                    each.kill()
+
+    def stop(self, seconds: float = 90) -> int:
+        """Tell it to stop; its exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=seconds)
+
+    def runs(self) -> list[dict]:
+        """The runs that have begun, oldest first."""
+        with suppress(httpx.HTTPError):
+            answer = httpx.post(
+                f"http://127.0.0.1:{self.port}/api/flow_runs/filter", json={"sort": "START_TIME_ASC", "limit": 200}
+            )
+            return [run for run in answer.json() if run["start_time"] is not None]
+        return []
+
+    def wait(self, is_so: object, seconds: float) -> None:
+        """Wait until `is_so()`."""
+        end = time.monotonic() + seconds
+        while not is_so():  # type: ignore[operator]
+            assert time.monotonic() < end, f"{self.said}\n{[(run['name'], run['state_name']) for run in self.runs()]}"
+            time.sleep(0.2)
+
+
+@contextmanager
+def night(folder: Path, environment: dict[str, str], cron: str = "* * * * *") -> Iterator[Night]:
+    """A machine, whose processes are all gone at the end."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    machine = Night(folder, environment, port, cron=cron)
+    try:
+        yield machine
+    finally:
+        if machine.process is not None:
+            machine.kill("serve")
+        machine.kill("server", "worker", "flow")

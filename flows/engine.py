@@ -11,7 +11,9 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
+from uuid import UUID
 
+from flows.artifacts import Progress, flow_run_id, shown_progress
 from flows.model.address import model_address
 from flows.model.endpoint import Endpoint
 from flows.outage import OutageNotice
@@ -72,7 +74,7 @@ class Stoppable(Protocol):
         """True when no further shard is to be taken up."""
 
 
-def through_prefect(
+def through_prefect(  # noqa: PLR0913 - what its three callers differ in
     engine: Engine,
     run_id: str,
     shards: Sequence[Callable[[str], Awaitable[None]]],
@@ -81,15 +83,16 @@ def through_prefect(
     *,
     gate: Gate | None = None,
     command: str = "extract",
-) -> None:
-    """Run `shards` as tasks of the flow `command`; each is called with its task's name.
+    progress: Callable[[], Progress] | None = None,
+) -> UUID | None:
+    """Run `shards` as tasks of the flow `command`; each is called with its task's name. Returns the flow run's id.
 
     Prefect knows of shards and not of documents. Where Prefect itself fails, its error is raised. Without a shard there is no
     flow: a night that finds nothing new starts no server for it. Within a schedule's flow the shards are that flow's tasks.
     """
     if not shards:
         asyncio.run(endpoint.close())
-        return
+        return flow_run_id()
     if engine.server is not None:
         engine.server.start()  # it comes up while Prefect is imported
     from prefect import flow, task
@@ -98,12 +101,16 @@ def through_prefect(
     from prefect.exceptions import TerminationSignal
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
+    flow_run: UUID | None = None
+
     @task(name="shard", task_run_name="{name}", cache_policy=NO_CACHE)
     async def shard(name: str, place: int) -> None:
         await shards[place](name)
 
     @flow(name=command, flow_run_name="{run_id}", validate_parameters=False)
     async def all_shards(run_id: str) -> None:
+        nonlocal flow_run
+        flow_run = flow_run_id()
         two = asyncio.Semaphore(SHARDS_IN_FLIGHT)
         _stop_on_signals(work, endpoint, engine.settings.grace)
 
@@ -113,11 +120,12 @@ def through_prefect(
                     await shard(f"{run_id}-{place:05d}", place)
 
         try:
-            first = 0 if gate is None else gate.after
-            await asyncio.gather(*(one(place) for place in range(first)))
-            if gate is not None:
-                gate.judge()
-            await asyncio.gather(*(one(place) for place in range(first, len(shards))))
+            async with shown_progress(progress):
+                first = 0 if gate is None else gate.after
+                await asyncio.gather(*(one(place) for place in range(first)))
+                if gate is not None:
+                    gate.judge()
+                await asyncio.gather(*(one(place) for place in range(first, len(shards))))
         finally:
             await endpoint.close()
         if work.stopped is not None:
@@ -134,6 +142,7 @@ def through_prefect(
                 raise
         except (KeyboardInterrupt, TerminationSignal):
             work.stopped = RunStoppedError(_TOLD_TO_STOP)
+    return flow_run
 
 
 def tell_outages(engine: Engine, endpoint: Endpoint, *, quiet: bool) -> None:

@@ -37,7 +37,7 @@ def say(text: str, event: str = "note", **figures: Any) -> None:
     line = text
     if LOG.is_json:
         at = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-        line = json.dumps({"at": at, "event": event, "text": text, **figures}, ensure_ascii=False, default=str)
+        line = json.dumps({"at": at, "event": event, "text": text, **figures}, default=str)
     print(line, file=sys.stderr, flush=True)  # noqa: T201 - the one place that does
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,6 +21,7 @@ import pyarrow.compute as pc
 from extractors.tabulate import Batches, rows
 from flows.accounts import Accounts
 from flows.addresses import Address
+from flows.artifacts import Progress, tell_report
 from flows.asking import Stored
 from flows.book import close_book, new_run_id, open_book, spec_of
 from flows.consent import Confirm, confirm_cost, require_price
@@ -109,8 +111,14 @@ class Work:
     in_flight: asyncio.Semaphore
     on_progress: Callable[[], None]
     is_sample: bool
+    spending: Spending
     stopped: PagemillError | None = None
     is_full: bool = False
+
+    def progress(self) -> Progress:
+        """How far it is."""
+        done = self.done.refreshed + len(self.done.kept)
+        return Progress(done, self.done.chosen, self.accounts.pages, self.spending.spent_nusd / 1e9)
 
 
 def refresh(engine: Engine, request: RefreshRequest) -> tuple[Refreshed, PagemillError | None]:
@@ -129,13 +137,18 @@ def refresh(engine: Engine, request: RefreshRequest) -> tuple[Refreshed, Pagemil
         confirm_cost(settings, cost, f"{chosen.num_rows:,} documents cost before", request.confirm)
     tools = Tools(recipe, engine.sandbox, Answers(endpoint), new_run_id())
 
+    flow_runs: list[UUID | None] = []
+
     def carry_out(work: Work, shards: Sequence[Shard]) -> None:
         tell_outages(engine, endpoint, quiet=request.quiet)
-        through_prefect(engine, tools.run_id, shards, work, endpoint, command="refresh")
+        flow_runs.append(
+            through_prefect(engine, tools.run_id, shards, work, endpoint, command="refresh", progress=work.progress)
+        )
 
     done, stopped = make_anew(
         dataset, tools, chosen, spending, carry_out, is_sample=request.sample is not None, quiet=request.quiet
     )
+    tell_report(dataset, done.run_id, flow_runs[0], engine.prefect_url)
     if settings.report and done.refreshed and request.sample is None:
         done.report = keep_report(dataset, done.run_id)
     done.requests = spending.requests
@@ -173,7 +186,7 @@ def make_anew(  # noqa: PLR0913 - what a refresh and a replay differ in
             work = Work(
                 dataset, tools, done, accounts, spool_folder, asyncio.Semaphore(DOCUMENTS_IN_FLIGHT),
                 lambda: line.update(done.refreshed + len(done.kept), accounts.pages, spending.spent_nusd / 1e9),
-                is_sample,
+                is_sample, spending,
             )  # fmt: skip
             try:
                 carry_out(work, [partial(_shard, work, *each) for each in _by_shard(dataset, chosen)])

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from extractors.split.formats import FORMATS
 from flows.accounts import Accounts
 from flows.addresses import Addresses
+from flows.artifacts import Progress, tell_report
 from flows.book import close_book, new_run_id, open_book, spec_of
 from flows.canary import Canary
 from flows.consent import Confirm, confirm_cost, require_price
@@ -131,10 +132,15 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
                 pieces = [*_shards(plan.pending[:first], settings), None, *_shards(plan.pending[first:], settings)]
                 shards = [partial(_extract, work, each) for each in pieces if each is not None]
                 gate = Gate(pieces.index(None), partial(_judge, work, request.canary, spending))
-                through_prefect(engine, run_id, shards, work, endpoint, gate=gate)
+                total = len(plan.pending) if request.limit is None else min(request.limit, len(plan.pending))
+                flow_run = through_prefect(
+                    engine, run_id, shards, work, endpoint, gate=gate,
+                    progress=lambda: Progress(work.finished, total, work.finished_pages, spending.spent_nusd / 1e9),
+                )  # fmt: skip
             finally:
                 shutil.rmtree(spool_folder, ignore_errors=True)
         stopped = _settle_accounts(work, spending, settings.keep, request.command)
+    tell_report(dataset, run_id, flow_run, engine.prefect_url)
     is_drawn = (
         settings.report and accounts.done and not isinstance(stopped, DatasetError)
     )  # which has no row of the run

@@ -19,8 +19,8 @@ from schemas.tables import LOG_TABLES
 
 SHOWN = 12  # documents of each list
 _MEASURED = ("extracted_at", "seconds", "pages", "requests", "cost_usd")
-_TOLD = ("document_id", "file_name", "seconds", "pages", "cost_usd", "problem_kinds", "problems")
-_FAILED = ("document_id", "source_uri", "stage", "error", "message", "attempts", "retryable")
+_TOLD = ("document_id", "file_name", "seconds", "pages", "cost_usd", "problem_kinds")
+_FAILED = ("document_id", "source_uri", "stage", "error", "attempts", "retryable")
 _CALLS = ("seconds", "prompt_tokens", "completion_tokens", "cost_usd", "attempts", "run_id")
 _REPLACING = frozenset({"refresh", "replay"})  # commands whose documents stand in other runs' shards
 
@@ -81,12 +81,12 @@ def run_row(dataset: Dataset, run_id: str | None = None) -> Row | None:
     return {**dict.fromkeys(LOG_TABLES["runs"].names), **newest[0]} if newest else None
 
 
-def facts_of(dataset: Dataset, run: Row) -> RunFacts:
-    """What the run of this row did."""
+def facts_of(dataset: Dataset, run: Row, *, with_texts: bool = False) -> RunFacts:
+    """What the run of this row did; `with_texts` with the words of problems and failures, which are long."""
     found = RunFacts(run, _measured(dataset).schema.empty_table())
-    if measured := [_read_documents(dataset, shard, found) for shard in _shards(dataset, run)]:
+    if measured := [_read_documents(dataset, shard, found, with_texts=with_texts) for shard in _shards(dataset, run)]:
         found.measured = pa.concat_tables(measured)
-    found.reasons = _reasons(dataset, found.run_id)
+    found.reasons = reasons_of(dataset, found.run_id, with_texts=with_texts)
     found.drift = [each.text for each in breaks_of(dataset, found.run_id)]
     return found
 
@@ -117,13 +117,14 @@ def _measured(dataset: Dataset) -> pa.Table:
     return dataset.shard_columns("documents", "", _MEASURED)
 
 
-def _read_documents(dataset: Dataset, shard: str, found: RunFacts) -> pa.Table:
+def _read_documents(dataset: Dataset, shard: str, found: RunFacts, *, with_texts: bool) -> pa.Table:
     """One shard of `documents`: its numbers; what of it is to be shown is entered in `found`."""
-    names = [name for name in {**dict.fromkeys(_MEASURED), **dict.fromkeys((*_TOLD, "status", "run_id"))}
-             if name in dataset.tables["documents"].names]  # fmt: skip
+    wanted = (*_TOLD, "problems") if with_texts else _TOLD
+    stated = dataset.tables["documents"].names
+    names = [name for name in dict.fromkeys((*_MEASURED, *wanted, "status", "run_id")) if name in stated]
     rows = dataset.shard_columns("documents", shard, names)
     rows = rows.filter(pc.equal(rows.column("run_id"), found.run_id))
-    told = rows.select([name for name in _TOLD if name in names])
+    told = rows.select([name for name in wanted if name in names])
     found.slowest = _first([*found.slowest, *_most(told, "seconds")], "seconds")
     found.dearest = _first([*found.dearest, *_most(told, "cost_usd")], "cost_usd")
     partial = told.filter(pc.equal(rows.column("status"), "partial"))
@@ -145,17 +146,17 @@ def _first(rows: Sequence[Row], column: str) -> list[Row]:
     return sorted(rows, key=lambda row: (-row[column], row["document_id"]))[:SHOWN]
 
 
-def _reasons(dataset: Dataset, run_id: str) -> list[Reason]:
+def reasons_of(dataset: Dataset, run_id: str, *, with_texts: bool = False) -> list[Reason]:
     """The run's failures by step and kind of error, the most frequent first."""
     counts: Counter[tuple[str, str]] = Counter()
     examples: dict[tuple[str, str], list[Row]] = {}
     for shard in dataset.files("failures"):
         if run_of(shard) != run_id:
             continue
-        part = dataset.shard_columns("failures", shard, _FAILED)
+        part = dataset.shard_columns("failures", shard, (*_FAILED, "message") if with_texts else _FAILED)
         for row in part.group_by(["stage", "error"]).aggregate([([], "count_all")]).to_pylist():
             counts[row["stage"], row["error"]] += row["count_all"]
-        for (stage, error), held in list(_grouped(part)):
+        for (stage, error), held in _grouped(part):
             there = examples.setdefault((stage, error), [])
             there += held.slice(0, SHOWN - len(there)).to_pylist() if len(there) < SHOWN else []
     ordered = sorted(counts, key=lambda key: (-counts[key], key))

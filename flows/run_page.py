@@ -90,7 +90,7 @@ def keep_report(dataset: Dataset, run_id: str) -> str | None:
 
 def render(dataset: Dataset, run: Row, *, is_named: bool) -> str:
     """The page's HTML."""
-    facts = facts_of(dataset, run)
+    facts = facts_of(dataset, run, with_texts=is_named)
     calls = calls_of(dataset, facts.run_id)
     paid = pc.sum(calls.column("cost_usd")).as_py()
     cost = Cost(paid, run["cost_usd_estimated"])

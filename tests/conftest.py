@@ -26,6 +26,9 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache of the tests' own, kept over the session so that Prefect migrates its database once per process."""
     path = tmp_path_factory.mktemp("cache")
     os.environ["PAGEMILL_CACHE_DIR"] = str(path)
+    os.environ["PAGEMILL_REPORT"] = (
+        "false"  # hundreds of runs need no page each; tests/flows/test_run_page.py wants them
+    )
     for name in [name for name in os.environ if name.startswith(("OPENROUTER_", "OPENAI_", "PREFECT_"))]:
         del os.environ[name]
     return path

@@ -82,8 +82,13 @@ def test_a_forgotten_canary_is_nowhere_and_does_not_come_back(
 ) -> None:
     document = canary_document(tmp_path / "in")
     out = place.url or place.root
-    done = extract(document.parent, out)
+    done = extract(document.parent, out, report=True)
     assert done.exit_code == 0
+    reports = place.files() / "_work" / "reports"
+    mine = hashlib.sha256(document.read_bytes()).hexdigest()
+    assert holding(reports, mine[:12]) == [f"{done.summary['run_id']}.html"]  # by its id, and by nothing else
+    assert holding(reports, CANARY) == []
+    place.put("_work/reports/20260101T000000-abcdef.html.aside", mine.encode())  # its writer was killed
     tables = {name.partition("/")[0] for name in holding(place.files(), CANARY)}
     assert {"documents", "invoice", "evidence", "pages", "calls", "sources"} <= tables
     tries = Path(os.environ["PAGEMILL_CACHE_DIR"]) / "tries"
@@ -97,6 +102,7 @@ def test_a_forgotten_canary_is_nowhere_and_does_not_come_back(
     assert record["rows"]["documents"] == record["rows"]["sources"] == 1
     assert record["unreachable"]
     assert holding(place.files(), CANARY) == []
+    assert list(reports.rglob("*.html*")) == []
     assert holding(tries, CANARY) == []
     if place.url is None:  # once is enough: it takes seconds, and Prefect is the same
         prefect = prefect_files(done.summary["run_id"])

@@ -52,8 +52,8 @@ def test_a_flow_run_shows_its_progress_and_at_its_end_its_tables(painted: Studio
     assert set(found) == {"pagemill-extract-progress", "pagemill-run-report"}
     progress = found["pagemill-extract-progress"]
     assert progress["type"] == "progress"
-    assert 0 < progress["data"] <= 100
-    assert progress["description"].startswith("5 of 6 documents, 4 pages, $0.00")
+    assert progress["data"] == 100
+    assert progress["description"] == f"6 of 6 documents, 4 pages, ${summary['cost_usd']:.4f}"
     report = found["pagemill-run-report"]
     assert report["type"] == "markdown"
     for line in (

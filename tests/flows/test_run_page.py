@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -23,6 +24,7 @@ from tests.flows.storage.places import Place
 from tests.flows.test_show_page import check_harmless
 from tests.support.browser import browser
 from tests.support.painted import Studio, studio
+from tests.support.quick import without_prefect
 
 HOSTILE = '<img src=x onerror="document.title=`hacked`">'
 
@@ -207,11 +209,12 @@ def test_the_drift_of_a_run_is_that_of_its_night(
     engine = dataclasses.replace(offline_engine, settings=load_settings(model="offline", report=True))
     lines: list[list[str]] = []
     for night in range(7):
-        for place, vendor in enumerate(VENDORS * 4):
-            label = "Sum of all" if night == 6 and vendor == VENDORS[0] else "Total amount"
+        for place, vendor in enumerate(VENDORS * 6):
+            label = "Zu zahlen bleibt" if night == 6 and vendor == VENDORS[0] else "Total amount"
             invoice(tmp_path / "in" / f"{night}-{place}.pdf", vendor, night * 100 + place, total=label)
         request = RunRequest([str(tmp_path / "in")], load_type("invoice"), tmp_path / "out", quiet=True)
-        lines.append(run(engine, request).summary["drift"])
+        with mock.patch("flows.run.through_prefect", without_prefect), mock.patch("os.fsync", lambda handle: None):
+            lines.append(run(engine, request).summary["drift"])
     assert lines[:6] == [[]] * 6
     assert any(VENDORS[0] in line for line in lines[6])
     dataset = read_dataset(tmp_path / "out")

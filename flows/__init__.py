@@ -4,5 +4,7 @@ cli       the terminal               settings  the environment       types    lo
 discover  addresses                  storage   the dataset           sandbox  killable split processes
 model     the network                pressure  calls in flight       offline  the embedded model
 plan      what is to do              extract   documents -> tables   server   our own child Prefect server
+run_facts a run, from the tables     run_page  its page              plots    the drawings on it
+last_run  what `status` tells of it  artifacts its page in Prefect   log      lines on standard error
 tour      what `make run` shows
 """

@@ -112,7 +112,7 @@ def _axes() -> tuple[Figure, Axes]:
     with rc_context(_STYLE):
         figure = Figure(figsize=(_WIDTH, _HEIGHT))
         FigureCanvasSVG(figure)
-        axes = figure.add_axes((0.12, 0.23, 0.85, 0.72))
+        axes = figure.add_axes((0.12, 0.23, 0.82, 0.72))
         axes.grid(visible=True, axis="y", color=_LINE, linewidth=0.7)
         axes.set_axisbelow(True)
         axes.yaxis.set_major_locator(MaxNLocator(4))

@@ -99,6 +99,7 @@ def render(dataset: Dataset, run: Row, *, is_named: bool) -> str:
     )
     environment.filters["number"] = lambda value: "–" if value is None else f"{value:,}"  # noqa: RUF001 - a dash
     environment.filters["usd"] = lambda value: "unknown" if value is None else f"${value:.4f}"
+    environment.filters["span"] = _span
     environment.filters["kinds"] = _kinds
     environment.filters["documents"] = lambda count: f"{count:,} document{'' if count == 1 else 's'}"
     return environment.get_template("run_page.html").render(
@@ -160,6 +161,14 @@ def _kinds(kinds: Sequence[str] | None) -> str:
         kind if kinds.count(kind) == 1 else f"{kind} × {kinds.count(kind)}"  # noqa: RUF001 - a times sign
         for kind in dict.fromkeys(kinds)
     )
+
+
+def _span(seconds: float) -> str:
+    """A time for people."""
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def _seconds(run: Row) -> float | None:

@@ -166,7 +166,7 @@ def test_a_refresh_has_a_page_of_the_documents_that_it_made_anew(painted: Studio
     painted.making = 2
     painted.refresh(is_all=True)
     said = text_of(drawn(painted, tmp_path))
-    assert "refresh of documents of type paint" in said
+    assert "Refresh of documents of type paint" in said
     assert "a0.txt" in said
     old = text_of(drawn(painted, tmp_path, "--run", before[0]))
     assert "4 documents that it published not its own any more" in old
@@ -254,6 +254,14 @@ def test_the_page_and_the_accounting_come_in_one_command(
     assert done.code == 0
     assert done.json["drawn"] == done.json["last_run"]["run_id"]
     assert (tmp_path / "x.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.04, "0.0 s"), (119.9, "119.9 s"), (150, "2 min"), (7_140, "119 min"), (50_000, "13 h 53 min")],
+)
+def test_a_time_is_told_in_the_unit_that_fits(seconds: float, said: str) -> None:
+    assert run_page._span(seconds) == said
 
 
 @pytest.mark.real_browser

@@ -1,6 +1,9 @@
 """What a flow run's page shows, on a real Prefect server; and that no artifact makes a run fail or wait."""
 
 import asyncio
+import json
+import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +15,9 @@ import pytest
 from flows import artifacts
 from flows.artifacts import Progress, markdown, shown_progress
 from flows.engine import Engine
+from flows.log import LOG
 from flows.run_facts import Reason
+from tests.conftest import SAMPLES
 from tests.flows.test_run_page import busy
 from tests.support.painted import Studio, studio
 
@@ -74,6 +79,38 @@ def test_a_refresh_shows_its_own(painted: Studio, api: Callable) -> None:
     found = shown(api, done.run_id)
     assert set(found) == {"pagemill-refresh-progress", "pagemill-refresh-report"}
     assert found["pagemill-refresh-progress"]["data"] == 100
+
+
+def test_a_nightly_shows_its_own_also_when_there_is_nothing_to_do_and_tells_its_end_as_an_object(
+    tmp_path: Path,
+    offline_engine: Any,
+    api: Callable,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from flows.nightly import nightly
+
+    (tmp_path / "in").mkdir()
+    shutil.copy(SAMPLES / "invoices" / "harrow_finch.pdf", tmp_path / "in")
+    os.utime(tmp_path / "in" / "harrow_finch.pdf", (1_700_000_000, 1_700_000_000))  # else it is opened once more
+    url = offline_engine.server.url()
+    for name, value in {"PREFECT_API_URL": url, "PAGEMILL_MODEL": "offline", "PAGEMILL_LOG_FORMAT": "json"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(LOG, "_format", None)
+    keys = []
+    with temporary_settings({PREFECT_API_URL: url}):
+        for _ in range(2):
+            nightly([str(tmp_path / "in")], "invoice", str(tmp_path / "bills"), return_state=True)
+            flow_run = api("flow_runs/filter", flows={"name": {"any_": ["nightly"]}}, sort="START_TIME_DESC")[0]
+            found = api("artifacts/filter", artifacts={"flow_run_id": {"any_": [flow_run["id"]]}})
+            keys.append(sorted(each["key"] for each in found))
+            assert not any("harrow" in str(each) or str(tmp_path) in str(each) for each in found)
+    assert keys == [["pagemill-nightly-progress", "pagemill-nightly-report"], ["pagemill-nightly-report"]]
+    told = [json.loads(line) for line in capsys.readouterr().err.splitlines() if line.startswith("{")]
+    assert [(each["ok"], each["already_done"]) for each in told if each["event"] == "end"] == [(1, 0), (0, 1)]
+    monkeypatch.setattr(LOG, "_format", None)
 
 
 @pytest.mark.parametrize("fault", ["hangs", "fails"])

@@ -1,5 +1,7 @@
 """The flows `nightly` and `backfill` on a real Prefect server: their states, their tasks, and who is told what."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ from pydantic import SecretStr
 from flows.schedule import schedule_of
 from flows.storage.dataset import read_dataset
 from schemas.errors import ConfigurationError
+from tests.conftest import ROOT
 from tests.flows.test_canary import break_some
 from tests.flows.test_run import invoices
 from tests.support.answering import Reply, answering, said
@@ -132,6 +135,23 @@ def test_a_deployment_is_made_with_its_safeguards_and_a_webhook_hears_of_what_ne
             time.sleep(0.2)
     assert heard
     assert heard[0]["text"].startswith("Pagemill, nightly of bills: 2 of 4 documents failed (50%")
+
+
+def test_the_file_of_deployments_can_be_deployed(api: Callable) -> None:
+    for words in (
+        ("work-pool", "create", "pagemill", "--type", "process", "--overwrite"),
+        ("--no-prompt", "deploy", "--all"),
+    ):
+        done = subprocess.run([sys.executable, "-m", "prefect", *words], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+    deployed = api("deployments/filter", deployments={"name": {"any_": ["invoices"]}})
+    assert {each["entrypoint"] for each in deployed} == {"flows/nightly.py:nightly", "flows/backfill.py:backfill"}
+    night = next(each for each in deployed if each["entrypoint"].startswith("flows/nightly"))
+    assert night["schedules"][0]["schedule"]["cron"] == "0 2 * * *"
+    assert night["parameters"]["until"] == "07:00"
+    fields = night["parameter_openapi_schema"]["properties"]
+    assert "07:00" in fields["until"]["description"]
+    assert fields["order"]["enum"] == ["listed", "newest", "oldest", "smallest"]
 
 
 @pytest.mark.parametrize(("cron", "zone"), [("0 2 * *", None), ("at night", None), ("0 2 * * *", "Europe/Nowhere")])

@@ -5,14 +5,16 @@ from dataclasses import dataclass
 from flows.accounts import Accounts
 from schemas.errors import RunStoppedError
 
+DOCUMENTS, FAILED, PARTIAL = 50, 0.1, 0.5  # what is taken where nobody says otherwise
+
 
 @dataclass(frozen=True, slots=True)
 class Canary:
     """How many documents go first, and the most that may go wrong with them. Shares are of 1, the cost in USD."""
 
-    documents: int = 50
-    failed: float = 0.1
-    partial: float = 0.5
+    documents: int = DOCUMENTS
+    failed: float = FAILED
+    partial: float = PARTIAL
     cost_per_page: float | None = None
 
     def judge(self, accounts: Accounts, cost_usd: float) -> RunStoppedError | None:

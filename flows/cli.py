@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from flows.canary import FAILED, PARTIAL, Canary
 from schemas.errors import ConfigurationError, ModelUnavailableError, PagemillError, exit_code_of
 
 app = typer.Typer(
@@ -55,6 +56,16 @@ def run_command(
     order: Annotated[Order, typer.Option(help="what is extracted first")] = "listed",
     until: Annotated[str | None, typer.Option(metavar="HH:MM", help="begin nothing after this time of the day")] = None,
     log_format: LogFormat = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="YYYY-MM-DD", help="only what was changed then (UTC) or later")
+    ] = None,
+    before: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="only what was changed before then")] = None,
+    canary: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="so many documents first; go on only if they turn out well")
+    ] = None,
+    canary_failed: Annotated[float, typer.Option(min=0, max=1, help="share of them that may fail")] = FAILED,
+    canary_partial: Annotated[float, typer.Option(min=0, max=1, help="share that may be partial")] = PARTIAL,
+    canary_cost: Annotated[float | None, typer.Option(min=0, help="most that a page may cost, in USD")] = None,
     as_json: AsJson = False,
 ) -> int:
     """Extract what is new in SOURCE and publish it to OUT."""
@@ -67,13 +78,14 @@ def run_command(
     require_model(settings)
     document_type = load_type(type_name)
     from flows.engine import engine
-    from flows.order import deadline
+    from flows.order import day, deadline
     from flows.run import RunRequest, run
 
     with engine(settings) as shared:
         request = RunRequest(
             sources, document_type, out, budget, limit, allow_empty=allow_empty, rehash=rehash, confirm=_asker(),
-            order=order, deadline=deadline(until),
+            order=order, deadline=deadline(until), since=day("--since", since), before=day("--before", before),
+            canary=None if canary is None else Canary(canary, canary_failed, canary_partial, canary_cost),
         )  # fmt: skip
         outcome = run(shared, request)
     from flows.report import run_lines, tell_end

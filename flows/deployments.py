@@ -18,7 +18,7 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.events.actions import CallWebhook, ChangeFlowRunState
-from prefect.events.schemas.automations import EventTrigger, Posture
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.exceptions import ObjectNotFound
 from prefect.flows import Flow
 from prefect.types.entrypoint import EntrypointType
@@ -135,8 +135,20 @@ _CRASHED = (
 
 
 async def _automation(automation: Automation) -> None:
-    """Make the automation, or bring the one of its name up to date."""
+    """Make the automation, or bring the one of its name up to date; one that is the same knows who has fallen silent."""
     async with get_client() as client:
-        for known in await client.read_automations_by_name(automation.name):
-            await client.delete_automation(known.id)
+        known = await client.read_automations_by_name(automation.name)
+        if len(known) == 1 and _said(known[0]) == _said(automation):
+            return
+        for each in known:
+            await client.delete_automation(each.id)
     await automation.acreate()
+
+
+def _said(automation: AutomationCore) -> dict[str, Any]:
+    """What an automation does, without what a server adds."""
+    whole = automation.model_dump(mode="json", include={"trigger", "actions", "enabled", "description"})
+    whole["trigger"] = {key: value for key, value in whole["trigger"].items() if key != "id"}
+    for key in ("after", "expect", "for_each"):
+        whole["trigger"][key] = sorted(whole["trigger"].get(key) or ())
+    return whole

@@ -49,3 +49,13 @@ def deadline(until: str | None, now: datetime.datetime | None = None) -> datetim
         raise ConfigurationError(f"--until {until}: no time of the day; one looks like 07:00") from None
     at = now.replace(hour=time.hour, minute=time.minute, second=0, microsecond=0)
     return at if at > now else at + datetime.timedelta(days=1)
+
+
+def day(flag: str, text: str | None) -> datetime.datetime | None:
+    """The beginning of a day in UTC. Raises ConfigurationError, naming `flag`, for what is no day."""
+    if text is None:
+        return None
+    try:
+        return datetime.datetime.combine(datetime.date.fromisoformat(text), datetime.time(tzinfo=datetime.UTC))
+    except ValueError:
+        raise ConfigurationError(f"{flag} {text}: no day; one looks like 2026-03-31") from None

@@ -116,6 +116,8 @@ async def _watch(server: ChildServer, worker: "_Worker", stop: asyncio.Event) ->
                 )
             say(f"Prefect's {name} has ended, and is started again; runs at work go on")
             await asyncio.to_thread(child.restart)
+            if child is server:
+                worker.restart()  # one that has missed its server for some time lives on and does nothing
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), 0.5)
 

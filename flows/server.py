@@ -33,13 +33,14 @@ _START_SECONDS = 180.0  # a first start migrates its database: 13 s measured on 
 
 
 class ChildServer:
-    """A Prefect server of this process, which starts when it is first needed, or the one that a profile names.
+    """A Prefect server of this process, which starts when it is first needed, or (without a `port`) the one of a profile.
 
     Starting takes seconds: do other work between `start` and `url`.
     """
 
     def __init__(self, home: Path, port: int | None = None, settings: Mapping[str, str] | None = None) -> None:
         self._home = home
+        self._is_wanted = port is not None  # whatever a profile says
         self._port = port or _free_port()
         self._settings = dict(settings or {})
         self._lock = FileLock(home / "start.lock")  # two first starts would migrate one database at once
@@ -69,7 +70,7 @@ class ChildServer:
         )
         from prefect.settings import PREFECT_API_URL
 
-        if named := PREFECT_API_URL.value():  # a profile names a server after all
+        if not self._is_wanted and (named := PREFECT_API_URL.value()):  # a profile names a server after all
             self.stop()
             self._url = named
 

@@ -27,9 +27,10 @@ NOT_RUN = {
     "make lint": "part of make test",
     "make test-real": "compiles for minutes: run by hand",
     "prefect gcl create": "needs a Prefect server; tests/flows/model/test_limits.py makes the same limit",
+    "prefect worker start": "runs until it is stopped; tests/flows/test_serve.py starts one",
     "vllm serve": "needs the model's weights",
     "export": "a setting, checked by name below",
-    "YOUR_FOLDER": "needs a real model",
+    "YOUR_FOLDER": "needs a real model, or runs until it is stopped: tests/flows/test_serve.py, tests/flows/test_scheduled.py",
     "YOUR_BUCKET": "needs a store; tests/flows/test_s3.py runs it against a server on loopback",
     "pagemill forget": "removes what other commands show; tests/flows/test_forget.py runs it",
 }

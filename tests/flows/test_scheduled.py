@@ -1,5 +1,7 @@
 """The flows `nightly` and `backfill` on a real Prefect server: their states, their tasks, and who is told what."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ from pydantic import SecretStr
 from flows.schedule import schedule_of
 from flows.storage.dataset import read_dataset
 from schemas.errors import ConfigurationError
+from tests.conftest import ROOT
 from tests.flows.test_canary import break_some
 from tests.flows.test_run import invoices
 from tests.support.answering import Reply, answering, said
@@ -114,8 +117,11 @@ def test_a_deployment_is_made_with_its_safeguards_and_a_webhook_hears_of_what_ne
         [str(tmp_path / "in")], "invoice", str(tmp_path / "bills"), "0 2 * * *", "Europe/Berlin", {"order": "newest"}
     )
     with answering(hook) as url:
-        for _ in range(2):  # the second time it changes nothing
+        made = []
+        for _ in range(2):  # the second time it changes nothing: a new automation would not know who has fallen silent
             anyio.run(deploy, [schedule], "night-shift", SecretStr(url))
+            made.append({each["id"] for each in api("automations/filter") if each["name"].startswith("pagemill")})
+        assert made[0] == made[1]
         deployments = api("deployments/filter", deployments={"name": {"any_": ["bills"]}})
         assert {each["entrypoint"] for each in deployments} == {"flows.nightly.nightly", "flows.backfill.backfill"}
         night = next(each for each in deployments if each["entrypoint"] == "flows.nightly.nightly")
@@ -124,14 +130,30 @@ def test_a_deployment_is_made_with_its_safeguards_and_a_webhook_hears_of_what_ne
         assert night["parameters"]["out"] == str(tmp_path / "bills")
         assert night["concurrency_limit"] is None
         assert night["job_variables"]["stream_output"] is False
-        automations = api("automations/filter")
-        assert len([each for each in automations if each["name"].startswith("pagemill")]) == 3
+        assert len(made[1]) == 3
         nightly(**schedule.parameters, **schedule.nightly)
         end = time.monotonic() + 60
         while not heard and time.monotonic() < end:
             time.sleep(0.2)
     assert heard
     assert heard[0]["text"].startswith("Pagemill, nightly of bills: 2 of 4 documents failed (50%")
+
+
+def test_the_file_of_deployments_can_be_deployed(api: Callable) -> None:
+    for words in (
+        ("work-pool", "create", "pagemill", "--type", "process", "--overwrite"),
+        ("--no-prompt", "deploy", "--all"),
+    ):
+        done = subprocess.run([sys.executable, "-m", "prefect", *words], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+    deployed = api("deployments/filter", deployments={"name": {"any_": ["invoices"]}})
+    assert {each["entrypoint"] for each in deployed} == {"flows/nightly.py:nightly", "flows/backfill.py:backfill"}
+    night = next(each for each in deployed if each["entrypoint"].startswith("flows/nightly"))
+    assert night["schedules"][0]["schedule"]["cron"] == "0 2 * * *"
+    assert night["parameters"]["until"] == "07:00"
+    fields = night["parameter_openapi_schema"]["properties"]
+    assert "07:00" in fields["until"]["description"]
+    assert fields["order"]["enum"] == ["listed", "newest", "oldest", "smallest"]
 
 
 @pytest.mark.parametrize(("cron", "zone"), [("0 2 * *", None), ("at night", None), ("0 2 * * *", "Europe/Nowhere")])

@@ -1,4 +1,4 @@
-"""`pagemill serve` as a process with a schedule of every minute, its parts by pid, and what its server says of the runs."""
+"""`pagemill serve` as a process whose nights are seconds apart, its parts by pid, and what its server says of the runs."""
 
 import os
 import re
@@ -15,18 +15,20 @@ from pathlib import Path
 import httpx
 import psutil
 
+OFTEN = "* * * * * */15"  # the last field is seconds
 ROOT = Path(__file__).resolve().parent.parent.parent
+_ENVIRONMENT = {"PYTHONPATH": str(ROOT), "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "5"}  # of a minute else
 
 
 @dataclass
 class Night:
-    """A machine on which nights are a minute apart."""
+    """A machine on which nights are seconds apart."""
 
     folder: Path
     environment: dict[str, str]
     port: int
     process: subprocess.Popen[bytes] | None = None
-    cron: str = "* * * * *"
+    cron: str = OFTEN
 
     def start(self) -> None:
         """Start the schedules, and come back when they are deployed."""
@@ -37,7 +39,7 @@ class Night:
                 "--out", str(self.folder / "out"), "--cron", self.cron, "--port", str(self.port),
             ],
             cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "PAGEMILL_CACHE_DIR": str(self.folder / "cache"), **self.environment},
+            env={**os.environ, **_ENVIRONMENT, "PAGEMILL_CACHE_DIR": str(self.folder / "cache"), **self.environment},
             stdin=subprocess.DEVNULL,
             stdout=told,
             stderr=told,
@@ -100,7 +102,7 @@ class Night:
 
 
 @contextmanager
-def night(folder: Path, environment: dict[str, str], cron: str = "* * * * *") -> Iterator[Night]:
+def night(folder: Path, environment: dict[str, str], cron: str = OFTEN) -> Iterator[Night]:
     """A machine, whose processes are all gone at the end."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

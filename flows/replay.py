@@ -12,6 +12,7 @@ from typing import Any
 
 from flows.book import new_run_id
 from flows.extract import Tools
+from flows.interrupt import Interrupt
 from flows.model.spending import Spending
 from flows.recipe import make_recipe
 from flows.refresh import Refreshed, Shard, Work, make_anew, opened
@@ -30,6 +31,7 @@ class _StoredOnly:
 
     def __init__(self) -> None:
         self.endpoint = self
+        self.interrupt = Interrupt()
 
     async def get(self, request: Request, keep: Any) -> Completion:
         """Refuse: nothing is asked."""

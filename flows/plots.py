@@ -138,7 +138,7 @@ def _plot(figure: Figure, title: str, text: str) -> Plot:
     with rc_context({**_STYLE, "svg.hashsalt": title}):
         figure.savefig(held, format="svg", metadata=nothing)
     svg = held.getvalue().partition("<svg ")[2]
-    svg = re.sub(r"<style.*?</style>|<!--.*?-->| id=\"[a-z]+[\w.]*_\d+\"", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<style.*?</style>| id=\"[a-z]+[\w.]*_\d+\"", "", svg, flags=re.DOTALL)
     svg = re.sub(r"font-family: [^;\"]*;? ?", "", svg)
     svg = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", svg)
     svg = re.sub(r'^.*?viewBox="([\d. ]+)"[^>]*>', r'viewBox="\1" aria-hidden="true">', svg, count=1, flags=re.DOTALL)

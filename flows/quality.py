@@ -71,7 +71,7 @@ def breaks_of(dataset: Dataset, run_id: str) -> list[Break]:
     counts = {
         Key(row["measure"], row["field"], row["group"]): Count(row["count"], row["total"]) for row in own.to_pylist()
     }
-    return _breaks(counts, rows.filter(pc.and_(pc.invert(is_its_own), before)))
+    return _breaks(counts, rows.filter(before))
 
 
 def _compared(dataset: Dataset, run_id: str | None = None) -> pa.Table:

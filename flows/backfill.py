@@ -1,16 +1,15 @@
 """The flow `backfill`: an archive, or a range of it, once; its first documents alone. Prefect imports this module by its name."""
 
 import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import Field
 
 from flows.canary import DOCUMENTS, FAILED, PARTIAL, Canary
+from flows.order import Order
 from flows.scheduled import Task, carry_out, run_name
-
-Order = Literal["listed", "newest", "oldest", "smallest"]
 
 
 @flow(name="backfill", flow_run_name=run_name)

@@ -21,7 +21,9 @@ def spec_of(document_type: DocumentType) -> DatasetSpec:
     """What a dataset of this type is made of."""
     names = tuple(table.name for table in record_tables(document_type))
     guides = {"README.md": dictionary(document_type), "catalog.sql": catalog(document_type)}
-    return DatasetSpec(document_type.name, document_type.schema, all_tables(document_type), names, guides)
+    return DatasetSpec(
+        document_type.name, document_type.schema, all_tables(document_type), names, guides, document_type.origin
+    )
 
 
 def new_run_id() -> str:

@@ -53,6 +53,9 @@ def run_command(
     chunk_tokens: ChunkTokens = None,
     allow_empty: Annotated[bool, typer.Option("--allow-empty", help="a SOURCE may match nothing")] = False,
     rehash: Annotated[bool, typer.Option("--rehash", help="open every document, also what looks unchanged")] = False,
+    allow_gone: Annotated[
+        bool, typer.Option("--allow-gone", help="what is missing is gone, also when it is more than 5 % of a source")
+    ] = False,
     order: Annotated[Order, typer.Option(help="what is extracted first")] = "listed",
     until: Annotated[str | None, typer.Option(metavar="HH:MM", help="begin nothing after this time of the day")] = None,
     log_format: LogFormat = None,
@@ -83,7 +86,8 @@ def run_command(
 
     with engine(settings) as shared:
         request = RunRequest(
-            sources, document_type, out, budget, limit, allow_empty=allow_empty, rehash=rehash, confirm=_asker(),
+            sources, document_type, out, budget, limit, allow_empty=allow_empty, rehash=rehash, allow_gone=allow_gone,
+            confirm=_asker(),
             order=order, deadline=deadline(until), since=day("--since", since), before=day("--before", before),
             canary=None if canary is None else Canary(canary, canary_failed, canary_partial, canary_cost),
         )  # fmt: skip
@@ -185,7 +189,9 @@ def refresh_command(
         bool, typer.Option("--replay", help="today's parser over stored answers, calling nothing")
     ] = False,
     budget: Annotated[float | None, typer.Option(min=0, help="hard cap in USD")] = None,
-    type_name: Annotated[str | None, typer.Option("--type", help="the dataset's type, where it cannot be told")] = None,
+    type_name: Annotated[
+        str | None, typer.Option("--type", help="the type as it is now, where it is a file; default: the dataset's own")
+    ] = None,
     model: ModelName = None,
     images: Images = None,
     chunk_tokens: ChunkTokens = None,

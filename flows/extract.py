@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 from extractors.merge import merge
 from extractors.tabulate import Batches, Extraction, page_batches, rows, tabulate
 from flows.asking import Asker, Keep, Result, Stored, unanswered
+from flows.interrupt import Interrupt
 from flows.model.answers import Answers
 from flows.prove import PageNotes, Proven, prove
 from flows.recipe import Reader, Recipe, chunks_of
@@ -48,6 +49,7 @@ class Tools:
     sandbox: Sandbox
     answers: Answers
     run_id: str
+    interrupt: Interrupt = field(default_factory=Interrupt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ async def extract_document(
     used = _Used()
     try:
         split = tools.sandbox.split(path, document.file_name, frames, tools.recipe.options)
-        info = await tools.answers.endpoint.interrupt.guard(split)
+        info = await tools.interrupt.guard(split)
         reading, record = await _read(tools, document, frames, used, stored, keep, unusable)
     finally:
         frames.unlink(missing_ok=True)

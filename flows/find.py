@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from flows.storage.dataset import Dataset
+from flows.storage.files import file_hash
 from schemas.errors import ConfigurationError
 
 _COLUMNS = ("document_id", "source_uri", "file_name")
@@ -44,10 +45,21 @@ def find_documents(dataset: Dataset, names: Sequence[str], where: str | None) ->
     chosen: dict[str, Found] = {}
     for name in names:
         hits = _meant(name, known, at)
+        if not hits and Path(name).is_file():  # of a run at work, or of none yet: known by its bytes
+            document_id = file_hash(Path(name))
+            known[document_id] = known.get(document_id) or Found(
+                document_id, str(Path(name).absolute()), Path(name).name
+            )
+            hits = {document_id}
         if not hits:
+            at_work = (
+                " A run is at work: what it has not published yet, name by its path or its id"
+                if dataset.runs_at_work()
+                else ""
+            )
             raise ConfigurationError(
                 f"{name} is no document of {dataset.place}: name an id or the first {_LEAST_PREFIX} or more characters of "
-                "one, a path, or a file name"
+                f"one, a path, or a file name.{at_work}"
             )
         chosen.update({each: known[each] for each in hits})
     if where is not None:

@@ -1,7 +1,8 @@
 """Addresses at which nothing stands any more: what stood under a source before and is missing from a complete listing.
 
 When more than one in twenty of what stood under a source would go, nothing at all is taken for gone: a disk that is not
-mounted, or a list of another day, looks just like that.
+mounted, or a list of another day, looks just like that. What has only moved does not count, and the operator may say that all
+is gone indeed.
 """
 
 import os
@@ -15,11 +16,13 @@ from flows.discover import Found, Source
 ONE_IN = 20
 
 
-def gone_rows(missing: pa.Table, standing: Callable[[], pa.Table], found: Found) -> tuple[pa.Table, int]:
+def gone_rows(
+    missing: pa.Table, standing: Callable[[], pa.Table], found: Found, elsewhere: pa.ChunkedArray, *, allow: bool
+) -> tuple[pa.Table, int]:
     """The rows of `missing` whose address is gone, and how many would be but too many went at once.
 
     `missing` has the newest row of `sources` of each address that is neither gone nor in `found`; `standing` gives those rows
-    of all addresses that are not gone.
+    of all addresses that are not gone; `elsewhere` are ids that stand at an address of `found`. With `allow` none is too many.
     """
     going: list[pa.Table] = []
     is_too_much = False
@@ -29,7 +32,8 @@ def gone_rows(missing: pa.Table, standing: Callable[[], pa.Table], found: Found)
             left = left.filter(_is_absent(left.column("source_uri")))
         if left.num_rows:
             before = pc.sum(_stands_under(standing(), source, found.extensions)).as_py() or 0
-            is_too_much |= left.num_rows * ONE_IN > before
+            lost = pc.sum(pc.invert(pc.is_in(left.column("document_id"), value_set=elsewhere, skip_nulls=True))).as_py()
+            is_too_much |= lost * ONE_IN > before and not allow
             going.append(left)
     rows = pa.concat_tables(going) if going else missing[:0]
     first = pc.index_in(rows.column("source_uri"), value_set=rows.column("source_uri"))

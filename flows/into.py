@@ -5,12 +5,16 @@ Answers that OUT has stored are taken where the requests are equal, and stored i
 
 from flows.consent import Confirm
 from flows.engine import Engine
+from flows.held import addresses_of, standing
+from flows.log import say
 from flows.run import Outcome, RunRequest, run
 from flows.storage.dataset import read_dataset
 from flows.storage.store import Out
-from flows.types import type_of
 from schemas.document_type import DocumentType
 from schemas.document_types import DOCUMENT_TYPES
+from schemas.errors import ConfigurationError
+
+_MOST_NAMED = 10
 
 
 def refresh_into(
@@ -21,9 +25,25 @@ def refresh_into(
     budget_usd: float | None,
     confirm: Confirm | None,
 ) -> Outcome:
-    """Extract the documents of the dataset at `out` into `into`, as `document_type` or as what the type is by now."""
+    """Extract the documents of the dataset at `out` into `into`, as `document_type` or as what the built-in type is by now.
+
+    A document that has moved is read where it stands now; those that stand nowhere are named on standard error. Raises
+    ConfigurationError where the type is a file and not named: the dataset knows only what the file was.
+    """
     old = read_dataset(out)
-    kind = document_type or DOCUMENT_TYPES.get(old.document_type) or type_of(old.document_type, old.schema, old.place)
-    addresses = old.rows("documents", ["source_uri"]).column(0).to_pylist()
-    request = RunRequest(addresses, kind, into, budget_usd, allow_empty=True, confirm=confirm, lender=old)
-    return run(engine, request)
+    kind = document_type or DOCUMENT_TYPES.get(old.document_type)
+    if kind is None:
+        raise ConfigurationError(
+            f"--into makes a dataset with the columns of today's type, and {old.place} only knows what its type was: name the "
+            "file with --type"
+        )
+    documents = old.rows("documents", ["document_id", "source_uri"]).to_pylist()
+    held = addresses_of(old, [each["document_id"] for each in documents])
+    places = [
+        (each["source_uri"], standing(each["source_uri"], held.get(each["document_id"], ()))) for each in documents
+    ]
+    if left := [uri for uri, place in places if not place]:
+        named = ", ".join([*left[:_MOST_NAMED], *(["…"] if len(left) > _MOST_NAMED else [])])
+        say(f"{len(left):,} documents stand nowhere any more, and are not in {into}: {named}")
+    addresses = [place[0] for _, place in places if place]
+    return run(engine, RunRequest(addresses, kind, into, budget_usd, allow_empty=True, confirm=confirm, lender=old))

@@ -1,14 +1,13 @@
 """The flow `nightly`: what is new, changed, or due again, every night. Prefect imports this module by its name."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import Field
 
+from flows.order import Order
 from flows.scheduled import Task, carry_out, run_name
-
-Order = Literal["listed", "newest", "oldest", "smallest"]
 
 
 @flow(name="nightly", flow_run_name=run_name)

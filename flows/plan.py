@@ -55,11 +55,12 @@ def make_plan(
     *,
     forgotten: Collection[str] = (),
     rehash: bool = False,
+    allow_gone: bool = False,
     now: datetime.datetime | None = None,
 ) -> Plan:
     """Sort the addresses of `found` into done, held back and pending. Opens no document.
 
-    `forgotten` are ids that stay out, `rehash` trusts no address to be unchanged.
+    `forgotten` are ids that stay out, `rehash` trusts no address to be unchanged, `allow_gone` takes all missing ones for gone.
     """
     now = now or datetime.datetime.now(datetime.UTC)
     failures = Failures(dataset.rows("failures", COLUMNS), recipe_id, now, read_retries(dataset))
@@ -101,7 +102,8 @@ def make_plan(
 
     missing = ledger.others(uris, places)
     missing = _details(dataset, missing.filter(pc.invert(missing.column("gone"))).column("source_uri"))
-    gone, not_gone = gone_rows(missing, partial(_standing, dataset), found)
+    elsewhere = ids.filter(pc.is_valid(ids)) if missing.num_rows else ids[:0]
+    gone, not_gone = gone_rows(missing, partial(_standing, dataset), found, elsewhere, allow=allow_gone)
     gone = _replaced(gone, "gone", pa.chunked_array([pa.repeat(True, gone.num_rows)]))
     not_before = max(now, (pc.max(ledger.table.column("seen_at")).as_py() or now) + _TICK)
     is_settled = pc.and_(is_unchanged, pc.invert(is_pending))

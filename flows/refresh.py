@@ -29,6 +29,7 @@ from flows.difference import Difference, differences_of
 from flows.engine import Engine, tell_outages, through_prefect
 from flows.extract import STOPS, Tools, extract_document, stored_in
 from flows.find import find_documents
+from flows.held import addresses_of, standing
 from flows.log import note
 from flows.model.answers import Answers
 from flows.model.endpoint import Endpoint
@@ -38,7 +39,7 @@ from flows.model.spending import Spending
 from flows.progress import ProgressLine
 from flows.recipe import make_recipe
 from flows.run_page import keep_report
-from flows.spool import is_disk_full, spool
+from flows.spool import Spooled, is_disk_full, spool
 from flows.storage.dataset import BIRTH_FILE, Dataset, open_dataset, read_dataset
 from flows.storage.publish import publish, replace_documents
 from flows.storage.recover import recover
@@ -112,6 +113,7 @@ class Work:
     on_progress: Callable[[], None]
     is_sample: bool
     spending: Spending
+    held: Mapping[str, Sequence[str]]  # where each document stands, beside where it was read
     stopped: PagemillError | None = None
     is_full: bool = False
 
@@ -135,7 +137,7 @@ def refresh(engine: Engine, request: RefreshRequest) -> tuple[Refreshed, Pagemil
     if request.budget_usd is None:
         cost = pc.sum(chosen.column("cost_usd")).as_py() or 0.0
         confirm_cost(settings, cost, f"{chosen.num_rows:,} documents cost before", request.confirm)
-    tools = Tools(recipe, engine.sandbox, Answers(endpoint), new_run_id())
+    tools = Tools(recipe, engine.sandbox, Answers(endpoint), new_run_id(), endpoint.interrupt)
 
     flow_runs: list[UUID | None] = []
 
@@ -187,6 +189,7 @@ def make_anew(  # noqa: PLR0913 - what a refresh and a replay differ in
                 dataset, tools, done, accounts, spool_folder, asyncio.Semaphore(DOCUMENTS_IN_FLIGHT),
                 lambda: line.update(done.refreshed + len(done.kept), accounts.pages, spending.spent_nusd / 1e9),
                 is_sample, spending,
+                addresses_of(dataset, chosen.column("document_id").to_pylist()),
             )  # fmt: skip
             try:
                 carry_out(work, [partial(_shard, work, *each) for each in _by_shard(dataset, chosen)])
@@ -319,6 +322,16 @@ def _taken(work: Work, ids: Sequence[str]) -> tuple[set[str], Stored]:
     return mine, stored_in(dataset, ids)
 
 
+def _spooled(work: Work, document_id: str, uri: str) -> Spooled | None:
+    """The document as it stands at `uri`, or where it has moved to; null where something else stands there now."""
+    for place in standing(uri, work.held.get(document_id, ())) or [uri]:
+        taken = spool(Address(place, None, None), work.spool_folder)
+        if taken.document.document_id == document_id:
+            return taken
+        taken.path.unlink(missing_ok=True)
+    return None
+
+
 async def _one(
     work: Work, row: Mapping[str, Any], stored: Stored, keep: Any, mine: set[str]
 ) -> tuple[str, Batches] | Kept | None:
@@ -330,8 +343,8 @@ async def _one(
         async with work.in_flight:
             if work.stopped is not None:
                 return None
-            taken = await asyncio.to_thread(spool, Address(uri, None, None), work.spool_folder)
-            if taken.document.document_id != document_id:
+            taken = await asyncio.to_thread(_spooled, work, document_id, uri)
+            if taken is None:
                 return Kept(document_id, uri, "its source has other bytes now")
             try:
                 extracted = await extract_document(work.tools, taken.document, taken.path, stored, keep)

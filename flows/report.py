@@ -101,7 +101,7 @@ def _listing_lines(summary: Mapping[str, Any]) -> list[str]:
     if summary["not_gone"]:
         lines.append(
             f"{summary['not_gone']:,} addresses are missing, more than 5 % of a source, so none is taken for gone; check "
-            "that it is mounted and whole"
+            "that it is mounted and whole; if they are gone indeed, run once with --allow-gone"
         )
     return lines
 

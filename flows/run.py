@@ -63,6 +63,7 @@ class RunRequest:
     limit: int | None = None
     allow_empty: bool = False
     rehash: bool = False  # open every address, also those that look unchanged
+    allow_gone: bool = False  # what is missing is gone, however much it is
     lender: Dataset | None = None  # another dataset, whose stored answers are taken where requests are equal
     quiet: bool = False
     confirm: Confirm | None = None  # null where nobody sits
@@ -112,13 +113,20 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
             recover(dataset)
         if request.schedule is not None and (live := dataset.live_run_of(request.schedule, run_id)) is not None:
             return Outcome({}, None, live)
-        plan = make_plan(dataset, found, recipe.recipe_id, forgotten=dataset.forgotten_ids(), rehash=request.rehash)
+        plan = make_plan(
+            dataset,
+            found,
+            recipe.recipe_id,
+            forgotten=dataset.forgotten_ids(),
+            rehash=request.rehash,
+            allow_gone=request.allow_gone,
+        )
         plan = replace(plan, pending=in_order(plan.pending, request.order))
         accounts = Accounts(plan.discovered, plan.already_done, plan.skipped)
         _confirm(engine, request, plan, recipe, endpoint)
         open_book(dataset, run_id, recipe, accounts, request.command, request.schedule)
         spool_folder = dataset.spool(run_id)
-        tools = Tools(recipe, engine.sandbox, Answers(endpoint), run_id)
+        tools = Tools(recipe, engine.sandbox, Answers(endpoint), run_id, endpoint.interrupt)
         with ProgressLine(len(plan.pending), quiet=request.quiet) as line:
             work = Work(
                 dataset, tools, plan, accounts, spool_folder,
@@ -192,9 +200,13 @@ def _first_line(settings: Settings, dataset: Dataset, recipe: Recipe) -> str:
         return first
     cost = pc.sum(older.column("cost_usd")).as_py()
     said = "" if cost is None else f", which cost about ${cost:.2f},"
+    kind = recipe.document_type
+    named = (
+        f" --type {kind.origin}" if kind.origin not in {"", kind.name} else ""
+    )  # a file may be another than the dataset knows
     return (
         f"{first}; {older.num_rows:,} published documents are of another recipe and stay as they are: `pagemill refresh "
-        f"{dataset.place} --sample 20` shows what would change, `--all`{said} makes them anew"
+        f"{dataset.place}{named} --sample 20` shows what would change, `--all`{said} in its place makes them anew"
     )
 
 

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from pydantic import BaseModel
 from schemas.document_type import DocumentType
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.errors import ConfigurationError
+from schemas.fields import GROUP_KEYWORD
 from schemas.tables import record_tables
 
 
@@ -22,7 +24,7 @@ def load_type(name: str) -> DocumentType:
     """
     document_type = DOCUMENT_TYPES.get(name) or _from_file(name)
     record_tables(document_type)  # refuses names that collide before anything is started
-    return document_type
+    return replace(document_type, origin=name)
 
 
 def _from_file(name: str) -> DocumentType:
@@ -74,8 +76,8 @@ def type_of(name: str, schema: Mapping[str, Any], place: str) -> DocumentType:
     Raises ConfigurationError where a class made the schema, which may have validators that no schema tells.
     """
     built_in = DOCUMENT_TYPES.get(name)
-    if built_in is not None and json.loads(json.dumps(built_in.schema)) == schema:
-        return built_in
+    if built_in is not None and _without_group(json.loads(json.dumps(built_in.schema))) == _without_group(schema):
+        return replace(built_in, origin=name)
     found = DocumentType.from_schema(schema, name)
     if found.name != name or _is_of_class(schema):
         raise ConfigurationError(
@@ -83,6 +85,11 @@ def type_of(name: str, schema: Mapping[str, Any], place: str) -> DocumentType:
             "path/to/file.py:Class"
         )
     return found
+
+
+def _without_group(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema as it matters: by which field quality is followed is no part of what is asked for."""
+    return {key: value for key, value in schema.items() if key != GROUP_KEYWORD}
 
 
 def _is_of_class(schema: Mapping[str, Any]) -> bool:

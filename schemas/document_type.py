@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -26,7 +26,8 @@ class DocumentType:
 
     `name` names the record table; `schema` is the JSON Schema as given, `root` the same as a tree of fields, and
     `model` the pydantic class where there is one, whose own validators then run too. `checks` are what must add up. `group` leads
-    to the text by which documents are told apart when their quality is followed, such as an invoice's seller.
+    to the text by which documents are told apart when their quality is followed, such as an invoice's seller. `origin` is
+    what a user named it by.
     """
 
     name: str
@@ -36,6 +37,7 @@ class DocumentType:
     model: type[BaseModel] | None = None
     checks: tuple[Check, ...] = ()
     group: tuple[str, ...] = ()
+    origin: str = field(default="", compare=False)  # what people name it by: a built-in name, or a file
 
     @classmethod
     def from_model(cls, model: type[BaseModel], name: str | None = None) -> "DocumentType":

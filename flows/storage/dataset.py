@@ -44,6 +44,7 @@ class DatasetSpec:
     tables: Mapping[str, pa.Schema]
     record_tables: tuple[str, ...]
     guides: Mapping[str, str] = field(default_factory=dict)  # files for people at the top of OUT, by name
+    origin: str = ""  # what the user named the type by
 
 
 class Dataset:
@@ -381,9 +382,11 @@ def _refuse_another(place: str, stated: Mapping[str, Any], spec: DatasetSpec) ->
     )
     changed = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
     if changed:
+        named = f" --type {spec.origin}" if spec.origin not in {"", spec.document_type} else ""
         raise ConfigurationError(
             f"the columns of {spec.document_type!r} have changed since {place} was made ({', '.join(changed)}); "
-            f"`pagemill refresh {place} --into NEW` makes a new dataset, with the stored answers where they serve"
+            f"`pagemill refresh {place}{named} --into NEW` makes a "
+            "new dataset, with the stored answers where they serve"
         )
 
 

@@ -181,6 +181,22 @@ def test_what_means_nothing_is_refused(
     assert ids(out) == before
 
 
+def test_a_document_that_a_run_has_not_published_yet_is_known_by_its_path(
+    out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    later = tmp_path / "later.pdf"
+    later.write_bytes(b"%PDF-1.7 not yet read")
+    code, said, _ = forget(capsys, out, later, "--json")
+    assert (code, json.loads(said)["document_ids"]) == (0, [hashlib.sha256(later.read_bytes()).hexdigest()])
+    assert read_dataset(out).forgotten_ids() == set(json.loads(said)["document_ids"])
+    dataset = read_dataset(out)
+    with dataset.lease("20260101T000000-abcdef"):
+        dataset.note_run("20260101T000000-abcdef", {})
+        code, _, told = forget(capsys, out, "elsewhere.pdf")
+        assert (code, "A run is at work" in told) == (2, True)
+        dataset.store.unlink("_work/runs/20260101T000000-abcdef.json")
+
+
 def test_a_live_run_is_named_when_nobody_waits(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     dataset, mine = read_dataset(out), ids(out)["nordlicht.pdf"]
     with dataset.lease("20260101T000000-abcdef"):

@@ -79,11 +79,12 @@ class Rules:
 
     def run(self, there: dict[str, tuple], contents: dict[str, str | None], *, rehash: bool) -> tuple[dict, list[str]]:
         counts = dict.fromkeys(("already_done", "skipped", "ok", "failed", "gone", "not_gone"), 0)
-        opened = []
+        opened, seen = [], set()
         for uri, facts in there.items():
             row = self.rows.get(uri)
             is_same = row is not None and row.facts == facts
             known = row.document_id if is_same and not row.gone and not rehash and facts[1] is not None else None
+            seen.add(known)
             if known is not None and known not in self.forgotten and known in self.published:
                 counts["already_done"] += 1
             elif (known is not None and (known in self.forgotten or known in self.failed)) or (
@@ -94,7 +95,8 @@ class Rules:
                 opened.append(uri)
         missing = [uri for uri, row in self.rows.items() if not row.gone and uri not in there]
         standing = sum(not row.gone for row in self.rows.values())
-        counts["gone" if len(missing) * 20 <= standing else "not_gone"] = len(missing)
+        lost = sum(self.rows[uri].document_id is None or self.rows[uri].document_id not in seen for uri in missing)
+        counts["gone" if lost * 20 <= standing else "not_gone"] = len(missing)
         handled: list[str] = []
         repeated = []
         for uri in opened:
@@ -240,7 +242,9 @@ def quick_runs(opened: list[str]) -> Iterator[None]:
         mock.patch("flows.run.through_prefect", without_prefect),
         mock.patch("flows.shard.extract_document", one_document),
         mock.patch("flows.shard.spool", seen),
-        mock.patch("flows.model.endpoint.client", mock.Mock()),  # a tenth of a second to make, and nothing to ask
+        mock.patch(
+            "flows.model.endpoint.client", lambda *arguments: mock.AsyncMock()
+        ),  # a tenth of a second to make, and nothing to ask
         mock.patch("flows.spool._TOO_FRESH_NS", FRESH * 10**9),
         mock.patch("os.fsync", lambda handle: None),  # nothing is killed here
     ):

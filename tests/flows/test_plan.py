@@ -149,6 +149,19 @@ def test_when_more_than_one_in_twenty_would_go_none_does(dataset: Dataset) -> No
     assert gone(dataset, 37, 3, FOLDER) == ([], 3)
 
 
+def test_what_has_only_moved_does_not_count_and_the_operator_may_say_that_all_is_gone(dataset: Dataset) -> None:
+    rows = [row(f"/in/{number:03d}.pdf", str(number)) for number in range(40)]
+    moved = [row(f"/in/sub/{number:03d}.pdf", str(number)) for number in range(37, 40)]
+    put(dataset, "sources", *rows, *moved)
+    there = [address(each["source_uri"]) for each in (*rows[:36], *moved)]
+    planned = plan(dataset, *there, sources=[FOLDER])  # four are missing, three of them stand elsewhere
+    assert (planned.gone, planned.not_gone) == (4, 0)
+    few = [address(each["source_uri"]) for each in rows[:30]]
+    assert (plan(dataset, *few, sources=[FOLDER]).gone, plan(dataset, *few, sources=[FOLDER]).not_gone) == (0, 13)
+    allowed = plan(dataset, *few, sources=[FOLDER], allow_gone=True)
+    assert (allowed.gone, allowed.not_gone) == (13, 0)
+
+
 def test_an_incomplete_listing_and_a_file_by_name_take_nothing_for_gone(dataset: Dataset) -> None:
     assert gone(dataset, 38, 2, Source("/in", "/in/", None, False)) == ([], 0)
     assert gone(dataset, 38, 2) == ([], 0)

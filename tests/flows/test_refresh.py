@@ -15,6 +15,7 @@ from flows.into import refresh_into
 from flows.refresh import Refreshed, RefreshRequest, refresh
 from flows.run import RunRequest, run
 from flows.settings import load_settings
+from flows.types import load_type
 from flows.verify import verify
 from schemas.document_type import DocumentType
 from schemas.errors import BudgetExceededError, ConfigurationError
@@ -224,6 +225,48 @@ def test_a_new_dataset_takes_stored_answers_where_requests_are_equal(place: Plac
     assert (done.summary["ok"], done.summary["requests"], len(place.model.asked)) == (2, 0, 2)
     assert rows(place.root / "new", "calls", "attempts, prompt_tokens, cost_usd") == [(0, 0, 0.0)] * 2
     assert verify(place.root / "new") == []
+
+
+def test_a_document_that_has_moved_is_read_where_it_stands_now(place: Place, capsys: pytest.CaptureFixture) -> None:
+    place.write("a", "b", "c")
+    place.run(kind())
+    folder = place.root / "in"
+    (folder / "sub").mkdir()
+    (folder / "a.txt").rename(folder / "sub" / "moved.txt")
+    (folder / "a.txt").write_text("Paint another\n")  # and another document stands in its place
+    (folder / "b.txt").rename(folder / "sub" / "b.txt")
+    place.run(kind())
+    (folder / "c.txt").unlink()
+    place.model.says["colour"] = "blue"
+    done = place.refresh(kind("as printed"), is_all=True)
+    assert (done.refreshed, [Path(each.source_uri).name for each in done.kept]) == (3, ["c.txt"])
+    capsys.readouterr()
+    into = refresh_into(place.engine(), place.out, place.root / "new", kind("as printed"), None, None)
+    assert into.summary["ok"] == 3
+    assert (
+        f"1 documents stand nowhere any more, and are not in {place.root / 'new'}: {folder / 'c.txt'}"
+        in capsys.readouterr().err
+    )
+
+
+def test_a_type_that_is_a_file_is_named_in_what_is_advised_and_asked_for_where_it_is_needed(
+    place: Place, capsys: pytest.CaptureFixture
+) -> None:
+    place.write("a")
+    file = place.root / "paint.schema.json"
+
+    def edited(document_type: DocumentType) -> DocumentType:
+        file.write_text(json.dumps(document_type.schema))
+        return load_type(str(file))
+
+    place.run(edited(kind()))
+    run(place.engine(), RunRequest([str(place.root / "in")], edited(kind("as printed")), place.out))
+    assert f"`pagemill refresh {place.out} --type {file} --sample 20`" in capsys.readouterr().err
+    with pytest.raises(ConfigurationError, match=rf"refresh {place.out} --type {file} --into NEW"):
+        place.run(edited(kind("", finish={"type": "string"})))
+    with pytest.raises(ConfigurationError, match="name the file with --type"):
+        refresh_into(place.engine(), place.out, place.root / "new", None, None, None)
+    assert not (place.root / "new").exists()
 
 
 def test_the_command_tells_a_sample_as_a_table_as_json_and_as_a_page(

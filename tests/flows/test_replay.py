@@ -232,6 +232,7 @@ def test_documents_whose_source_or_answer_is_gone_keep_their_rows_and_are_named(
         (place / "in" / f"{name}.pdf").rename(place / "in" / name / "same.pdf")
     moved = {known[name]: str(place / "in" / name / "same.pdf") for name in ("nordlicht", "harrow_finch")}
     edit(out, "documents", lambda row: moved.get(row["document_id"], row["source_uri"]), "source_uri")
+    edit(out, "sources", lambda row: True, "gone")  # they stand nowhere else
     before = {row["document_id"]: row for row in documents(out)}
     files = {name: Path(before[known[name]]["source_uri"]) for name in NAMES}
     answers_otherwise(out, known["studio_veldkamp"], currency="XXX")

@@ -15,10 +15,11 @@ from pydantic import SecretStr
 from flows.schedule import schedule_of
 from flows.storage.dataset import read_dataset
 from schemas.errors import ConfigurationError
-from tests.conftest import ROOT
+from tests.conftest import ROOT, start
 from tests.flows.test_canary import break_some
 from tests.flows.test_run import invoices
 from tests.support.answering import Reply, answering, said
+from tests.support.killing import kill
 
 
 @pytest.fixture
@@ -75,6 +76,28 @@ def test_a_backfill_that_its_canary_stops_has_failed_and_says_why(tmp_path: Path
     assert "4 deferred" in state.message
     on = backfill(**options, canary=0, return_state=True)
     assert (on.type.value, on.name) == ("COMPLETED", "Completed")
+
+
+def test_a_nightly_does_not_wait_for_a_backfill_that_is_at_work(
+    tmp_path: Path, api: Callable, extract: Callable, model_server: Callable
+) -> None:
+    old, new, out = invoices(tmp_path / "old", 24), tmp_path / "new", tmp_path / "out"
+    new.mkdir()
+    for path in sorted(old.iterdir())[-3:]:
+        path.rename(new / path.name)
+    with model_server("--delay", "1.5") as server:
+        options = {**server.environment, "PAGEMILL_CONCURRENCY": "1", "PAGEMILL_MODEL": "mistral"}
+        backfill = start("run", old, "--type", "invoice", "--out", out, "--canary", "3", "--shard-size", "4", **options)
+        try:
+            end = time.monotonic() + 60
+            while server.count("answered") < 1 and time.monotonic() < end:
+                time.sleep(0.05)
+            night = extract(new, out, server.url, request_timeout=60.0)
+            assert (night.exit_code, night.summary["ok"]) == (0, 3)
+            assert backfill.poll() is None
+            assert server.count("answered") < 24
+        finally:
+            kill(backfill)
 
 
 def test_what_cannot_be_started_is_failed_with_what_to_do(tmp_path: Path, api: Callable) -> None:

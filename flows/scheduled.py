@@ -49,9 +49,9 @@ def carry_out(task: Task) -> State[Any]:
     except PagemillError as error:
         _tell(task, str(error), {})
         return Failed(message=str(error))
-    if outcome.summary.get("live_run") is not None:
+    if outcome.live_run is not None:
         return Completed(
-            message=f"run {outcome.summary['live_run']} of this dataset is still at work; it goes on with it"
+            message=f"run {outcome.live_run} of this schedule is still at work and goes on; nothing was begun"
         )
     tell_end(outcome.summary, task.out)
     text = "\n".join(run_lines(outcome.summary, task.out))

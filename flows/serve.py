@@ -21,7 +21,7 @@ from pydantic import SecretStr
 
 from flows.log import say
 from flows.schedule import Schedule
-from flows.server import QUIET, ChildServer
+from flows.server import ChildServer
 from schemas.errors import ConfigurationError
 
 PORT = 4200
@@ -38,7 +38,7 @@ def serve(schedules: Sequence[Schedule], home: Path, port: int, webhook: SecretS
     server = ChildServer(home, port, {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": _LEASES})
     try:
         url = server.url()
-        os.environ.update({**QUIET, "PREFECT_HOME": str(home), "PREFECT_API_URL": url})  # for the worker and its runs
+        server.name_to_children()
         say(f"Prefect's page is at {url.removesuffix('/api')}; stop with Ctrl-C")
         with temporary_settings({PREFECT_API_URL: url}):
             asyncio.run(_serve(schedules, server, webhook))

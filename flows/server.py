@@ -92,6 +92,10 @@ class ChildServer:
             self._url = self._once_healthy()
         return self._url
 
+    def name_to_children(self) -> None:
+        """Let whatever this process starts from now on use this server."""
+        os.environ.update({**QUIET, "PREFECT_HOME": str(self._home), "PREFECT_API_URL": self.url()})
+
     def _once_healthy(self) -> str:
         assert self._process is not None
         base = f"http://127.0.0.1:{self._port}/api"

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from flows.book import new_run_id
 from flows.schedule import schedule_of
 from flows.storage.dataset import read_dataset
 from schemas.errors import ConfigurationError
@@ -98,6 +99,23 @@ def test_a_nightly_does_not_wait_for_a_backfill_that_is_at_work(
             assert server.count("answered") < 24
         finally:
             kill(backfill)
+
+
+def test_a_schedule_whose_last_run_is_at_work_ends_completed_and_says_so(
+    tmp_path: Path, api: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows.nightly import nightly
+
+    options = {"sources": [str(invoices(tmp_path / "in", 1))], "document_type": "invoice", "out": str(tmp_path / "out")}
+    nightly(**options)
+    dataset, other = read_dataset(tmp_path / "out"), new_run_id()
+    monkeypatch.setattr("flows.scheduled._schedule", lambda: "nightly/here")
+    with dataset.lease(other):
+        dataset.note_run(other, {"schedule": "nightly/here"})
+        state = nightly(**options, return_state=True)
+        dataset.store.unlink(f"_work/runs/{other}.json")
+    assert state.type.value == "COMPLETED"
+    assert f"run {other} of this schedule is still at work" in state.message
 
 
 def test_what_cannot_be_started_is_failed_with_what_to_do(tmp_path: Path, api: Callable) -> None:

@@ -24,6 +24,7 @@ from schemas.tables import LOG_TABLES
 
 FORMAT_VERSION = 1
 BIRTH_FILE = "0.parquet"
+_BIRTH = BIRTH_FILE.removesuffix(".parquet")
 KEEPS_EARLIER_ATTEMPTS = frozenset({"calls", "failures"})
 _FOLDERS = ("leases", "claims", "journal", "staged", "runs", "spool", "forgets")
 _FORGOTTEN = "_work/forgotten"
@@ -246,7 +247,7 @@ class Dataset:
         """
         if self._is_checked:
             return
-        whole = {*self.files("documents"), BIRTH_FILE.removesuffix(".parquet")}
+        whole = {*self.files("documents"), _BIRTH}
         for table in self.tables:
             if table in LOG_TABLES or table in KEEPS_EARLIER_ATTEMPTS:
                 continue
@@ -318,14 +319,21 @@ def _named(place: str, key: str) -> Iterator[None]:
         yield
     except (OSError, pa.ArrowException) as error:
         table, _, name = key.partition("/")
-        shard = name.removesuffix(".parquet")
-        if table in LOG_TABLES or shard == BIRTH_FILE.removesuffix(".parquet"):
-            advice = "move it away: only what it says is lost"
-        elif table in KEEPS_EARLIER_ATTEMPTS:
-            advice = "move it away: only what it says is lost, answers in it are paid for again when they are needed"
-        else:
-            advice = _move_away(place, shard)
-        raise DatasetError(f"{place}/{key} cannot be read ({error}); restore it from a copy, or {advice}") from error
+        what = remedy(place, table, name.removesuffix(".parquet"))
+        raise DatasetError(f"{place}/{key} cannot be read ({error}); {what}") from error
+
+
+def remedy(place: str, table: str, shard: str) -> str:
+    """What to do about a file that is not what Pagemill wrote."""
+    if shard != _BIRTH and not _OURS.fullmatch(shard):
+        return "it was not made by Pagemill: move it away"
+    if table in LOG_TABLES or shard == _BIRTH:
+        advice = "move it away: only what it says is lost"
+    elif table in KEEPS_EARLIER_ATTEMPTS:
+        advice = "move it away: only what it says is lost, answers in it are paid for again when they are needed"
+    else:
+        advice = _move_away(place, shard)
+    return f"restore it from a copy, or {advice}"
 
 
 def _move_away(place: str, shard: str) -> str:

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from flows.storage.files import column_has_values, read_batches, read_parquet, read_schema
 from flows.storage.journal import Segment
 from flows.storage.store import Out, RunLease, Stamp, Store, store_at
-from schemas.errors import ConfigurationError, DatasetError
+from schemas.errors import ConfigurationError, DatasetError, UnwritableDatasetError
 from schemas.tables import LOG_TABLES
 
 FORMAT_VERSION = 1
@@ -81,7 +81,9 @@ class Dataset:
                 f"{self.place}: {error.filename or what} is gone while it was worked on; put the dataset back, or "
                 "run again to make a new one"
             )
-        return DatasetError(f"{self.place} cannot be used ({what}); make room or check its rights, then run again")
+        return UnwritableDatasetError(
+            f"{self.place} cannot be used ({what})", "make room or check its rights, then run again"
+        )
 
     def lease(self, run_id: str) -> RunLease:
         """Begin a run: its lease is taken under the lock, so that nobody sees it unheld."""

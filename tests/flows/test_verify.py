@@ -15,6 +15,7 @@ import pytest
 
 from flows.cli import main
 from flows.storage.dataset import read_dataset
+from flows.storage.remove import forget_documents
 from flows.verify import verify
 
 Change = Callable[[pa.Table], pa.Table]
@@ -236,4 +237,61 @@ def test_a_file_of_somebody_else_is_named_with_what_to_do(out: Path, capsys: pyt
         assert str(path) in line
         assert advice in line
         path.unlink() if before is None else path.write_bytes(before)
+    assert verify(out) == []
+
+
+def the_run(out: Path) -> str:
+    return max(path.stem for path in (out / "runs").glob("2*.parquet"))
+
+
+@pytest.mark.parametrize("removed", ["documents", "changes"])
+def test_what_is_being_moved_to_its_place_is_no_finding(out: Path, removed: str) -> None:
+    run_id = the_run(out)
+    (shard,) = (path.stem for path in (out / "documents").glob("2*.parquet"))
+    staged = out / "_work" / "staged" / shard
+    staged.mkdir()
+    (staged / "READY").write_text("[]")
+    if removed == "changes":  # last of a shard that is added by a run at work
+        (out / "_work" / "runs" / f"{run_id}.json").write_text("{}")
+        gone = [f"changes/{shard}", *(f"{log}/{run_id}" for log in ("runs", "quality", "recipes", "sources"))]
+    else:  # first of what a newer version takes away
+        gone = [str(path.relative_to(out))[: -len(".parquet")] for path in out.glob(f"*/{shard}.parquet")]
+        gone = [each for each in gone if each.partition("/")[0] not in {"changes", "calls"}]
+    for each in gone:
+        (out / f"{each}.parquet").unlink()
+    assert verify(out) == []
+    (staged / "READY").unlink()
+    (out / "_work" / "runs" / f"{run_id}.json").unlink(missing_ok=True)
+    assert verify(out)
+
+
+def counted_as(name: str) -> Change:
+    """One document fewer is counted as published, and one more as something else."""
+
+    def changed(rows: pa.Table) -> pa.Table:
+        (row,) = rows.to_pylist()
+        published = "ok" if row["ok"] else "partial"
+        return pa.Table.from_pylist([{**row, published: row[published] - 1, name: row[name] + 1}], rows.schema)
+
+    return changed
+
+
+def test_a_shard_that_was_finished_after_its_run_is_counted_as_deferred(out: Path) -> None:
+    damaged(out, "runs", counted_as("deferred"))
+    assert verify(out) == []
+
+
+def test_a_document_that_was_forgotten_as_it_was_published_is_counted_as_skipped(out: Path) -> None:
+    damaged(out, "runs", counted_as("skipped"))
+    assert [each.rule for each in verify(out)] == ["what it published is in `changes`"]
+    dataset = read_dataset(out)
+    one = pc.min(dataset.rows("documents", ["document_id"]).column(0)).as_py()
+    forget_documents(dataset, "20260101T000000-aaaaaa-00000", [one])
+    assert verify(out) == []
+
+
+def test_a_run_of_which_all_was_forgotten_owes_no_quality(out: Path) -> None:
+    dataset = read_dataset(out)
+    forget_documents(dataset, "20260101T000000-aaaaaa-00000", dataset.published_ids())
+    damaged(out, "quality", emptied)
     assert verify(out) == []

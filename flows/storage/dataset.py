@@ -116,6 +116,13 @@ class Dataset:
         """The names of the published files of a table, without their ending: its shards."""
         return [name.removesuffix(".parquet") for name in self.store.stamps(table)]
 
+    def damaged(self) -> Iterator[str]:
+        """Each published file that is cut short, with what can be done about it. On a disk: 4 bytes of each are read."""
+        for table in self.tables:
+            for name in self.store.cut_short(table):
+                what = remedy(self.place, table, name.removesuffix(".parquet"))
+                yield f"{self.place}/{table}/{name} is damaged; {what}"
+
     def shard_rows(self, table: str, shard: str) -> pa.Table:
         """The rows of one shard of a table; none where it has no file."""
         return pa.Table.from_batches(self.shard_batches(table, shard), self.tables[table])

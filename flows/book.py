@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 from flows.accounts import Accounts
+from flows.log import say
 from flows.model.spending import Spending
 from flows.recipe import Recipe
 from flows.storage.dataset import Dataset, DatasetSpec
@@ -34,7 +35,12 @@ def new_run_id() -> str:
 def open_book(
     dataset: Dataset, run_id: str, recipe: Recipe, accounts: Accounts, command: str, schedule: str | None = None
 ) -> None:
-    """Keep what a `runs` row needs, so that recovery can write it if the run is killed, and the schedule that it is of."""
+    """Keep what a `runs` row needs, so that recovery can write it if the run is killed, and the schedule that it is of.
+
+    Damaged files are told on standard error: what the run publishes is sound, but no reader reads the table any more.
+    """
+    for each in dataset.damaged():
+        say(each)
     facts = {**accounts.as_row(), "run_id": run_id, "started_at": accounts.started_at.isoformat()}
     said = recipe.row()
     facts |= {"recipe": {**said, "first_used_at": said["first_used_at"].isoformat()}}

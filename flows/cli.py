@@ -272,7 +272,7 @@ def forget_command(
         ask = None if as_json else _asker()
         if ask is None or not found:
             _print_json({"documents": [asdict(each) for each in found]}) if as_json else _print(lines)
-            _complain(f"{len(found):,} documents, none removed; remove them with --yes")
+            _complain(f"{len(found):,} document{'' if len(found) == 1 else 's'}, none removed; remove with --yes")
             return 0
         _print(lines)
         if not ask(f"{len(found):,} documents are removed for good"):

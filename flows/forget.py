@@ -34,8 +34,9 @@ def forget(out: Out, documents: Sequence[Found], settings: Settings, *, wait: bo
 def forget_lines(done: Forgotten, out: Out) -> list[str]:
     """`forget` for people."""
     rows = ", ".join(f"{count:,} of {table}" for table, count in sorted(done.rows.items()) if count) or "none"
+    count = len(done.document_ids)
     return [
-        f"{out}: {len(done.document_ids):,} documents forgotten; rows removed: {rows}",
+        f"{out}: {count:,} document{'' if count == 1 else 's'} forgotten and kept out from now on; rows removed: {rows}",
         f"{done.changes_emptied:,} rows of changes without their values now",
         *(f"not reached: {each}" for each in done.unreachable),
     ]

@@ -17,7 +17,7 @@ from flows.storage.dataset import Dataset, read_dataset
 from flows.storage.recover import recover
 from flows.storage.store import Out
 from schemas import errors
-from schemas.errors import ConfigurationError, DatasetError, DocumentError
+from schemas.errors import ConfigurationError, DatasetError, DocumentError, UnwritableDatasetError
 
 _FILE = "_work/retries.json"
 
@@ -40,9 +40,9 @@ def retry(out: Out, error: str | None = None) -> dict[str, int]:
             open_failures = open_rows(dataset, rows)
             due = open_failures.filter(is_reopened(open_failures, [word]))
             _write(dataset, [*_others(read_retries(dataset), word), word])
-    except OSError as failure:
+    except UnwritableDatasetError as failure:
         raise DatasetError(
-            f"{out} cannot be written: {failure.strerror or failure}; check the folder's rights"
+            f"{failure.fact}; no failure was made due: make room or check the rights, then repeat `pagemill retry`"
         ) from failure
     counts = due.group_by("error").aggregate([("error", "count")]).to_pylist()
     return {row["error"]: row["error_count"] for row in sorted(counts, key=lambda row: str(row["error"]))}

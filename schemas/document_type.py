@@ -105,6 +105,11 @@ def _declared_group(schema: Mapping[str, Any], root: Field) -> tuple[str, ...]:
     here = root
     for key in keys:
         below = next((child for child in here.fields if child.name == key), None)
+        if here.kind == "list":
+            raise ConfigurationError(
+                f"{GROUP_KEYWORD} {path!r}: documents are grouped by one text, and {here.name!r} is a list; name a field "
+                "of the record"
+            )
         if below is None:
             raise ConfigurationError(
                 f"{GROUP_KEYWORD} {path!r}: there is no field {key!r} in {here.name or 'the record'}"

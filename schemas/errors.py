@@ -3,6 +3,7 @@
     PagemillError
     ├── ConfigurationError        wrong usage or settings: exit 2, nothing was started
     ├── DatasetError              the output folder cannot be used as it is
+    │   └── UnwritableDatasetError    there is no room, or no right to write
     ├── BudgetExceededError       the next call would pass the budget
     ├── RunStoppedError           somebody told the run to stop
     ├── ModelUnavailableError     the endpoint refuses (exit 2) or stays away (exit 1)
@@ -31,6 +32,18 @@ class ConfigurationError(PagemillError):
 
 class DatasetError(PagemillError):
     """The output dataset cannot be read, written or trusted as it is."""
+
+
+class UnwritableDatasetError(DatasetError):
+    """The output dataset cannot be written. `fact` says where and why, `remedy` what to do; a command may know better."""
+
+    def __init__(self, fact: str, remedy: str) -> None:
+        super().__init__(fact, remedy)
+        self.fact = fact
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.fact}; {self.remedy}"
 
 
 class BudgetExceededError(PagemillError):

@@ -19,11 +19,12 @@ import pyarrow.compute as pc
 from flows.storage.files import column_has_values, read_batches, read_parquet, read_schema
 from flows.storage.journal import Segment
 from flows.storage.store import Out, RunLease, Stamp, Store, store_at
-from schemas.errors import ConfigurationError, DatasetError
+from schemas.errors import ConfigurationError, DatasetError, UnwritableDatasetError
 from schemas.tables import LOG_TABLES
 
 FORMAT_VERSION = 1
 BIRTH_FILE = "0.parquet"
+_BIRTH = BIRTH_FILE.removesuffix(".parquet")
 KEEPS_EARLIER_ATTEMPTS = frozenset({"calls", "failures"})
 _FOLDERS = ("leases", "claims", "journal", "staged", "runs", "spool", "forgets")
 _FORGOTTEN = "_work/forgotten"
@@ -81,7 +82,9 @@ class Dataset:
                 f"{self.place}: {error.filename or what} is gone while it was worked on; put the dataset back, or "
                 "run again to make a new one"
             )
-        return DatasetError(f"{self.place} cannot be used ({what}); make room or check its rights, then run again")
+        return UnwritableDatasetError(
+            f"{self.place} cannot be used ({what})", "make room or check its rights, then run again"
+        )
 
     def lease(self, run_id: str) -> RunLease:
         """Begin a run: its lease is taken under the lock, so that nobody sees it unheld."""
@@ -113,6 +116,13 @@ class Dataset:
     def files(self, table: str) -> list[str]:
         """The names of the published files of a table, without their ending: its shards."""
         return [name.removesuffix(".parquet") for name in self.store.stamps(table)]
+
+    def damaged(self) -> Iterator[str]:
+        """Each published file that is cut short, with what can be done about it. On a disk: 4 bytes of each are read."""
+        for table in self.tables:
+            for name in self.store.cut_short(table):
+                what = remedy(self.place, table, name.removesuffix(".parquet"))
+                yield f"{self.place}/{table}/{name} is damaged; {what}"
 
     def shard_rows(self, table: str, shard: str) -> pa.Table:
         """The rows of one shard of a table; none where it has no file."""
@@ -256,7 +266,7 @@ class Dataset:
         """
         if self._is_checked:
             return
-        whole = {*self.files("documents"), BIRTH_FILE.removesuffix(".parquet")}
+        whole = {*self.files("documents"), _BIRTH}
         for table in self.tables:
             if table in LOG_TABLES or table in KEEPS_EARLIER_ATTEMPTS:
                 continue
@@ -328,14 +338,21 @@ def _named(place: str, key: str) -> Iterator[None]:
         yield
     except (OSError, pa.ArrowException) as error:
         table, _, name = key.partition("/")
-        shard = name.removesuffix(".parquet")
-        if table in LOG_TABLES or shard == BIRTH_FILE.removesuffix(".parquet"):
-            advice = "move it away: only what it says is lost"
-        elif table in KEEPS_EARLIER_ATTEMPTS:
-            advice = "move it away: only what it says is lost, answers in it are paid for again when they are needed"
-        else:
-            advice = _move_away(place, shard)
-        raise DatasetError(f"{place}/{key} cannot be read ({error}); restore it from a copy, or {advice}") from error
+        what = remedy(place, table, name.removesuffix(".parquet"))
+        raise DatasetError(f"{place}/{key} cannot be read ({error}); {what}") from error
+
+
+def remedy(place: str, table: str, shard: str) -> str:
+    """What to do about a file that is not what Pagemill wrote."""
+    if shard != _BIRTH and not _OURS.fullmatch(shard):
+        return "it was not made by Pagemill: move it away"
+    if table in LOG_TABLES or shard == _BIRTH:
+        advice = "move it away: only what it says is lost"
+    elif table in KEEPS_EARLIER_ATTEMPTS:
+        advice = "move it away: only what it says is lost, answers in it are paid for again when they are needed"
+    else:
+        advice = _move_away(place, shard)
+    return f"restore it from a copy, or {advice}"
 
 
 def _move_away(place: str, shard: str) -> str:

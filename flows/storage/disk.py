@@ -14,6 +14,7 @@ from flows.storage.journal import Segment, read_segment
 from flows.storage.locks import Lease, exclusive, is_live
 from schemas.errors import DatasetError
 
+_END = b"PAR1"  # what every Parquet file ends with
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -44,15 +45,20 @@ class DiskStore:
         except FileNotFoundError:
             return []
 
-    def stamps(self, folder: str) -> dict[str, tuple[object, ...]]:
+    def stamps(self, folder: str) -> dict[str, tuple[int, ...]]:
         """The Parquet files of a folder; the inode tells two apart that a clock that was set back gives one time."""
-        found: dict[str, tuple[object, ...]] = {}
+        found: dict[str, tuple[int, ...]] = {}
         with suppress(FileNotFoundError), os.scandir(self.root / folder) as entries:
             for entry in entries:
                 if entry.name.endswith(".parquet"):
                     facts = entry.stat()
                     found[entry.name] = (facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size, facts.st_ino)
         return dict(sorted(found.items()))
+
+    def cut_short(self, folder: str) -> list[str]:
+        """The Parquet files of a folder that do not end as one does: 0 bytes, cut off, unreadable, or something else."""
+        where = f"{self.root}/{folder}"  # a Path for each of thousands takes as long as the look
+        return [name for name, facts in self.stamps(folder).items() if not _ends_whole(f"{where}/{name}", facts[2])]
 
     def exists(self, key: str) -> bool:
         """True for a file that is there."""
@@ -156,3 +162,19 @@ class DiskStore:
     def each(self, call: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
         """The results of `call`, one after the other: a disk answers at once."""
         return [call(item) for item in items]
+
+
+def _ends_whole(path: str, size: int) -> bool:
+    """True for a file of this size that ends as Parquet does, and for one that is gone by now."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    try:
+        return size >= len(_END) and os.pread(handle, len(_END), size - len(_END)) == _END
+    except OSError:
+        return False
+    finally:
+        os.close(handle)

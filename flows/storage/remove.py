@@ -7,6 +7,7 @@ that is left without rows has zero of them.
 
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import pyarrow as pa
@@ -17,7 +18,7 @@ from flows.storage.dataset import KEEPS_EARLIER_ATTEMPTS, Dataset, run_of
 from flows.storage.erase import FIRST, LAST, Forgotten, erase, kept_rows, not_of, note
 from flows.storage.recover import recover
 from flows.storage.staging import Staged, stage_and_move
-from schemas.errors import DatasetError
+from schemas.errors import DatasetError, UnwritableDatasetError
 from schemas.tables import LOG_TABLES
 
 
@@ -28,9 +29,24 @@ def forget_documents(
 
     For a document that a live run has claimed it waits until that run has ended, looking every `poll` seconds; without `wait`
     it raises DatasetError naming the run. The ids are noted before that: from then on nothing new of them is published, and
-    whatever becomes of this command they are removed.
+    whatever becomes of this command they are removed. Raises DatasetError, too, where the dataset cannot be written.
     """
-    wanted = sorted(set(ids))
+    try:
+        return _forget(dataset, staging, sorted(set(ids)), wait=wait, poll=poll)
+    except UnwritableDatasetError as error:
+        is_noted = False
+        with suppress(OSError):
+            is_noted = dataset.store.exists(f"_work/forgets/{staging}")
+        then = (
+            "what is to be forgotten is noted, but its rows may still be there: make room or check the rights, then repeat "
+            "`pagemill forget`; any other command that writes removes them, too"
+            if is_noted
+            else "nothing was forgotten: make room or check the rights, then repeat `pagemill forget`"
+        )
+        raise DatasetError(f"{error.fact}; {then}") from error
+
+
+def _forget(dataset: Dataset, staging: str, wanted: list[str], *, wait: bool, poll: float) -> Forgotten:
     with dataset.lease(run_of(staging)):  # so that nobody finishes it beside us
         with dataset.locked():
             note(dataset, staging, wanted)

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from flows.storage.dataset import Dataset
-from schemas.errors import DatasetError
+from schemas.errors import DatasetError, UnwritableDatasetError
 
 READY = "READY"
 
@@ -57,9 +57,9 @@ def stage_and_move(
         with suppress(OSError, DatasetError):
             if not store.exists(f"{folder}/{READY}"):  # what is ready is moved by the next recovery
                 store.remove(folder)
-        raise DatasetError(
-            f"{dataset.place}: {name} could not be written ({error.strerror or error}); make room, check the rights and that "
-            "it is still there, then run again: answers already paid for are in its journal"
+        raise UnwritableDatasetError(
+            f"{dataset.place}: {name} could not be written ({error.strerror or error})",
+            "make room, check the rights and that it is still there, then run again: answers already paid for are in its journal",
         ) from error
 
 

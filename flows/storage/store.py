@@ -39,8 +39,11 @@ class Store(Protocol):
     def names(self, folder: str) -> list[str]:
         """What stands directly in a folder, by name."""
 
-    def stamps(self, folder: str) -> dict[str, Stamp]:
+    def stamps(self, folder: str) -> Mapping[str, Stamp]:
         """The Parquet files of a folder by name, each with what tells whether it has changed."""
+
+    def cut_short(self, folder: str) -> list[str]:
+        """The Parquet files of a folder that anybody can see are none, where looking is cheap."""
 
     def exists(self, key: str) -> bool:
         """True for a file that is there."""

@@ -1,6 +1,7 @@
 """`pagemill forget`: what is forgotten is in no file, comes back with no run, and is listed before a condition removes it."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -17,6 +18,8 @@ import pytest
 from flows import cli
 from flows.engine import Engine
 from flows.storage.dataset import read_dataset
+from flows.storage.disk import DiskStore
+from flows.storage.recover import recover
 from flows.storage.remove import forget_documents
 from flows.verify import verify
 from schemas.errors import DatasetError
@@ -146,7 +149,7 @@ def test_a_document_is_named_by_id_prefix_path_or_file_name(
     }
     code, said, _ = forget(capsys, out, names[by])
     assert code == 0
-    assert "1 documents forgotten" in said
+    assert "1 document forgotten and kept out" in said
     assert ids(out) == {name: each for name, each in before.items() if each != mine}
 
 
@@ -155,7 +158,7 @@ def test_a_condition_lists_first_and_removes_with_yes(out: Path, capsys: pytest.
     code, said, told = forget(capsys, out, "--where", "file_name like 'nord%'")
     assert (code, before) == (0, ids(out))
     assert before["nordlicht.pdf"][:12] in said
-    assert "1 documents, none removed" in told
+    assert "1 document, none removed" in told
     code, said, _ = forget(capsys, out, "--where", "file_name like 'nord%'", "--yes", "--json")
     assert json.loads(said)["document_ids"] == [before["nordlicht.pdf"]]
     assert "nordlicht.pdf" not in ids(out)
@@ -195,6 +198,56 @@ def test_a_document_that_a_run_has_not_published_yet_is_known_by_its_path(
         code, _, told = forget(capsys, out, "elsewhere.pdf")
         assert (code, "A run is at work" in told) == (2, True)
         dataset.store.unlink("_work/runs/20260101T000000-abcdef.json")
+
+
+def test_an_id_that_was_never_published_is_kept_out(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, said, _ = forget(capsys, out, "0" * 64)
+    assert code == 0
+    assert "1 document forgotten and kept out from now on; rows removed: none" in said
+    assert read_dataset(out).forgotten_ids() == {"0" * 64}
+
+
+@pytest.mark.parametrize(
+    ("method", "key", "is_noted"),
+    [
+        ("locked", "", False),
+        ("write", "_work/forgets/", False),
+        ("write", "_work/forgotten", True),
+        ("write", "READY", True),
+    ],
+)
+def test_where_nothing_can_be_written_it_is_said_what_became_of_the_documents(
+    out: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    key: str,
+    is_noted: bool,
+) -> None:
+    before, mine = ids(out), ids(out)["nordlicht.pdf"]
+    usual = getattr(DiskStore, method)
+
+    def full(self: DiskStore, *arguments: Any) -> Any:
+        if key in (arguments[0] if arguments else ""):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return usual(self, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DiskStore, method, full)
+        code, _, told = forget(capsys, out, mine)
+    assert code == 1
+    assert "No space left on device" in told
+    assert ("nothing was forgotten" in told) is not is_noted
+    assert ("noted, but its rows may still be there" in told) is is_noted
+    assert "repeat `pagemill forget`" in " ".join(told.split())
+    assert "run again" not in told
+    assert ids(out) == before
+    with read_dataset(out).locked():
+        recover(read_dataset(out))
+    assert (mine in ids(out).values()) is not is_noted
+    assert forget(capsys, out, mine)[0] == 0
+    assert mine not in ids(out).values()
+    assert verify(out) == []
 
 
 def test_a_live_run_is_named_when_nobody_waits(out: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,9 @@
 """Failures made due by somebody's word."""
 
 import datetime
+import errno
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from flows.engine import Engine
 from flows.retry import read_retries, retry
 from flows.run import RunRequest, run
 from flows.storage.dataset import read_dataset
+from flows.storage.disk import DiskStore
 from flows.verify import verify
 from schemas.errors import ConfigurationError, DatasetError
 from tests.conftest import SAMPLES
@@ -153,3 +156,24 @@ def test_of_a_long_document_what_was_asked_before_the_budget_ended_is_not_asked_
         done = place.run(chunk_tokens=1500)
         assert done["partial"] == 1  # the pieces that were asked once more
         assert done["requests"] == pieces - stopped.summary["requests"]
+
+
+def test_on_a_full_disk_nothing_is_made_due_and_that_is_said(
+    tmp_path: Path, extract: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x.pdf").write_bytes(b"no PDF")
+    out = tmp_path / "out"
+    extract(tmp_path / "x.pdf", out)
+
+    def full(self: DiskStore, key: str, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DiskStore, "write", full)
+        with pytest.raises(
+            DatasetError, match=r"No space.*no failure was made due: .* repeat `pagemill retry`"
+        ) as caught:
+            retry(out)
+    assert "run again" not in str(caught.value)
+    assert read_retries(read_dataset(out)) == []
+    assert retry(out) == {"UnsupportedDocumentError": 1}

@@ -4,10 +4,12 @@ import datetime
 from decimal import Decimal
 from typing import Annotated
 
+import pytest
 from pydantic import BaseModel, Field, field_validator
 
 from schemas.document_type import DocumentType
 from schemas.document_types import DOCUMENT_TYPES
+from schemas.errors import ConfigurationError
 
 INVOICE = DOCUMENT_TYPES["invoice"]
 
@@ -58,3 +60,23 @@ def test_every_field_has_a_description_and_identity_follows_it() -> None:
         assert "description" in str(each.schema)
         changed = DocumentType.from_schema({**each.schema, "description": "other"}, each.name)
         assert changed.identity != each.identity
+
+
+@pytest.mark.parametrize(
+    ("group", "complaint"),
+    [
+        ("items.x", "grouped by one text, and 'items' is a list"),
+        ("items", "grouped by one text, this is of kind list"),
+        ("seller.y", "there is no field 'y' in seller"),
+        ("total", "grouped by one text, this is of kind number"),
+    ],
+)
+def test_a_group_that_is_no_single_text_is_refused_with_the_reason(group: str, complaint: str) -> None:
+    text = {"type": "string"}
+    properties = {
+        "items": {"type": "array", "items": {"type": "object", "properties": {"x": text}}},
+        "seller": {"type": "object", "properties": {"x": text}},
+        "total": {"type": "number"},
+    }
+    with pytest.raises(ConfigurationError, match=complaint):
+        DocumentType.from_schema({"type": "object", "properties": properties, "x-pagemill-group": group}, "x")

@@ -24,5 +24,5 @@ def addresses_of(dataset: Dataset, ids: Iterable[str]) -> Mapping[str, Sequence[
 
 
 def standing(uri: str, held: Sequence[str]) -> list[str]:
-    """Those of a document's addresses at which something stands, `held` before the one it was read at."""
-    return [each for each in dict.fromkeys((*held, uri)) if "://" in each or os.path.lexists(each)]
+    """Those of a document's addresses at which something stands, the one that it was read at first."""
+    return [each for each in dict.fromkeys((uri, *held)) if "://" in each or os.path.lexists(each)]

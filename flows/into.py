@@ -39,11 +39,17 @@ def refresh_into(
         )
     documents = old.rows("documents", ["document_id", "source_uri"]).to_pylist()
     held = addresses_of(old, [each["document_id"] for each in documents])
-    places = [
-        (each["source_uri"], standing(each["source_uri"], held.get(each["document_id"], ()))) for each in documents
-    ]
-    if left := [uri for uri, place in places if not place]:
+    left, addresses = [], []
+    for each in documents:
+        there = held.get(each["document_id"], ())
+        places = standing(each["source_uri"], there)
+        if not places:
+            left.append(each["source_uri"])
+            continue
+        addresses.append(
+            next((place for place in places if place in there), places[0])
+        )  # another may stand where it was
+    if left:
         named = ", ".join([*left[:_MOST_NAMED], *(["…"] if len(left) > _MOST_NAMED else [])])
         say(f"{len(left):,} documents stand nowhere any more, and are not in {into}: {named}")
-    addresses = [place[0] for _, place in places if place]
     return run(engine, RunRequest(addresses, kind, into, budget_usd, allow_empty=True, confirm=confirm, lender=old))

@@ -327,8 +327,7 @@ def _spooled(work: Work, document_id: str, uri: str) -> Spooled | None:
     for place in standing(uri, work.held.get(document_id, ())) or [uri]:
         taken = spool(Address(place, None, None), work.spool_folder)
         if taken.document.document_id == document_id:
-            return taken
-        taken.path.unlink(missing_ok=True)
+            return taken  # what stands elsewhere stays spooled until the end: it may be another document of this shard
     return None
 
 

@@ -6,12 +6,10 @@ without them and finds them again at the same port when they are started anew.
 
 import asyncio
 import datetime
-import os
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -21,10 +19,9 @@ from pydantic import SecretStr
 
 from flows.log import say
 from flows.schedule import Schedule
-from flows.server import ChildServer
+from flows.server import ChildServer, end_with_parent
 from schemas.errors import ConfigurationError
 
-PORT = 4200
 STOP_SECONDS = 45.0  # for runs at work: Prefect's worker kills what has not ended 30 s after it was told to
 _MOST_STARTS, _SPAN = 6, 600.0  # of a child that ends of itself, within so many seconds
 _LEASES = "prefect.server.concurrency.lease_storage.filesystem"  # those in memory outlive no restart of the server
@@ -211,12 +208,7 @@ async def _stop_runs() -> None:
 
 def _work(pool: str) -> None:
     """The worker's process: it takes up runs until its parent is gone."""
-
-    def watch() -> None:
-        sys.stdin.buffer.read()
-        os._exit(0)
-
-    threading.Thread(target=watch, daemon=True).start()
+    end_with_parent()
     from prefect.workers.process import ProcessWorker
 
     asyncio.run(ProcessWorker(work_pool_name=pool, name="pagemill serve").start())

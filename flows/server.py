@@ -151,12 +151,18 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _serve(port: int) -> None:
+def end_with_parent() -> None:
+    """End this process when its standard input closes: a pipe whose other end only its parent holds."""
+
     def watch() -> None:
         sys.stdin.buffer.read()
         os._exit(0)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _serve(port: int) -> None:
+    end_with_parent()
     import uvicorn
 
     uvicorn.run("prefect.server.api.server:create_app", factory=True, host="127.0.0.1", port=port, log_level="critical")

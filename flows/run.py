@@ -137,9 +137,9 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
             try:
                 tell_outages(engine, endpoint, quiet=request.quiet)
                 first = 0 if request.canary is None else request.canary.documents
-                pieces = [*_shards(plan.pending[:first], settings), None, *_shards(plan.pending[first:], settings)]
-                shards = [partial(_extract, work, each) for each in pieces if each is not None]
-                gate = Gate(pieces.index(None), partial(_judge, work, request.canary, spending))
+                tried = [*_shards(plan.pending[:first], settings)]
+                shards = [partial(_extract, work, each) for each in (*tried, *_shards(plan.pending[first:], settings))]
+                gate = Gate(len(tried), partial(_judge, work, request.canary, spending))
                 total = len(plan.pending) if request.limit is None else min(request.limit, len(plan.pending))
                 flow_run = through_prefect(
                     engine, run_id, shards, work, endpoint, gate=gate,

@@ -9,14 +9,17 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from flows.quality import breaks_of
 from flows.run_facts import Reason, Row, reasons_of, run_row
 from flows.storage.dataset import Dataset
 
-EVERY = 3.0  # seconds between two updates
+if TYPE_CHECKING:  # Prefect takes seconds to import
+    from prefect.client.orchestration import PrefectClient
+
+EVERY = 5.0  # seconds between two updates
 PATIENCE = 5.0  # seconds that one may take
 LAST = 2.0  # seconds that the end of a run waits for the last one
 _SUM = ("discovered", "already_done", "skipped", "ok", "partial", "failed", "deferred")
@@ -54,13 +57,14 @@ async def shown_progress(progress: Callable[[], Progress] | None) -> AsyncIterat
         return
     ended = asyncio.Event()
     key = f"pagemill-{context.flow.name if context.flow is not None else 'run'}-progress"
-    showing = asyncio.create_task(_show(key, progress, ended))
+    showing = asyncio.create_task(_show(key, context.flow_run.id, progress, ended))
     try:
         yield
     finally:
         ended.set()
         await asyncio.wait({showing}, timeout=LAST)
         showing.cancel()
+        await asyncio.gather(showing, return_exceptions=True)  # a client that could not be opened is no matter
 
 
 def flow_run_id() -> UUID | None:
@@ -107,30 +111,35 @@ def markdown(run: Row, reasons: Sequence[Reason], drift: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-async def _show(key: str, progress: Callable[[], Progress], ended: asyncio.Event) -> None:
+async def _show(key: str, flow_run: UUID, progress: Callable[[], Progress], ended: asyncio.Event) -> None:
+    from prefect.client.orchestration import get_client
+
     artifact_id: UUID | None = None
     shown: Progress | None = None
-    while True:
-        is_last = ended.is_set()
-        with suppress(Exception):  # another try follows
-            now = progress()
-            if now != shown:
-                async with asyncio.timeout(PATIENCE):
-                    artifact_id = await _put(artifact_id, key, now)
-                shown = now
-        if is_last:
-            return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(EVERY):
-                await ended.wait()
+    async with get_client() as client:  # one for all updates: making one takes more CPU than an update
+        while True:
+            is_last = ended.is_set()
+            with suppress(Exception):  # another try follows
+                now = progress()
+                if now != shown:
+                    async with asyncio.timeout(PATIENCE):
+                        artifact_id = await _put(artifact_id, key, now, client, flow_run)
+                    shown = now
+            if is_last:
+                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(EVERY):
+                    await ended.wait()
 
 
-async def _put(artifact_id: UUID | None, key: str, now: Progress) -> UUID:
-    from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
+async def _put(artifact_id: UUID | None, key: str, now: Progress, client: "PrefectClient", flow_run: UUID) -> UUID:
+    from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 
     if artifact_id is None:
-        return await acreate_progress_artifact(now.percent, key, now.text)
-    return await aupdate_progress_artifact(artifact_id, now.percent, now.text)
+        made = ArtifactCreate(key=key, type="progress", data=now.percent, description=now.text, flow_run_id=flow_run)
+        return (await client.create_artifact(made)).id
+    await client.update_artifact(artifact_id, ArtifactUpdate(data=now.percent, description=now.text))
+    return artifact_id
 
 
 async def _create(key: str, text: str, flow_run: UUID, api_url: str | None) -> None:

@@ -145,7 +145,7 @@ def test_one_update_is_in_flight_at_a_time_and_the_last_one_is_the_end(
     seen: list[int] = []
     now = [0]
 
-    async def slow(_: object, key: str, progress: Progress) -> None:
+    async def slow(_: object, key: str, progress: Progress, *__: object) -> None:
         assert not flying
         assert key == "pagemill-counts-progress"
         flying.append(1)

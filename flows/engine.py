@@ -7,9 +7,10 @@ split processes and the embedded model. Nothing secret, and no file's name, is a
 import asyncio
 import logging
 import signal
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from schemas.errors import PagemillError, RunStoppedError
 
 SHARDS_IN_FLIGHT = 2  # so that the tail of one never leaves the endpoint idle
 _TOLD_TO_STOP = "stopped; what was answered is kept, run the same command again to go on"
+_SUSPENDED = "suspended; what was answered is kept, resume the run or let the next one go on"
 
 
 @dataclass(slots=True)
@@ -98,7 +100,7 @@ def through_prefect(  # noqa: PLR0913 - what its three callers differ in
     from prefect import flow, task
     from prefect.cache_policies import NO_CACHE
     from prefect.context import FlowRunContext
-    from prefect.exceptions import TerminationSignal
+    from prefect.exceptions import Pause, TerminationSignal
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     flow_run: UUID | None = None
@@ -112,15 +114,19 @@ def through_prefect(  # noqa: PLR0913 - what its three callers differ in
         nonlocal flow_run
         flow_run = flow_run_id()
         two = asyncio.Semaphore(SHARDS_IN_FLIGHT)
+        suspend = partial(_stop, work, endpoint, engine.settings.grace, _SUSPENDED)
         _stop_on_signals(work, endpoint, engine.settings.grace)
 
         async def one(place: int) -> None:
             async with two:
                 if work.stopped is None and not work.is_full:
-                    await shard(f"{run_id}-{place:05d}", place)
+                    try:
+                        await shard(f"{run_id}-{place:05d}", place)
+                    except Pause:  # at an end of a task; the other shard is let come to its own
+                        suspend()
 
         try:
-            async with shown_progress(progress):
+            async with shown_progress(progress), _heeded_suspension(suspend):
                 first = 0 if gate is None else gate.after
                 await asyncio.gather(*(one(place) for place in range(first)))
                 if gate is not None:
@@ -150,6 +156,35 @@ def tell_outages(engine: Engine, endpoint: Endpoint, *, quiet: bool) -> None:
     endpoint.pressure.on_outage = OutageNotice(engine.settings.host, engine.settings.patience, quiet=quiet)
 
 
+@asynccontextmanager
+async def _heeded_suspension(stop: Callable[[], None]) -> AsyncIterator[None]:
+    """Call `stop` once somebody suspends the flow run; Prefect itself says so only where a task begins or ends."""
+    from prefect.context import FlowRunContext
+
+    async def watch() -> None:
+        context = FlowRunContext.get()
+        if context is None:
+            return
+        while not context.flow_run_suspension_request.is_requested():  # noqa: ASYNC110 - a thread of Prefect's sets it
+            await asyncio.sleep(0.5)
+        stop()
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+
+
+def _stop(work: Stoppable, endpoint: Endpoint, grace: float | None, why: str) -> None:
+    """Ask for nothing more. Calls in flight finish, within `grace` seconds where it is given; what is done is published."""
+    reason = RunStoppedError(why)
+    work.stopped = work.stopped or reason
+    endpoint.stop(reason)
+    if grace is not None:
+        asyncio.get_running_loop().call_later(grace, endpoint.interrupt.cut, reason)
+
+
 def _stop_on_signals(work: Stoppable, endpoint: Endpoint, grace: float) -> None:
     """The first signal lets calls in flight finish and publishes what is done; a second one ends the run at once.
 
@@ -160,11 +195,7 @@ def _stop_on_signals(work: Stoppable, endpoint: Endpoint, grace: float) -> None:
     def stop(number: signal.Signals) -> None:
         loop.remove_signal_handler(number)
         signal.signal(number, signal.SIG_DFL)
-        reason = RunStoppedError(_TOLD_TO_STOP)
-        work.stopped = work.stopped or reason
-        endpoint.stop(reason)
-        if number == signal.SIGTERM:
-            loop.call_later(grace, endpoint.interrupt.cut, reason)
+        _stop(work, endpoint, grace if number == signal.SIGTERM else None, _TOLD_TO_STOP)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         with suppress(ValueError, NotImplementedError):  # not in the main thread: whoever runs us there stops us

@@ -25,8 +25,8 @@ from flows.settings import Settings
 from schemas.errors import ConfigurationError, PagemillError, ProcessDiedError, RunStoppedError
 
 _FOUND_SECONDS = 30.0  # for the first process of a cluster that is there to be found
-# What a cluster of ours is made with: no line but of an error, and processes that may start the split processes.
-_DASK = {"distributed.worker.daemon": False, "logging.distributed": "error"}
+# What a cluster of ours is made with: no line of its own (its end is not quiet), and processes that may start the split processes.
+_DASK = {"distributed.worker.daemon": False, "logging.distributed": "critical"}
 
 
 @task(name="shard", task_run_name="{name}", cache_policy=NO_CACHE)
@@ -85,7 +85,7 @@ class DaskCluster:
             self._open.enter_context(dask.config.set(_DASK))
             made = {
                 "n_workers": self.size, "threads_per_worker": 1, "processes": True, "dashboard_address": None,
-                "host": "127.0.0.1", "memory_limit": 0, "silence_logs": logging.ERROR,
+                "host": "127.0.0.1", "memory_limit": 0, "silence_logs": logging.CRITICAL,
                 "local_directory": str(self._settings.cache_dir / "dask"),
             }  # fmt: skip
             self._runner = self._open.enter_context(DaskTaskRunner(cluster_kwargs=made))

@@ -1,0 +1,183 @@
+"""A run whose shards go to the processes of a Dask cluster: what it publishes, spends and survives is what a local run does.
+
+`PAGEMILL_TEST_DOCUMENTS=300` sends so many documents through it.
+"""
+
+import collections
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from pydantic import SecretStr
+
+from flows.engine import Engine
+from flows.run import RunRequest, run
+from flows.storage.dataset import read_dataset
+from flows.types import load_type
+from flows.verify import verify
+from schemas.errors import BudgetExceededError
+from tests.conftest import ROOT, SAMPLES, start
+from tests.flows.test_run import check_sum, invoices, rows
+from tests.support.alike import contents
+from tests.support.painted import Studio, answer, name_of, studio
+
+DOCUMENTS = int(os.environ.get("PAGEMILL_TEST_DOCUMENTS", "40"))
+
+
+def archive(folder: Path, count: int) -> Path:
+    """Small documents: two that are none of ours, and two addresses far apart whose bytes are one document's."""
+    invoices(folder, count - 4)
+    (folder / "a_torn.pdf").write_bytes(b"%PDF-1.7 torn")
+    (folder / "z_empty.pdf").write_bytes(b"")
+    (folder / "a_copy.pdf").write_bytes((folder / f"invoice{count - 5:03d}.pdf").read_bytes())
+    (folder / "z_copy.pdf").write_bytes((folder / "invoice000.pdf").read_bytes())
+    old = time.time() - 60
+    for path in folder.iterdir():
+        os.utime(path, (old, old))
+    return folder
+
+
+def asked(bodies: list[dict]) -> collections.Counter[str]:
+    return collections.Counter(json.dumps(body["messages"]) for body in bodies)
+
+
+def test_two_processes_publish_what_a_local_run_does_and_ask_for_each_document_once(
+    tmp_path: Path, model_server: Callable, extract: Callable, pagemill: Callable
+) -> None:
+    source = archive(tmp_path / "in", DOCUMENTS)
+    with model_server() as server:
+        options = {"PAGEMILL_RUNNER": "dask", "PAGEMILL_DASK_WORKERS": "2", "PAGEMILL_CONCURRENCY": "4"}
+        arguments = ("run", source, "--type", "invoice", "--out", tmp_path / "dask", "--shard-size", "6", "--json")
+        done = pagemill(*arguments, **options, **server.environment)
+        assert done.code == 1, done.err  # two documents cannot be read
+        assert set(asked([each["body"] for each in server.entries("asked")]).values()) == {1}
+        assert all("page" in line for line in done.err.splitlines()), (
+            done.err
+        )  # where they go, how many; nothing of Dask's
+    with model_server() as server:
+        local = extract(source, tmp_path / "local", server.url, shard_size=6)
+    told = [done.json, local.summary]
+    names = ("discovered", "already_done", "skipped", "ok", "partial", "failed", "deferred", "requests", "cost_usd")
+    assert [told[0][name] for name in names] == [told[1][name] for name in names]
+    assert told[0]["already_done"] == 2
+    check_sum(told[0])
+    here, there = contents(tmp_path / "local"), contents(tmp_path / "dask")
+    addresses = [(table, set(here[table]) ^ set(there[table])) for table in here if here[table] != there[table]]
+    assert not addresses, addresses
+    assert verify(tmp_path / "dask") == []
+
+
+def test_a_run_that_is_told_to_stop_keeps_what_was_answered_and_leaves_no_process(
+    tmp_path: Path, model_server: Callable, offline_engine: Engine
+) -> None:
+    source = invoices(tmp_path / "in", 12)
+    with model_server("--hang-after", "6") as server:
+        options = {"PAGEMILL_RUNNER": "dask", "PAGEMILL_DASK_WORKERS": "2", "PAGEMILL_CONCURRENCY": "4"}
+        options |= {"PAGEMILL_GRACE": "1", "PREFECT_API_URL": offline_engine.server.url(), **server.environment}
+        running = start(
+            "run", source, "--type", "invoice", "--out", tmp_path / "out", "--shard-size", "6", "--json", **options
+        )
+        wait_until(lambda: server.count("asked") >= 9)
+        processes = psutil.Process(running.pid).children(recursive=True)
+        assert len(processes) >= 4  # two of the cluster, each with one that splits
+        for each in [*processes, psutil.Process(running.pid)]:  # as an init system tells a whole group
+            with suppress(psutil.Error):
+                each.send_signal(signal.SIGTERM)
+        out, err = running.communicate(timeout=60)
+        assert running.returncode == 1, err
+        assert "stopped; what was answered is kept" in err
+        assert "Traceback" not in err
+        told = json.loads(out)
+        assert (told["ok"], told["deferred"]) == (6, 6), told
+        check_sum(told)
+        _, alive = psutil.wait_procs(processes, timeout=10)
+        assert alive == []
+    assert verify(tmp_path / "out") == []
+
+
+@dataclass
+class Machines:
+    """A Dask scheduler and two processes that are there before the run, as on other machines."""
+
+    address: str
+    worker: psutil.Process
+
+    def processes(self) -> list[psutil.Process]:
+        """Those that carry shards out, oldest first."""
+        found = [each for each in self.worker.children() if "spawn_main" in " ".join(each.cmdline())]
+        return sorted(found, key=psutil.Process.create_time)
+
+    def options(self, **others: Any) -> dict[str, Any]:
+        return {"runner": "dask", "dask_address": self.address, "concurrency": 4, **others}
+
+
+@pytest.fixture(scope="module")
+def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
+    folder = tmp_path_factory.mktemp("dask")
+    file = folder / "scheduler.json"
+    environment = {
+        **os.environ, "PYTHONPATH": str(ROOT), "PAGEMILL_API_KEY": "canary-of-the-processes",
+        "DASK_LOGGING__DISTRIBUTED": "critical", "DASK_DISTRIBUTED__WORKER__DAEMON": "False",
+        "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1",
+    }  # fmt: skip
+    here = ("--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(file))
+    commands = [
+        ("scheduler", "--port", "0", *here),
+        ("worker", "--nworkers", "2", "--nthreads", "1", "--local-directory", str(folder / "dask"), *here),
+    ]
+    started = [subprocess.Popen([sys.executable, "-m", "dask", *each], env=environment) for each in commands]
+    end = time.monotonic() + 60
+    while not file.exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    yield Machines(json.loads(file.read_text())["address"], psutil.Process(started[1].pid))
+    for each in started[::-1]:
+        children = psutil.Process(each.pid).children(recursive=True)
+        each.kill()
+        each.wait()
+        _, alive = psutil.wait_procs(children, timeout=20)
+        assert alive == []
+
+
+@pytest.fixture
+def place(tmp_path: Path, offline_engine: Engine) -> Iterator[Studio]:
+    with studio(tmp_path, offline_engine) as opened:
+        yield opened
+
+
+def test_a_budget_holds_over_two_processes_and_no_key_goes_to_them(
+    place: Studio, machines: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from distributed.comm import tcp
+
+    sent: list[bytes] = []
+    frames_of = tcp.to_frames
+
+    async def recorded(*arguments: Any, **named: Any) -> Any:
+        frames = await frames_of(*arguments, **named)
+        sent.extend(map(bytes, frames))
+        return frames
+
+    monkeypatch.setattr(tcp, "to_frames", recorded)
+    place.write(*(f"a{number}" for number in range(30)))
+    engine = place.engine(**machines.options(max_output=2_000))
+    key = "canary-of-the-run"
+    engine = replace(engine, settings=engine.settings.model_copy(update={"api_key": SecretStr(key)}), api_key=key)
+    cap = 0.02  # USD; a call costs 0.00101, and may cost twice as much
+    done = run(engine, RunRequest([str(place.root / "in")], place.kind, place.out, cap, quiet=True))
+    assert isinstance(done.stopped, BudgetExceededError), done.stopped
+    next_call = float(re.findall(r"may cost \$([\d.]+)", str(done.stopped))[0])
+    assert cap - next_call < done.summary["cost_usd"] <= cap
+    assert len(place.model.bodies) == done.summary["ok"]
+    check_sum(done.summary)

@@ -25,7 +25,7 @@ from flows.settings import Settings
 from schemas.errors import ConfigurationError, PagemillError, ProcessDiedError, RunStoppedError
 
 _FOUND_SECONDS = 30.0  # for the first process of a cluster that is there to be found
-# What a cluster of ours is made with: no line of its own (its end is not quiet), and processes that may start the split processes.
+# What a cluster of ours is made with: no line of its own (its end is not quiet), and processes that may start others.
 _DASK = {"distributed.worker.daemon": False, "logging.distributed": "critical"}
 
 

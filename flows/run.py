@@ -33,7 +33,7 @@ from flows.model.endpoint import Endpoint
 from flows.model.listing import served_windows
 from flows.model.memory import memory_of
 from flows.model.spending import Spending
-from flows.order import Order, in_order, in_range
+from flows.order import Order, Part, in_order, in_range
 from flows.plan import Plan, make_plan
 from flows.progress import ProgressLine
 from flows.quality import Quality
@@ -74,6 +74,7 @@ class RunRequest:
     deadline: datetime.datetime | None = None  # nothing is begun after it
     since: datetime.datetime | None = None  # only addresses that were changed then or later, and before `before`
     before: datetime.datetime | None = None
+    part: Part | None = None  # only its addresses
     canary: Canary | None = None
     command: str = "run"
     schedule: str | None = None  # of which there is one run at a time: its name is its own
@@ -226,11 +227,14 @@ def _first_line(settings: Settings, dataset: Dataset, recipe: Recipe) -> str:
 
 
 def _in_range(found: Found, request: RunRequest) -> Found:
-    """What was found within the range of dates; of a listing in part nothing is taken for gone."""
-    if request.since is None and request.before is None:
+    """What was found within the range of dates and the part; of a listing in part nothing is taken for gone."""
+    if request.since is None and request.before is None and request.part is None:
         return found
     sources = tuple(replace(source, is_complete=False) for source in found.sources)
-    return replace(found, addresses=in_range(found.addresses, request.since, request.before), sources=sources)
+    addresses = in_range(found.addresses, request.since, request.before)
+    if request.part is not None:
+        addresses = request.part.among(addresses)
+    return replace(found, addresses=addresses, sources=sources)
 
 
 def _facts(  # noqa: PLR0913, PLR0917 - what processes elsewhere must know

@@ -24,11 +24,9 @@ from pydantic import SecretStr
 
 from flows.engine import Engine
 from flows.run import RunRequest, run
-from flows.storage.dataset import read_dataset
-from flows.types import load_type
 from flows.verify import verify
 from schemas.errors import BudgetExceededError
-from tests.conftest import ROOT, SAMPLES, start
+from tests.conftest import ROOT, start
 from tests.flows.test_run import check_sum, invoices, rows
 from tests.support.alike import contents
 from tests.support.painted import Studio, answer, name_of, studio
@@ -181,3 +179,55 @@ def test_a_budget_holds_over_two_processes_and_no_key_goes_to_them(
     assert cap - next_call < done.summary["cost_usd"] <= cap
     assert len(place.model.bodies) == done.summary["ok"]
     check_sum(done.summary)
+    assert any(b"a0.txt" in each for each in sent)
+    assert not any(b"canary" in each for each in sent)
+
+
+def test_a_process_that_is_killed_costs_its_shard_and_is_taken_up_by_another(
+    place: Studio, machines: Machines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.write(*(f"a{number}" for number in range(24)))
+    place.model.delay = 0.4
+    killing = threading.Thread(target=kill_one, args=(machines, lambda: len(place.model.bodies) >= 6))
+    killing.start()
+    settings = place.engine(**machines.options(shard_size=6))
+    done = run(settings, RunRequest([str(place.root / "in")], place.kind, place.out, quiet=True))
+    killing.join()
+    assert (done.exit_code, done.summary["ok"]) == (0, 24), done
+    assert "its process had died, and another has taken it up" in capsys.readouterr().err
+    times = collections.Counter(map(name_of, place.model.bodies))
+    assert len(times) == 24
+    assert times.total() - 24 <= 2  # what was in flight there
+    assert rows(place.out, "documents", "count(*), count(distinct document_id)") == [(24, 24)]
+    assert verify(place.out) == []
+
+
+def test_documents_that_kill_every_process_fail_and_the_run_goes_on(place: Studio, machines: Machines) -> None:
+    place.write(*(f"a{number}" for number in range(8)), "deadly")
+
+    def tells(body: dict) -> dict:
+        name = name_of(body)
+        if name == "deadly":
+            wait_until(lambda: rows(place.out, "documents", "count(*)") == [(6,)])
+            for each in machines.processes():
+                each.kill()
+        return answer(name, 1)
+
+    place.model.tells = tells
+    settings = place.engine(**machines.options(shard_size=3))
+    done = run(settings, RunRequest([str(place.root / "in")], place.kind, place.out, quiet=True))
+    assert (done.exit_code, done.summary["ok"], done.summary["failed"]) == (1, 6, 3), done
+    assert {each for (each,) in rows(place.out, "failures", "error")} == {"ProcessDiedError"}
+    check_sum(done.summary)
+    assert verify(place.out) == []
+
+
+def kill_one(machines: Machines, is_time: Callable[[], bool]) -> None:
+    wait_until(is_time)
+    machines.processes()[0].kill()
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not is_so() and time.monotonic() < end:
+        time.sleep(0.05)

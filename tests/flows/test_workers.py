@@ -59,17 +59,19 @@ def test_two_workers_of_one_pool_share_a_backfill_on_an_object_store(
         with temporary_settings({PREFECT_API_URL: api}):
             anyio.run(deploy, [schedule], "workers", None)
         deployment = httpx.get(f"{api}/deployments/name/backfill/{schedule.name}").json()["id"]
-        runs = []
-        for part in ("1/2", "2/2"):
-            body = {"state": {"type": "SCHEDULED"}, "parameters": {**schedule.parameters, "part": part, "canary": 0}}
-            runs.append(httpx.post(f"{api}/deployments/{deployment}/create_flow_run", json=body).json()["id"])
+        by_hand = ("deployment", "run", f"backfill/{schedule.name}", "--param", "part=1/2", "--param", "canary=0")
+        subprocess.run([sys.executable, "-m", "prefect", *by_hand], env={**os.environ, **environment}, check=True)
+        body = {"state": {"type": "SCHEDULED"}, "parameters": {**schedule.parameters, "part": "2/2", "canary": 0}}
+        httpx.post(f"{api}/deployments/{deployment}/create_flow_run", json=body).raise_for_status()
         with workers("workers", 2, **environment):
             end = time.monotonic() + 300
             found: list[dict] = []
             while not found or any(each["state_type"] not in {"COMPLETED", "FAILED", "CRASHED"} for each in found):
                 assert time.monotonic() < end, found
                 time.sleep(0.5)
-                found = [httpx.get(f"{api}/flow_runs/{each}").json() for each in runs]
+                chosen = {"deployments": {"id": {"any_": [deployment]}}}
+                found = httpx.post(f"{api}/flow_runs/filter", json=chosen).json()
+        assert sorted(each["parameters"]["part"] for each in found) == ["1/2", "2/2"]
         assert {each["state"]["name"] for each in found} <= {"Completed", "CompletedWithFailures"}, found
         assert max(each["start_time"] for each in found) < min(each["end_time"] for each in found)  # side by side
         assert set(asked([each["body"] for each in server.entries("asked")]).values()) == {1}

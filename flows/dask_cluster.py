@@ -76,7 +76,7 @@ class DaskCluster:
         self._threads = ThreadPoolExecutor(self.size + 1, thread_name_prefix="shards")  # one to tell them to stop
 
     def _begin(self) -> None:
-        address = self._settings.dask_address
+        address = self._settings.dask_address or None
         try:
             if address is not None:
                 self._runner = self._open.enter_context(DaskTaskRunner(address=address))

@@ -253,6 +253,16 @@ def test_a_process_that_comes_to_another_recipe_is_refused(place: Studio, nearby
     assert place.model.bodies == []
 
 
+def test_without_dask_it_is_said_how_to_get_it(place: Studio) -> None:
+    place.write("a0")
+    with (
+        mock.patch("flows.crew.find_spec", lambda name: None),
+        pytest.raises(ConfigurationError, match=r"pip install 'pagemill\[dask\]'"),
+    ):
+        run(place.engine(runner="dask"), RunRequest([str(place.root / "in")], place.kind, place.out, quiet=True))
+    assert not place.out.exists()
+
+
 def test_no_secret_is_in_a_message(place: Studio, nearby: Nearby, tmp_path: Path) -> None:
     place.write("a0")
     words = tmp_path / "words.txt"

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 from pydantic import SecretStr
@@ -135,7 +136,7 @@ def test_two_processes_publish_what_a_local_run_does_and_ask_for_each_document_o
         assert done.exit_code == 1, done  # two documents cannot be read
         assert set(asked([each["body"] for each in server.entries("asked")]).values()) == {1}
     with model_server() as server:
-        local = extract(source, tmp_path / "local", server.url, shard_size=6)
+        local = extract(source, tmp_path / "local", server.url, shard_size=6, request_timeout=60.0)
     names = ("discovered", "already_done", "skipped", "ok", "partial", "failed", "deferred", "requests", "cost_usd")
     assert [done.summary[name] for name in names] == [local.summary[name] for name in names]
     assert done.summary["already_done"] == 2
@@ -150,6 +151,29 @@ def test_two_processes_publish_what_a_local_run_does_and_ask_for_each_document_o
 def place(tmp_path: Path, offline_engine: Engine) -> Iterator[Studio]:
     with studio(tmp_path, offline_engine) as opened:
         yield opened
+
+
+def test_a_nightly_has_its_shards_on_dask_as_tasks_of_its_own_and_keeps_to_a_limit_of_prefects(
+    tmp_path: Path, machines: Machines, model_server: Callable, offline_engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from flows.nightly import nightly
+
+    api = offline_engine.server.url()
+    limit = {"name": "over-machines", "limit": 1000, "slot_decay_per_second": 100}
+    httpx.post(f"{api}/v2/concurrency_limits/", json=limit).raise_for_status()
+    with model_server() as server, temporary_settings({PREFECT_API_URL: api}):
+        told = {"PAGEMILL_RUNNER": "dask", "PAGEMILL_DASK_ADDRESS": machines.address, "PAGEMILL_SHARD_SIZE": "2"}
+        told |= {"PAGEMILL_GLOBAL_LIMIT": "over-machines", "PREFECT_API_URL": api, **server.environment}
+        for name, value in told.items():
+            monkeypatch.setenv(name, value)
+        state = nightly([str(invoices(tmp_path / "in", 4))], "invoice", str(tmp_path / "out"), return_state=True)
+    assert (state.type.value, "4 ok" in state.message) == ("COMPLETED", True), state
+    run_id = rows(tmp_path / "out", "runs", "run_id")[0][0]
+    flow_run = str(state.state_details.flow_run_id)
+    tasks = httpx.post(f"{api}/task_runs/filter", json={"flow_runs": {"id": {"any_": [flow_run]}}}).json()
+    assert sorted(each["name"] for each in tasks) == [f"{run_id}-00000", f"{run_id}-00001"]
 
 
 def test_a_budget_holds_over_two_processes_and_no_key_goes_to_them(

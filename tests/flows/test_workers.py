@@ -76,7 +76,7 @@ def test_two_workers_of_one_pool_share_a_backfill_on_an_object_store(
         assert max(each["start_time"] for each in found) < min(each["end_time"] for each in found)  # side by side
         assert set(asked([each["body"] for each in server.entries("asked")]).values()) == {1}
     with model_server() as server:
-        local = extract(source, tmp_path / "local", server.url).summary
+        local = extract(source, tmp_path / "local", server.url, request_timeout=60.0).summary
     said = read_dataset(out).rows("runs", ["discovered", "ok", "failed", "deferred"]).to_pylist()
     assert len(said) == 2
     assert sum(each["discovered"] for each in said) == local["discovered"] == DOCUMENTS

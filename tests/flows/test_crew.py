@@ -210,6 +210,22 @@ def test_a_process_that_dies_over_a_shard_costs_no_answer_and_no_row(
     assert "its process had died, and another has taken it up" in capsys.readouterr().err
 
 
+def test_what_a_killed_process_has_published_stays_beside_what_another_adds(place: Studio, nearby: Nearby) -> None:
+    place.write("a0", "a1", "a2", "a3")
+
+    def die(name: str, tried: int, message: bytes) -> None:
+        if tried < 3:  # a process has done one document more each time, when it dies
+            carrier.carry_out(pickle.dumps(dataclasses.replace(pickle.loads(message), limit=1)))
+            raise Killed
+
+    nearby.dies = die
+    done = carried(place)
+    assert (done.exit_code, done.summary["ok"], done.summary["requests"]) == (0, 4, 4)
+    assert rows(place.out, "documents", "count(*), count(distinct document_id)") == [(4, 4)]
+    assert rows(place.out, "calls", "count(*), count(distinct document_id)") == [(4, 4)]
+    assert times_asked(place) == {1}
+
+
 def test_a_shard_that_no_process_survives_fails_and_the_others_go_on(place: Studio, nearby: Nearby) -> None:
     place.write(*(f"a{number}" for number in range(8)))
 

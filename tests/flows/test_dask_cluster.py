@@ -42,12 +42,15 @@ def archive(folder: Path, count: int) -> Path:
     invoices(folder, count - 4)
     (folder / "a_torn.pdf").write_bytes(b"%PDF-1.7 torn")
     (folder / "z_empty.pdf").write_bytes(b"")
-    (folder / "a_copy.pdf").write_bytes((folder / f"invoice{count - 5:03d}.pdf").read_bytes())
-    (folder / "z_copy.pdf").write_bytes((folder / "invoice000.pdf").read_bytes())
+    for name, other in COPIES.items():
+        (folder / name).write_bytes((folder / other).read_bytes())
     old = time.time() - 60
     for path in folder.iterdir():
         os.utime(path, (old, old))
     return folder
+
+
+COPIES = {"a_copy.pdf": f"invoice{DOCUMENTS - 5:03d}.pdf", "z_copy.pdf": "invoice000.pdf"}
 
 
 def asked(bodies: list[dict]) -> collections.Counter[str]:
@@ -100,6 +103,8 @@ class Machines:
 
 @pytest.fixture(scope="module")
 def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
+    from distributed import Client
+
     folder = tmp_path_factory.mktemp("dask")
     file = folder / "scheduler.json"
     environment = {
@@ -116,7 +121,10 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
     end = time.monotonic() + 60
     while not file.exists() and time.monotonic() < end:
         time.sleep(0.05)
-    yield Machines(json.loads(file.read_text())["address"], psutil.Process(started[1].pid))
+    address = json.loads(file.read_text())["address"]
+    with Client(address, set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=60)
+    yield Machines(address, psutil.Process(started[1].pid))
     for each in started[::-1]:
         children = psutil.Process(each.pid).children(recursive=True)
         each.kill()
@@ -141,7 +149,7 @@ def test_two_processes_publish_what_a_local_run_does_and_ask_for_each_document_o
     assert [done.summary[name] for name in names] == [local.summary[name] for name in names]
     assert done.summary["already_done"] == 2
     check_sum(done.summary)
-    here, there = contents(tmp_path / "local"), contents(tmp_path / "dask")
+    here, there = (contents(tmp_path / out, COPIES) for out in ("local", "dask"))
     differing = [(table, set(here[table]) ^ set(there[table])) for table in here if here[table] != there[table]]
     assert not differing, differing
     assert verify(tmp_path / "dask") == []

@@ -168,12 +168,12 @@ def test_the_commands_of_server_deploy_and_worker_run_together_on_postgresql(tmp
         answers(f"{api}/health")
         with service("deploy", given, told) as deploying:
             assert deploying.wait(timeout=90) == 0
-        deployment = httpx.get(f"{api}/deployments/name/backfill/invoices").json()["id"]
+        deployment = httpx.get(f"{api}/deployments/name/backfill/invoices", timeout=60).json()["id"]
         body = {"state": {"type": "SCHEDULED"}}
-        run = httpx.post(f"{api}/deployments/{deployment}/create_flow_run", json=body).json()
+        run = httpx.post(f"{api}/deployments/{deployment}/create_flow_run", json=body, timeout=60).json()
         with service("worker", given, told):
             end = time.monotonic() + 120
-            while (found := httpx.get(f"{api}/flow_runs/{run['id']}").json())["state_type"] not in {
+            while (found := httpx.get(f"{api}/flow_runs/{run['id']}", timeout=60).json())["state_type"] not in {
                 "COMPLETED",
                 "FAILED",
             }:

@@ -26,6 +26,7 @@ from flows.types import load_type
 from flows.verify import verify
 from schemas.errors import ConfigurationError, ProcessDiedError
 from tests.conftest import SAMPLES
+from tests.flows.storage.places import bucket
 from tests.flows.test_run import check_sum, invoices, rows
 from tests.support.alike import contents
 from tests.support.painted import Studio, name_of, studio
@@ -208,6 +209,27 @@ def test_a_process_that_dies_over_a_shard_costs_no_answer_and_no_row(
     assert rows(place.out, "documents", "count(*), count(distinct document_id)") == [(8, 8)]
     assert rows(place.out, "calls", "count(*), count(distinct document_id)") == [(8, 8)]
     assert "its process had died, and another has taken it up" in capsys.readouterr().err
+
+
+def test_on_an_object_store_a_shard_is_taken_up_again_too(
+    tmp_path: Path, nearby: Nearby, offline_engine: Engine, s3_server: str
+) -> None:
+    source, out = invoices(tmp_path / "in", 4), bucket(s3_server)
+
+    def die(name: str, tried: int, message: bytes) -> None:
+        if tried == 1:
+            with mock.patch("flows.shard.publish", side_effect=Killed), suppress(Killed):
+                carrier.carry_out(message)
+            raise Killed
+
+    nearby.dies = die
+    settings = offline_engine.settings.model_copy(update={"runner": "dask", "shard_size": 2})
+    engine = dataclasses.replace(offline_engine, settings=settings)
+    done = run(engine, RunRequest([str(source)], load_type("invoice"), out, quiet=True))
+    assert (done.exit_code, done.summary["ok"], done.summary["requests"]) == (0, 4, 4)
+    assert [each.was_tried for each in nearby.results] == [True, True]
+    assert read_dataset(out).rows("calls", ["document_id"]).num_rows == 4
+    assert verify(out) == []
 
 
 def test_what_a_killed_process_has_published_stays_beside_what_another_adds(place: Studio, nearby: Nearby) -> None:

@@ -170,7 +170,7 @@ def test_a_nightly_has_its_shards_on_dask_as_tasks_of_its_own_and_keeps_to_a_lim
 
     api = offline_engine.server.url()
     limit = {"name": "over-machines", "limit": 1000, "slot_decay_per_second": 100}
-    httpx.post(f"{api}/v2/concurrency_limits/", json=limit).raise_for_status()
+    httpx.post(f"{api}/v2/concurrency_limits/", json=limit, timeout=60).raise_for_status()
     with model_server() as server, temporary_settings({PREFECT_API_URL: api}):
         told = {"PAGEMILL_RUNNER": "dask", "PAGEMILL_DASK_ADDRESS": machines.address, "PAGEMILL_SHARD_SIZE": "2"}
         told |= {"PAGEMILL_GLOBAL_LIMIT": "over-machines", "PREFECT_API_URL": api, **server.environment}
@@ -180,7 +180,7 @@ def test_a_nightly_has_its_shards_on_dask_as_tasks_of_its_own_and_keeps_to_a_lim
     assert (state.type.value, "4 ok" in state.message) == ("COMPLETED", True), state
     run_id = rows(tmp_path / "out", "runs", "run_id")[0][0]
     flow_run = str(state.state_details.flow_run_id)
-    tasks = httpx.post(f"{api}/task_runs/filter", json={"flow_runs": {"id": {"any_": [flow_run]}}}).json()
+    tasks = httpx.post(f"{api}/task_runs/filter", json={"flow_runs": {"id": {"any_": [flow_run]}}}, timeout=60).json()
     assert sorted(each["name"] for each in tasks) == [f"{run_id}-00000", f"{run_id}-00001"]
 
 

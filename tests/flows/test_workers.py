@@ -58,11 +58,11 @@ def test_two_workers_of_one_pool_share_a_backfill_on_an_object_store(
         environment |= {"PAGEMILL_SHARD_SIZE": "6", "PAGEMILL_WORKERS": "1"}
         with temporary_settings({PREFECT_API_URL: api}):
             anyio.run(deploy, [schedule], "workers", None)
-        deployment = httpx.get(f"{api}/deployments/name/backfill/{schedule.name}").json()["id"]
+        deployment = httpx.get(f"{api}/deployments/name/backfill/{schedule.name}", timeout=60).json()["id"]
         by_hand = ("deployment", "run", f"backfill/{schedule.name}", "--param", "part=1/2", "--param", "canary=0")
         subprocess.run([sys.executable, "-m", "prefect", *by_hand], env={**os.environ, **environment}, check=True)
         body = {"state": {"type": "SCHEDULED"}, "parameters": {**schedule.parameters, "part": "2/2", "canary": 0}}
-        httpx.post(f"{api}/deployments/{deployment}/create_flow_run", json=body).raise_for_status()
+        httpx.post(f"{api}/deployments/{deployment}/create_flow_run", json=body, timeout=60).raise_for_status()
         with workers("workers", 2, **environment):
             end = time.monotonic() + 300
             found: list[dict] = []
@@ -70,7 +70,7 @@ def test_two_workers_of_one_pool_share_a_backfill_on_an_object_store(
                 assert time.monotonic() < end, found
                 time.sleep(0.5)
                 chosen = {"deployments": {"id": {"any_": [deployment]}}}
-                found = httpx.post(f"{api}/flow_runs/filter", json=chosen).json()
+                found = httpx.post(f"{api}/flow_runs/filter", json=chosen, timeout=60).json()
         assert sorted(each["parameters"]["part"] for each in found) == ["1/2", "2/2"]
         assert {each["state"]["name"] for each in found} <= {"Completed", "CompletedWithFailures"}, found
         assert max(each["start_time"] for each in found) < min(each["end_time"] for each in found)  # side by side

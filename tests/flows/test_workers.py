@@ -64,7 +64,7 @@ def test_two_workers_of_one_pool_share_a_backfill_on_an_object_store(
         body = {"state": {"type": "SCHEDULED"}, "parameters": {**schedule.parameters, "part": "2/2", "canary": 0}}
         httpx.post(f"{api}/deployments/{deployment}/create_flow_run", json=body, timeout=60).raise_for_status()
         with workers("workers", 2, **environment):
-            end = time.monotonic() + 300
+            end = time.monotonic() + 200 + 2 * DOCUMENTS  # seconds
             found: list[dict] = []
             while not found or any(each["state_type"] not in {"COMPLETED", "FAILED", "CRASHED"} for each in found):
                 assert time.monotonic() < end, found

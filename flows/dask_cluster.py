@@ -133,6 +133,8 @@ class DaskCluster:
 
     def stop(self, reason: PagemillError, grace: float | None) -> None:
         """Tell every process; one that has gone meanwhile needs no telling."""
+        if self._runner is None:
+            return  # none is there yet, and none will be given work
         told = partial(self._runner.client.run, carrier.stop, self._run_id, reason, grace, on_error="ignore")
         self._threads.submit(told)
 

@@ -11,10 +11,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
 from uuid import UUID
 
 from flows.artifacts import Progress, flow_run_id, shown_progress
+from flows.crew import Crew, Here, Stoppable
 from flows.model.address import model_address
 from flows.model.endpoint import Endpoint
 from flows.outage import OutageNotice
@@ -23,7 +23,6 @@ from flows.server import ChildServer, prefect_server
 from flows.settings import Settings
 from schemas.errors import PagemillError, RunStoppedError
 
-SHARDS_IN_FLIGHT = 2  # so that the tail of one never leaves the endpoint idle
 _TOLD_TO_STOP = "stopped; what was answered is kept, run the same command again to go on"
 _SUSPENDED = "suspended; what was answered is kept, resume the run or let the next one go on"
 
@@ -66,16 +65,6 @@ class Gate:
     judge: Callable[[], None]
 
 
-class Stoppable(Protocol):
-    """Work that can end early: `stopped` is what ended it, `is_full` says that no further shard is wanted."""
-
-    stopped: PagemillError | None
-
-    @property
-    def is_full(self) -> bool:
-        """True when no further shard is to be taken up."""
-
-
 def through_prefect(  # noqa: PLR0913 - what its three callers differ in
     engine: Engine,
     run_id: str,
@@ -84,10 +73,13 @@ def through_prefect(  # noqa: PLR0913 - what its three callers differ in
     endpoint: Endpoint,
     *,
     gate: Gate | None = None,
+    crew: Crew | None = None,
     command: str = "extract",
     progress: Callable[[], Progress] | None = None,
 ) -> UUID | None:
-    """Run `shards` as tasks of the flow `command`; each is called with its task's name. Returns the flow run's id.
+    """Run `shards` as tasks of the flow `command`; each is called with its task's name, or `crew` carries them out.
+
+    Returns the flow run's id.
 
     Prefect knows of shards and not of documents. Where Prefect itself fails, its error is raised. Without a shard there is no
     flow: a night that finds nothing new starts no server for it. Within a schedule's flow the shards are that flow's tasks.
@@ -113,27 +105,27 @@ def through_prefect(  # noqa: PLR0913 - what its three callers differ in
     async def all_shards(run_id: str) -> None:
         nonlocal flow_run
         flow_run = flow_run_id()
-        two = asyncio.Semaphore(SHARDS_IN_FLIGHT)
-        suspend = partial(_stop, work, endpoint, engine.settings.grace, _SUSPENDED)
-        _stop_on_signals(work, endpoint, engine.settings.grace)
 
         async def one(place: int) -> None:
-            async with two:
-                if work.stopped is None and not work.is_full:
-                    try:
-                        await shard(f"{run_id}-{place:05d}", place)
-                    except Pause:  # at an end of a task; the other shard is let come to its own
-                        suspend()
+            try:
+                await shard(f"{run_id}-{place:05d}", place)
+            except Pause:  # at an end of a task; the other shard is let come to its own
+                suspend()
 
+        carriers = crew or Here(one, work, endpoint)
+        suspend = partial(_stop, work, carriers, engine.settings.grace, _SUSPENDED)
+        _stop_on_signals(work, carriers, engine.settings.grace)
         try:
             async with shown_progress(progress), _heeded_suspension(suspend):
                 first = 0 if gate is None else gate.after
-                await asyncio.gather(*(one(place) for place in range(first)))
+                await carriers.begin()
+                await carriers.carry_out(0, first)
                 if gate is not None:
                     gate.judge()
-                await asyncio.gather(*(one(place) for place in range(first, len(shards))))
+                await carriers.carry_out(first, len(shards))
         finally:
             await endpoint.close()
+            await carriers.end()
         if work.stopped is not None:
             raise work.stopped
 
@@ -176,16 +168,14 @@ async def _heeded_suspension(stop: Callable[[], None]) -> AsyncIterator[None]:
         watching.cancel()
 
 
-def _stop(work: Stoppable, endpoint: Endpoint, grace: float | None, why: str) -> None:
+def _stop(work: Stoppable, crew: Crew, grace: float | None, why: str) -> None:
     """Ask for nothing more. Calls in flight finish, within `grace` seconds where it is given; what is done is published."""
     reason = RunStoppedError(why)
     work.stopped = work.stopped or reason
-    endpoint.stop(reason)
-    if grace is not None:
-        asyncio.get_running_loop().call_later(grace, endpoint.interrupt.cut, reason)
+    crew.stop(reason, grace)
 
 
-def _stop_on_signals(work: Stoppable, endpoint: Endpoint, grace: float) -> None:
+def _stop_on_signals(work: Stoppable, crew: Crew, grace: float) -> None:
     """The first signal lets calls in flight finish and publishes what is done; a second one ends the run at once.
 
     After SIGTERM they have `grace` seconds: who sends it (a cancellation through Prefect, a machine that goes down) kills soon.
@@ -195,7 +185,7 @@ def _stop_on_signals(work: Stoppable, endpoint: Endpoint, grace: float) -> None:
     def stop(number: signal.Signals) -> None:
         loop.remove_signal_handler(number)
         signal.signal(number, signal.SIG_DFL)
-        _stop(work, endpoint, grace if number == signal.SIGTERM else None, _TOLD_TO_STOP)
+        _stop(work, crew, grace if number == signal.SIGTERM else None, _TOLD_TO_STOP)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         with suppress(ValueError, NotImplementedError):  # not in the main thread: whoever runs us there stops us

@@ -13,7 +13,7 @@ from prefect.states import Completed, Failed
 
 from flows.canary import Canary
 from flows.engine import Engine, engine
-from flows.order import Order, deadline
+from flows.order import Order, deadline, part
 from flows.report import run_lines, tell_end
 from flows.run import Outcome, RunRequest, run
 from flows.settings import Settings, load_settings
@@ -40,6 +40,7 @@ class Task:
     model: str | None = None
     since: datetime.date | None = None
     before: datetime.date | None = None
+    part: str | None = None
     canary: Canary | None = None
 
 
@@ -103,6 +104,7 @@ def run_name() -> str:
 
 def _request(task: Task) -> RunRequest:
     midnight = datetime.time(tzinfo=datetime.UTC)
+    schedule = _schedule()
     return RunRequest(
         sources=task.sources,
         document_type=load_type(task.document_type),
@@ -115,8 +117,11 @@ def _request(task: Task) -> RunRequest:
         deadline=deadline(task.until),
         since=None if task.since is None else datetime.datetime.combine(task.since, midnight),
         before=None if task.before is None else datetime.datetime.combine(task.before, midnight),
+        part=part(task.part),
         canary=task.canary,
-        schedule=_schedule(),
+        schedule=schedule
+        if schedule is None or task.part is None
+        else f"{schedule} {task.part}",  # parts run side by side
     )
 
 

@@ -84,7 +84,7 @@ class DaskCluster:
                 return
             self._open.enter_context(dask.config.set(_DASK))
             made = {
-                "n_workers": self.size, "threads_per_worker": 1, "processes": True, "dashboard_address": None,
+                "n_workers": self.size, "threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0",
                 "host": "127.0.0.1", "memory_limit": 0, "silence_logs": logging.CRITICAL,
                 "local_directory": str(self._settings.cache_dir / "dask"),
             }  # fmt: skip

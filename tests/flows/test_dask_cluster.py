@@ -114,7 +114,7 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
     }  # fmt: skip
     here = ("--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(file))
     commands = [
-        ("scheduler", "--port", "0", *here),
+        ("scheduler", "--port", "0", "--dashboard-address", "127.0.0.1:0", *here),
         ("worker", "--nworkers", "2", "--nthreads", "1", "--local-directory", str(folder / "dask"), *here),
     ]
     started = [subprocess.Popen([sys.executable, "-m", "dask", *each], env=environment) for each in commands]

@@ -127,15 +127,15 @@ async def _told_to(webhook: SecretStr) -> list[Automation]:
     ]
 
 
-# Templates of Jinja's, which Prefect fills in with the event that fired.
-_PAYLOAD = (
-    '{"text": {{ ("Pagemill, " ~ event.payload.command ~ " of " ~ event.payload.dataset ~ ": " ~ event.payload.why) '
-    "| tojson }}}"
+def _posted(text: str) -> str:
+    """A template of Jinja's, which Prefect fills in with the event that fired. Chats read `text`, Apprise `body`."""
+    return f'{{"title": "Pagemill", "text": {{{{ ({text}) | tojson }}}}, "body": {{{{ ({text}) | tojson }}}}}}'
+
+
+_PAYLOAD = _posted(
+    '"Pagemill, " ~ event.payload.command ~ " of " ~ event.payload.dataset ~ ": " ~ event.payload.why'
 )
-_CRASHED = (
-    '{"text": {{ ("Pagemill: run " ~ event.resource.name ~ " crashed; the next scheduled run goes on with its work") '
-    "| tojson }}}"
-)
+_CRASHED = _posted('"Pagemill: run " ~ event.resource.name ~ " crashed; the next scheduled run goes on with its work"')
 
 
 async def _automation(automation: Automation) -> None:

@@ -32,6 +32,7 @@ NOT_RUN = {
     "prefect deployment run": "needs a server and a worker; tests/flows/test_workers.py runs it",
     "dask scheduler": "runs until it is stopped; tests/flows/test_dask_cluster.py starts one",
     "dask worker": "runs until it is stopped; tests/flows/test_dask_cluster.py starts one",
+    "docker run": "needs Docker: Apprise's API server; tests/flows/test_scheduled.py reads what it would be sent",
     "docker compose": "needs Docker; tests/test_compose.py runs the commands of its services as processes",
     "cp .env.example .env": "for Docker; tests/test_compose.py reads it",
     "vllm serve": "needs the model's weights",

@@ -132,9 +132,7 @@ def _posted(text: str) -> str:
     return f'{{"title": "Pagemill", "text": {{{{ ({text}) | tojson }}}}, "body": {{{{ ({text}) | tojson }}}}}}'
 
 
-_PAYLOAD = _posted(
-    '"Pagemill, " ~ event.payload.command ~ " of " ~ event.payload.dataset ~ ": " ~ event.payload.why'
-)
+_PAYLOAD = _posted('"Pagemill, " ~ event.payload.command ~ " of " ~ event.payload.dataset ~ ": " ~ event.payload.why')
 _CRASHED = _posted('"Pagemill: run " ~ event.resource.name ~ " crashed; the next scheduled run goes on with its work"')
 
 

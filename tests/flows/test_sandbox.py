@@ -1,8 +1,6 @@
 """A crash, a hang, a bomb: one document each, and the others come back."""
 
 import os
-import signal
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,24 +9,11 @@ import pytest
 
 from extractors.split.split import SplitOptions
 from flows.run import RunRequest, run
-from flows.sandbox import Sandbox, read_frames, split_to_frames
+from flows.sandbox import Sandbox, read_frames
 from flows.types import load_type
-from schemas.pipeline import DocumentInfo
 from tests.conftest import SAMPLES
 from tests.flows.test_run import invoices
-
-MEMORY = 1 << 30
-
-
-def planted(source: str, file_name: str, frames: str, options: SplitOptions) -> DocumentInfo:
-    """What a worker does in these tests: three file names stand for what a PDF library may do."""
-    if "segfault" in file_name:
-        os.kill(os.getpid(), signal.SIGSEGV)
-    if "hang" in file_name:
-        time.sleep(600)
-    if "bomb" in file_name:
-        bytearray(3 * MEMORY)
-    return split_to_frames(source, file_name, frames, options)
+from tests.support.planted import MEMORY, planted
 
 
 def test_three_planted_faults_among_a_hundred_cost_three_documents(tmp_path: Path, offline_engine: object) -> None:

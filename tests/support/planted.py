@@ -1,0 +1,22 @@
+"""What a split process does where a PDF library goes wrong; in a module that imports little, as the memory limit counts imports, too."""
+
+import os
+import signal
+import time
+
+from extractors.split.split import SplitOptions
+from flows.sandbox import split_to_frames
+from schemas.pipeline import DocumentInfo
+
+MEMORY = 1 << 30
+
+
+def planted(source: str, file_name: str, frames: str, options: SplitOptions) -> DocumentInfo:
+    """Three file names stand for what may happen."""
+    if "segfault" in file_name:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if "hang" in file_name:
+        time.sleep(600)
+    if "bomb" in file_name:
+        bytearray(3 * MEMORY)
+    return split_to_frames(source, file_name, frames, options)

@@ -150,7 +150,9 @@ def _holds(found: Evidence, words: Sequence[Any], value: Any, labels: Sequence[P
         return True
     x0, y0, x1, y1 = found.box
     inside = [w[4] for w in words if x0 - 1 <= (w[0] + w[2]) / 2 <= x1 + 1 and y0 - 1 <= (w[1] + w[3]) / 2 <= y1 + 1]
-    return _stands(value, " ".join(inside), norm)
+    said, needle = norm.alnum(" ".join(inside)), norm.alnum(str(value))
+    is_short = bool(needle) and needle in said and len(said) <= 2 * len(needle)  # scripts without spaces have no words
+    return _stands(value, " ".join(inside), norm) or is_short
 
 
 def _stands(value: Any, text: str, norm: ModuleType) -> bool:
@@ -159,13 +161,13 @@ def _stands(value: Any, text: str, norm: ModuleType) -> bool:
         return bool(norm.number_interps(value) & {round(abs(each), 6) for each in norm.numset(text)})
     told = str(value)
     if DATE.match(told):
-        return (
-            told in norm.date_interps(text)
-            if len(text) < 60
-            else any(f in norm.compact(text) for f in norm.date_forms(told))
-        )
+        return told in norm.date_interps(text) if len(text) < 60 else _has_day(told, norm.compact(text), norm)
     needle = norm.alnum(told)
     return bool(needle) and needle in norm.alnum(text) and (len(needle) > 3 or needle in norm.fold(text).split())
+
+
+def _has_day(told: str, compact: str, norm: ModuleType) -> bool:
+    return any(form in compact for form in norm.date_forms(told))
 
 
 def _overlaps(found: Evidence, label: Place) -> bool:

@@ -147,16 +147,14 @@ class _Search:
         return _Hit(at, first, last, "exact" if same else "normalized")
 
     def _text_hits(self, value: str) -> list[_Hit]:
-        if _PLAIN_NUMBER.match(value) and "." in value:  # by value: its squeezed digits may be those of another number
-            for number in number_readings(value):
-                if found := self._readings("numbers", number) or self._readings("numbers", -number):
-                    return [self._hit(at, place, value) for at, place in found]
         needles = [squeeze(value)]
         if len(value) == 3 and value.isupper():  # a currency may be printed as its sign
             needles.append(squeeze(get_currency_symbol(value, locale="en")))
-        for needle in needles:
-            if needle and (hits := list(self._find(needle, value))):
-                return hits
+        found = next((hits for needle in needles if needle and (hits := list(self._find(needle, value)))), [])
+        if _PLAIN_NUMBER.match(value) and not any(hit.match == "exact" for hit in found):
+            found = self._number_hits(value) or found  # squeezed, 10 and 1.0 are the same
+        if found:
+            return found
         if _ISO_DAY.match(value):  # a schema may have days as text
             try:
                 return self.hits(datetime.date.fromisoformat(value))
@@ -164,6 +162,13 @@ class _Search:
                 return []
         place = nearly(needles[0], self.pages)
         return [] if place is None else [_Hit(*place, "fuzzy")]
+
+    def _number_hits(self, value: str) -> list[_Hit]:
+        """Where a number stands that a schema has as text."""
+        for number in number_readings(value):
+            if found := self._readings("numbers", number) or self._readings("numbers", -number):
+                return [self._hit(at, place, value) for at, place in found]
+        return []
 
     def _find(self, needle: str, value: str) -> Iterator[_Hit]:
         left = _MOST_HITS

@@ -21,7 +21,7 @@ from schemas.pipeline import Page
 
 Span = tuple[int, int]  # a first and a last word
 
-# words before and after a month: "14. März 2026", "March 3, 2026", "3rd of March, 2026", "March 3 , 2026", "3rd day of March 2026"
+# words before and after a month: "14. März 2026", "March 3, 2026", "3rd of March, 2026", "March 3 , 2026", "3rd day of March 26"
 _AROUND_A_MONTH = ((1, 1), (0, 2), (2, 1), (2, 2), (3, 1), (0, 3), (4, 1))
 _NUMBER_WINDOW = 4  # words of a number grouped by spaces: "1 234 567,89"
 _DIGIT = re.compile(r"\d")
@@ -53,7 +53,7 @@ class PageIndex:
         place = self.squeezed.find(needle)
         while place >= 0:
             first, last, is_whole = self.words_of(place, place + len(needle))
-            if is_whole or not self._cuts_a_number(place, place + len(needle), first, last):
+            if is_whole or not self._cuts_a_number(needle, first, last):
                 yield first, last, is_whole
             place = self.squeezed.find(needle, place + 1)
 
@@ -68,10 +68,10 @@ class PageIndex:
         """Every group of four letters in a row."""
         return _grams(self.squeezed)
 
-    def _cuts_a_number(self, start: int, end: int, first: int, last: int) -> bool:
-        text = self.squeezed
-        before = start > self.starts[first] and text[start - 1].isdigit() and text[start].isdigit()
-        return before or (end < self._end(last) and text[end - 1].isdigit() and text[end].isdigit())
+    def _cuts_a_number(self, needle: str, first: int, last: int) -> bool:
+        """True for digits that are only a part of those that are printed."""
+        printed = "".join(word.text for word in self.page.words[first : last + 1])
+        return needle.isdigit() and needle not in _DIGITS.findall(printed)
 
     def _end(self, word: int) -> int:
         return self.starts[word + 1] if word + 1 < len(self.starts) else len(self.squeezed)

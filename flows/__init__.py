@@ -6,5 +6,6 @@ model     the network                pressure  calls in flight       offline  th
 plan      what is to do              extract   documents -> tables   server   our own child Prefect server
 run_facts a run, from the tables     run_page  its page              plots    the drawings on it
 last_run  what `status` tells of it  artifacts its page in Prefect   log      lines on standard error
-tour      what `make run` shows
+crew      who carries shards out     message   what they are told    carrier  a shard in a process of a cluster
+past      shards that were tried     dask_cluster  Dask              tour     what `make run` shows
 """

@@ -26,6 +26,11 @@ class Accounts:
         """Documents that this run has finished with, well or not."""
         return self.ok + self.partial + self.failed
 
+    def enter(self, others: "Accounts") -> None:
+        """Count what another process has done in this run's name."""
+        for name in ("already_done", "skipped", "ok", "partial", "failed", "pages"):
+            setattr(self, name, getattr(self, name) + getattr(others, name))
+
     def check(self) -> None:
         """Raises DatasetError when the sum does not add up."""
         parts = self.already_done + self.skipped + self.ok + self.partial + self.failed + self.deferred

@@ -86,7 +86,8 @@ def tell_report(dataset: Dataset, run_id: str, flow_run: UUID | None, api_url: s
         assert run is not None
         drift = [each.text for each in breaks_of(dataset, run_id)]
         key = f"pagemill-{run['command'] or 'run'}-report"
-        asyncio.run(_create(key, markdown(run, reasons_of(dataset, run_id), drift), flow_run, api_url))
+        told = markdown(run, reasons_of(dataset, run_id), drift)
+        asyncio.run(asyncio.wait_for(_create(key, told, flow_run, api_url), PATIENCE))
 
 
 def markdown(run: Row, reasons: Sequence[Reason], drift: Sequence[str]) -> str:
@@ -149,7 +150,7 @@ async def _create(key: str, text: str, flow_run: UUID, api_url: str | None) -> N
 
     overrides: dict[Any, Any] = {PREFECT_API_URL: api_url} if api_url else {}
     with temporary_settings(overrides):
-        async with asyncio.timeout(PATIENCE), get_client() as client:
+        async with get_client() as client:
             await client.create_artifact(ArtifactCreate(key=key, type="markdown", data=text, flow_run_id=flow_run))
 
 

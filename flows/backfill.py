@@ -19,6 +19,7 @@ def backfill(  # noqa: PLR0913, PLR0917 - the form on Prefect's page has a line 
     out: str,
     since: datetime.date | None = None,
     before: datetime.date | None = None,
+    part: Annotated[str | None, Field(pattern=r"^[1-9]\d*/[1-9]\d*$")] = None,
     canary: Annotated[int, Field(ge=0)] = DOCUMENTS,
     canary_failed: Annotated[float, Field(ge=0, le=1)] = FAILED,
     canary_partial: Annotated[float, Field(ge=0, le=1)] = PARTIAL,
@@ -36,6 +37,7 @@ def backfill(  # noqa: PLR0913, PLR0917 - the form on Prefect's page has a line 
         out: The dataset: a folder or an s3:// URL
         since: Only what was changed on this day (UTC) or later
         before: Only what was changed before this day (UTC)
+        part: Only this part of the addresses, such as 2/4, so that several workers share the work
         canary: So many documents go first; 0: none
         canary_failed: Share of them that may fail, of 1
         canary_partial: Share of them that may be partial, of 1
@@ -49,6 +51,6 @@ def backfill(  # noqa: PLR0913, PLR0917 - the form on Prefect's page has a line 
     return carry_out(
         Task(
             "backfill", sources, document_type, out, order=order, budget_usd=budget_usd, limit=limit, model=model,
-            since=since, before=before, canary=first,
+            since=since, before=before, part=part, canary=first,
         )
     )  # fmt: skip

@@ -63,6 +63,12 @@ def run_command(
         str | None, typer.Option(metavar="YYYY-MM-DD", help="only what was changed then (UTC) or later")
     ] = None,
     before: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="only what was changed before then")] = None,
+    part_of: Annotated[
+        str | None,
+        typer.Option(
+            "--part", metavar="K/N", help="only part K of N, by a hash of each address: N runs share the work"
+        ),
+    ] = None,
     canary: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="so many documents first; go on only if they turn out well")
     ] = None,
@@ -81,7 +87,7 @@ def run_command(
     require_model(settings)
     document_type = load_type(type_name)
     from flows.engine import engine
-    from flows.order import day, deadline
+    from flows.order import day, deadline, part
     from flows.run import RunRequest, run
 
     with engine(settings) as shared:
@@ -89,6 +95,7 @@ def run_command(
             sources, document_type, out, budget, limit, allow_empty=allow_empty, rehash=rehash, allow_gone=allow_gone,
             confirm=_asker(),
             order=order, deadline=deadline(until), since=day("--since", since), before=day("--before", before),
+            part=part(part_of),
             canary=None if canary is None else Canary(canary, canary_failed, canary_partial, canary_cost),
         )  # fmt: skip
         outcome = run(shared, request)

@@ -31,6 +31,7 @@ from flows.scheduled import EVENT
 
 POOL = "pagemill"
 HEARTBEAT = 30  # seconds: the least that Prefect takes
+RETRIES = 9  # the pause doubles from 2 s: a run that ends while its server is away waits for it a quarter of an hour
 SILENCE = 100  # seconds without one after which a run is taken for dead: more than three of them
 _ENDS = ("Completed", "Failed", "Cancelled", "Crashed", "Suspended", "Paused")
 
@@ -70,7 +71,10 @@ async def _deployment(
             "stream_output": False,  # with it, a worker that dies takes its run along
             "working_dir": str(Path.cwd()),
             "command": f"{sys.executable} -m prefect.engine",
-            "env": {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT)},
+            "env": {
+                "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT),
+                "PREFECT_CLIENT_MAX_RETRIES": str(RETRIES),
+            },
         },
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
@@ -123,15 +127,13 @@ async def _told_to(webhook: SecretStr) -> list[Automation]:
     ]
 
 
-# Templates of Jinja's, which Prefect fills in with the event that fired.
-_PAYLOAD = (
-    '{"text": {{ ("Pagemill, " ~ event.payload.command ~ " of " ~ event.payload.dataset ~ ": " ~ event.payload.why) '
-    "| tojson }}}"
-)
-_CRASHED = (
-    '{"text": {{ ("Pagemill: run " ~ event.resource.name ~ " crashed; the next scheduled run goes on with its work") '
-    "| tojson }}}"
-)
+def _posted(text: str) -> str:
+    """A template of Jinja's, which Prefect fills in with the event that fired. Chats read `text`, Apprise `body`."""
+    return f'{{"title": "Pagemill", "text": {{{{ ({text}) | tojson }}}}, "body": {{{{ ({text}) | tojson }}}}}}'
+
+
+_PAYLOAD = _posted('"Pagemill, " ~ event.payload.command ~ " of " ~ event.payload.dataset ~ ": " ~ event.payload.why')
+_CRASHED = _posted('"Pagemill: run " ~ event.resource.name ~ " crashed; the next scheduled run goes on with its work"')
 
 
 async def _automation(automation: Automation) -> None:

@@ -7,13 +7,14 @@ split processes and the embedded model. Nothing secret, and no file's name, is a
 import asyncio
 import logging
 import signal
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Protocol
+from functools import partial
 from uuid import UUID
 
 from flows.artifacts import Progress, flow_run_id, shown_progress
+from flows.crew import Crew, Here, Stoppable
 from flows.model.address import model_address
 from flows.model.endpoint import Endpoint
 from flows.outage import OutageNotice
@@ -22,8 +23,8 @@ from flows.server import ChildServer, prefect_server
 from flows.settings import Settings
 from schemas.errors import PagemillError, RunStoppedError
 
-SHARDS_IN_FLIGHT = 2  # so that the tail of one never leaves the endpoint idle
 _TOLD_TO_STOP = "stopped; what was answered is kept, run the same command again to go on"
+_SUSPENDED = "suspended; what was answered is kept, resume the run or let the next one go on"
 
 
 @dataclass(slots=True)
@@ -64,16 +65,6 @@ class Gate:
     judge: Callable[[], None]
 
 
-class Stoppable(Protocol):
-    """Work that can end early: `stopped` is what ended it, `is_full` says that no further shard is wanted."""
-
-    stopped: PagemillError | None
-
-    @property
-    def is_full(self) -> bool:
-        """True when no further shard is to be taken up."""
-
-
 def through_prefect(  # noqa: PLR0913 - what its three callers differ in
     engine: Engine,
     run_id: str,
@@ -82,10 +73,13 @@ def through_prefect(  # noqa: PLR0913 - what its three callers differ in
     endpoint: Endpoint,
     *,
     gate: Gate | None = None,
+    crew: Crew | None = None,
     command: str = "extract",
     progress: Callable[[], Progress] | None = None,
 ) -> UUID | None:
-    """Run `shards` as tasks of the flow `command`; each is called with its task's name. Returns the flow run's id.
+    """Run `shards` as tasks of the flow `command`; each is called with its task's name, or `crew` carries them out.
+
+    Returns the flow run's id.
 
     Prefect knows of shards and not of documents. Where Prefect itself fails, its error is raised. Without a shard there is no
     flow: a night that finds nothing new starts no server for it. Within a schedule's flow the shards are that flow's tasks.
@@ -98,7 +92,7 @@ def through_prefect(  # noqa: PLR0913 - what its three callers differ in
     from prefect import flow, task
     from prefect.cache_policies import NO_CACHE
     from prefect.context import FlowRunContext
-    from prefect.exceptions import TerminationSignal
+    from prefect.exceptions import Pause, TerminationSignal
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     flow_run: UUID | None = None
@@ -111,23 +105,27 @@ def through_prefect(  # noqa: PLR0913 - what its three callers differ in
     async def all_shards(run_id: str) -> None:
         nonlocal flow_run
         flow_run = flow_run_id()
-        two = asyncio.Semaphore(SHARDS_IN_FLIGHT)
-        _stop_on_signals(work, endpoint, engine.settings.grace)
 
         async def one(place: int) -> None:
-            async with two:
-                if work.stopped is None and not work.is_full:
-                    await shard(f"{run_id}-{place:05d}", place)
+            try:
+                await shard(f"{run_id}-{place:05d}", place)
+            except Pause:  # at an end of a task; the other shard is let come to its own
+                suspend()
 
+        carriers = crew or Here(one, work, endpoint)
+        suspend = partial(_stop, work, carriers, engine.settings.grace, _SUSPENDED)
+        _stop_on_signals(work, carriers, engine.settings.grace)
         try:
-            async with shown_progress(progress):
+            async with shown_progress(progress), _heeded_suspension(suspend):
                 first = 0 if gate is None else gate.after
-                await asyncio.gather(*(one(place) for place in range(first)))
+                await carriers.begin()
+                await carriers.carry_out(0, first)
                 if gate is not None:
                     gate.judge()
-                await asyncio.gather(*(one(place) for place in range(first, len(shards))))
+                await carriers.carry_out(first, len(shards))
         finally:
             await endpoint.close()
+            await carriers.end()
         if work.stopped is not None:
             raise work.stopped
 
@@ -150,7 +148,34 @@ def tell_outages(engine: Engine, endpoint: Endpoint, *, quiet: bool) -> None:
     endpoint.pressure.on_outage = OutageNotice(engine.settings.host, engine.settings.patience, quiet=quiet)
 
 
-def _stop_on_signals(work: Stoppable, endpoint: Endpoint, grace: float) -> None:
+@asynccontextmanager
+async def _heeded_suspension(stop: Callable[[], None]) -> AsyncIterator[None]:
+    """Call `stop` once somebody suspends the flow run; Prefect itself says so only where a task begins or ends."""
+    from prefect.context import FlowRunContext
+
+    async def watch() -> None:
+        context = FlowRunContext.get()
+        if context is None:
+            return
+        while not context.flow_run_suspension_request.is_requested():  # noqa: ASYNC110 - a thread of Prefect's sets it
+            await asyncio.sleep(0.5)
+        stop()
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+
+
+def _stop(work: Stoppable, crew: Crew, grace: float | None, why: str) -> None:
+    """Ask for nothing more. Calls in flight finish, within `grace` seconds where it is given; what is done is published."""
+    reason = RunStoppedError(why)
+    work.stopped = work.stopped or reason
+    crew.stop(reason, grace)
+
+
+def _stop_on_signals(work: Stoppable, crew: Crew, grace: float) -> None:
     """The first signal lets calls in flight finish and publishes what is done; a second one ends the run at once.
 
     After SIGTERM they have `grace` seconds: who sends it (a cancellation through Prefect, a machine that goes down) kills soon.
@@ -160,11 +185,7 @@ def _stop_on_signals(work: Stoppable, endpoint: Endpoint, grace: float) -> None:
     def stop(number: signal.Signals) -> None:
         loop.remove_signal_handler(number)
         signal.signal(number, signal.SIG_DFL)
-        reason = RunStoppedError(_TOLD_TO_STOP)
-        work.stopped = work.stopped or reason
-        endpoint.stop(reason)
-        if number == signal.SIGTERM:
-            loop.call_later(grace, endpoint.interrupt.cut, reason)
+        _stop(work, crew, grace if number == signal.SIGTERM else None, _TOLD_TO_STOP)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         with suppress(ValueError, NotImplementedError):  # not in the main thread: whoever runs us there stops us

@@ -1,6 +1,7 @@
 """Looking things up in tables of a million rows without making Python values of them."""
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -52,11 +53,16 @@ class Index:
 
     def __init__(self, table: pa.Table, key: str) -> None:
         table = table.filter(pc.is_valid(table.column(key)))
+        self._key = key
         self._rows = table.take(pc.sort_indices(table, sort_keys=[(key, "ascending")])).combine_chunks()
         self._keys = self._rows.column(key)
 
     def __len__(self) -> int:
         return int(self._rows.num_rows)
+
+    def among(self, values: Sequence[str]) -> "Index":
+        """The rows of `values` alone."""
+        return Index(self._rows.filter(pc.is_in(self._keys, value_set=pa.array(values, pa.string()))), self._key)
 
     def get(self, value: str) -> dict[str, Any] | None:
         """The row of `value`; null where there is none."""

@@ -1,8 +1,11 @@
-"""In which order pending addresses are taken up, until when, and which of them a range of dates leaves."""
+"""In which order pending addresses are taken up, until when, and which of them a range of dates or a part leaves."""
 
 import datetime
+import hashlib
+from dataclasses import dataclass
 from typing import Literal
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.addresses import Addresses
@@ -33,6 +36,37 @@ def in_range(addresses: Addresses, since: datetime.datetime | None, before: date
     if before is not None:
         table = table.filter(pc.less(table.column("modified_at"), before))
     return Addresses(table)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of `of` parts of all addresses, counted from 1: whoever takes another part takes other addresses."""
+
+    number: int
+    of: int
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+    def has(self, uri: str) -> bool:
+        """True for an address of this part, on every machine and every day."""
+        digest = hashlib.blake2b(uri.encode("utf-8", "surrogateescape"), digest_size=8).digest()
+        return int.from_bytes(digest) % self.of == self.number - 1
+
+    def among(self, addresses: Addresses) -> Addresses:
+        """The addresses of this part."""
+        uris = addresses.table.column("source_uri")
+        return addresses.filter(pa.chunked_array([[self.has(uri) for uri in uris.to_pylist()]], pa.bool_()))
+
+
+def part(text: str | None) -> Part | None:
+    """The part that `text` says, such as 2/4. Raises ConfigurationError for what is none."""
+    if text is None:
+        return None
+    number, _, of = text.partition("/")
+    if number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of):
+        return Part(int(number), int(of))
+    raise ConfigurationError(f"--part {text}: no part; of four they are 1/4, 2/4, 3/4 and 4/4")
 
 
 def deadline(until: str | None, now: datetime.datetime | None = None) -> datetime.datetime | None:

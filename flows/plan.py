@@ -27,6 +27,16 @@ _TICK = datetime.timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
+class Before:
+    """What is known of addresses and documents from before the run: what a shard needs of the plan."""
+
+    known: Index
+    failures: Failures
+    forgotten: frozenset[str]
+    not_before: datetime.datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The addresses to open, in order, and what is known of the others without opening any.
 
@@ -46,6 +56,11 @@ class Plan:
     noted: pa.Table
     gone: int
     not_gone: int
+
+    @property
+    def before(self) -> Before:
+        """What a shard needs of it."""
+        return Before(self.known, self.failures, self.forgotten, self.not_before)
 
 
 def make_plan(

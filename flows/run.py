@@ -5,9 +5,10 @@ import datetime
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +21,19 @@ from flows.artifacts import Progress, tell_report
 from flows.book import close_book, new_run_id, open_book, spec_of
 from flows.canary import Canary
 from flows.consent import Confirm, confirm_cost, require_price
+from flows.crew import Elsewhere, cluster_of, require_cluster
 from flows.discover import Found, discover
 from flows.engine import Engine, Gate, tell_outages, through_prefect
 from flows.estimate import quick_cost_nusd
 from flows.extract import Tools
 from flows.log import say
+from flows.message import RunFacts, place_to_tell, settings_to_tell, type_to_tell
 from flows.model.answers import Answers
 from flows.model.endpoint import Endpoint
 from flows.model.listing import served_windows
 from flows.model.memory import memory_of
 from flows.model.spending import Spending
-from flows.order import Order, in_order, in_range
+from flows.order import Order, Part, in_order, in_range
 from flows.plan import Plan, make_plan
 from flows.progress import ProgressLine
 from flows.quality import Quality
@@ -71,6 +74,7 @@ class RunRequest:
     deadline: datetime.datetime | None = None  # nothing is begun after it
     since: datetime.datetime | None = None  # only addresses that were changed then or later, and before `before`
     before: datetime.datetime | None = None
+    part: Part | None = None  # only its addresses
     canary: Canary | None = None
     command: str = "run"
     schedule: str | None = None  # of which there is one run at a time: its name is its own
@@ -97,6 +101,7 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
     """Extract what is new into `request.out`. Raises ConfigurationError when nothing can be started."""
     settings = engine.settings
     require_model(settings)
+    require_cluster(settings, request.document_type)
     began = time.monotonic()
     found = _in_range(discover(request.sources, request.out, FORMATS, allow_empty=request.allow_empty), request)
     spending = Spending(None if request.budget_usd is None else round(request.budget_usd * 1e9))
@@ -113,23 +118,30 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
             recover(dataset)
         if request.schedule is not None and (live := dataset.live_run_of(request.schedule, run_id)) is not None:
             return Outcome({}, None, live)
+        moment = datetime.datetime.now(datetime.UTC)
         plan = make_plan(
             dataset,
             found,
             recipe.recipe_id,
+            now=moment,
             forgotten=dataset.forgotten_ids(),
             rehash=request.rehash,
             allow_gone=request.allow_gone,
         )
         plan = replace(plan, pending=in_order(plan.pending, request.order))
         accounts = Accounts(plan.discovered, plan.already_done, plan.skipped)
+        facts = (
+            None
+            if settings.runner == "local"
+            else _facts(run_id, request, dataset, recipe, settings, windows, plan, moment)
+        )
         _confirm(engine, request, plan, recipe, endpoint)
         open_book(dataset, run_id, recipe, accounts, request.command, request.schedule)
         spool_folder = dataset.spool(run_id)
         tools = Tools(recipe, engine.sandbox, Answers(endpoint), run_id, endpoint.interrupt)
         with ProgressLine(len(plan.pending), quiet=request.quiet) as line:
             work = Work(
-                dataset, tools, plan, accounts, spool_folder,
+                dataset, tools, plan.before, accounts, spool_folder,
                 asyncio.Semaphore(settings.concurrency + 2 * settings.workers),
                 lambda: line.update(work.finished, work.finished_pages, spending.spent_nusd / 1e9),
                 request.limit, request.lender, request.deadline,
@@ -138,16 +150,20 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
                 tell_outages(engine, endpoint, quiet=request.quiet)
                 first = 0 if request.canary is None else request.canary.documents
                 tried = [*_shards(plan.pending[:first], settings)]
-                shards = [partial(_extract, work, each) for each in (*tried, *_shards(plan.pending[first:], settings))]
+                parts = [*tried, *_shards(plan.pending[first:], settings)]
+                shards = [partial(_extract, work, each) for each in parts]
+                crew = None
+                if facts is not None and parts:
+                    crew = Elsewhere(cluster_of(settings, run_id, len(parts)), facts, work, plan, spending, parts)
                 gate = Gate(len(tried), partial(_judge, work, request.canary, spending))
                 total = len(plan.pending) if request.limit is None else min(request.limit, len(plan.pending))
                 flow_run = through_prefect(
-                    engine, run_id, shards, work, endpoint, gate=gate,
+                    engine, run_id, shards, work, endpoint, gate=gate, crew=crew,
                     progress=lambda: Progress(work.finished, total, work.finished_pages, spending.spent_nusd / 1e9),
                 )  # fmt: skip
             finally:
                 shutil.rmtree(spool_folder, ignore_errors=True)
-        stopped = _settle_accounts(work, spending, settings.keep, request.command)
+        stopped = _settle_accounts(work, plan, spending, settings.keep, request.command)
     tell_report(dataset, run_id, flow_run, engine.prefect_url)
     is_drawn = (
         settings.report and accounts.done and not isinstance(stopped, DatasetError)
@@ -211,11 +227,35 @@ def _first_line(settings: Settings, dataset: Dataset, recipe: Recipe) -> str:
 
 
 def _in_range(found: Found, request: RunRequest) -> Found:
-    """What was found within the range of dates; of a listing in part nothing is taken for gone."""
-    if request.since is None and request.before is None:
+    """What was found within the range of dates and the part; of a listing in part nothing is taken for gone."""
+    if request.since is None and request.before is None and request.part is None:
         return found
     sources = tuple(replace(source, is_complete=False) for source in found.sources)
-    return replace(found, addresses=in_range(found.addresses, request.since, request.before), sources=sources)
+    addresses = in_range(found.addresses, request.since, request.before)
+    if request.part is not None:
+        addresses = request.part.among(addresses)
+    return replace(found, addresses=addresses, sources=sources)
+
+
+def _facts(  # noqa: PLR0913, PLR0917 - what processes elsewhere must know
+    run_id: str, request: RunRequest, dataset: Dataset, recipe: Recipe, settings: Settings, windows: Mapping[str, int],
+    plan: Plan, moment: datetime.datetime,
+) -> RunFacts:  # fmt: skip
+    return RunFacts(
+        run_id=run_id,
+        version=version("pagemill"),
+        out=place_to_tell(dataset.place),
+        lender=None if request.lender is None else place_to_tell(request.lender.place),
+        document_type=type_to_tell(request.document_type),
+        recipe_id=recipe.recipe_id,
+        endpoint=settings.endpoint,
+        settings=settings_to_tell(settings),
+        windows=windows,
+        moment=moment,
+        not_before=plan.not_before,
+        failures_not_before=plan.failures.not_before,
+        deadline=request.deadline,
+    )
 
 
 def _judge(work: Work, canary: Canary | None, spending: Spending) -> None:
@@ -239,13 +279,14 @@ async def _extract(work: Work, addresses: Addresses, name: str) -> None:
     await extract_shard(work, name, addresses)
 
 
-def _noted(work: Work) -> list[dict[str, Any]]:
+def _noted(work: Work, plan: Plan) -> list[dict[str, Any]]:
     """The rows of `sources` that the plan knew of without opening anything."""
-    plan = work.plan
     return [{**row, "run_id": work.run_id, "seen_at": plan.not_before} for row in plan.noted.to_pylist()]
 
 
-def _settle_accounts(work: Work, spending: Spending, keep_days: float | None, command: str) -> PagemillError | None:
+def _settle_accounts(
+    work: Work, plan: Plan, spending: Spending, keep_days: float | None, command: str
+) -> PagemillError | None:
     """Count what is left, check the sum, publish the run's row; the error that ended the run, if any."""
     accounts, dataset = work.accounts, work.dataset
     published = dataset.published_among(work.repeated) if work.repeated else set()
@@ -265,7 +306,7 @@ def _settle_accounts(work: Work, spending: Spending, keep_days: float | None, co
     try:
         quality = Quality.of(dataset, work.run_id, recipe.document_type)
         work.breaks = quality.breaks()
-        logs = {"sources": [*_noted(work), *work.sources], "quality": quality.rows()}
+        logs = {"sources": [*_noted(work, plan), *work.sources], "quality": quality.rows()}
         close_book(dataset, work.run_id, recipe, accounts, spending, logs, command=command)
         ids = superseded_ids(dataset)
         if ids:

@@ -1,6 +1,7 @@
 """What the flows `nightly` and `backfill` have in common: parameters to a run, its end to a Prefect state and an event."""
 
 import datetime
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -11,8 +12,8 @@ from prefect.events import emit_event
 from prefect.states import Completed, Failed
 
 from flows.canary import Canary
-from flows.engine import engine
-from flows.order import Order, deadline
+from flows.engine import Engine, engine
+from flows.order import Order, deadline, part
 from flows.report import run_lines, tell_end
 from flows.run import Outcome, RunRequest, run
 from flows.settings import Settings, load_settings
@@ -20,6 +21,8 @@ from flows.types import load_type
 from schemas.errors import PagemillError
 
 EVENT = "pagemill.run.needs-attention"  # what the automation of `pagemill deploy` sends on
+_TO_PUBLISH = 30.0  # seconds that a run may take after its last answer
+_AGAIN = 2.0  # seconds between two looks whether a run has ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,7 @@ class Task:
     model: str | None = None
     since: datetime.date | None = None
     before: datetime.date | None = None
+    part: str | None = None
     canary: Canary | None = None
 
 
@@ -45,7 +49,7 @@ def carry_out(task: Task) -> State[Any]:
     try:
         settings = load_settings(model=task.model)
         with engine(settings) as started:
-            outcome = run(started, _request(task))
+            outcome = _begun(started, task, settings.grace)
     except PagemillError as error:
         _tell(task, str(error), {})
         return Failed(message=str(error))
@@ -62,6 +66,18 @@ def carry_out(task: Task) -> State[Any]:
         return Failed(message=f"{outcome.stopped}\n{text}")
     name = "BudgetReached" if outcome.exit_code == 3 else "CompletedWithFailures" if outcome.summary["failed"] else None
     return Completed(message=text, name=name or "Completed")
+
+
+def _begun(started: Engine, task: Task, grace: float) -> Outcome:
+    """The task's run. One that is resumed is a new process, and waits for the one that was suspended to end, within its grace."""
+    from prefect.runtime import flow_run
+
+    outcome = run(started, _request(task))
+    end = time.monotonic() + grace + _TO_PUBLISH
+    while outcome.live_run is not None and (flow_run.run_count or 0) > 1 and time.monotonic() < end:
+        time.sleep(_AGAIN)
+        outcome = run(started, _request(task))
+    return outcome
 
 
 def attention(outcome: Outcome, settings: Settings) -> list[str]:
@@ -88,6 +104,7 @@ def run_name() -> str:
 
 def _request(task: Task) -> RunRequest:
     midnight = datetime.time(tzinfo=datetime.UTC)
+    schedule = _schedule()
     return RunRequest(
         sources=task.sources,
         document_type=load_type(task.document_type),
@@ -100,8 +117,11 @@ def _request(task: Task) -> RunRequest:
         deadline=deadline(task.until),
         since=None if task.since is None else datetime.datetime.combine(task.since, midnight),
         before=None if task.before is None else datetime.datetime.combine(task.before, midnight),
+        part=part(task.part),
         canary=task.canary,
-        schedule=_schedule(),
+        schedule=schedule
+        if schedule is None or task.part is None
+        else f"{schedule} {task.part}",  # parts run side by side
     )
 
 

@@ -184,6 +184,7 @@ async def _catch_up(schedule: Schedule) -> None:
 
 async def _stop_runs() -> None:
     """Cancel what is at work, which then ends in order, and wait for it."""
+    import httpx
     from prefect import get_client
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
     from prefect.client.schemas.objects import State, StateType
@@ -194,7 +195,11 @@ async def _stop_runs() -> None:
         )
     )
     async with get_client() as client:
-        runs = await client.read_flow_runs(flow_run_filter=active)
+        try:
+            runs = await client.read_flow_runs(flow_run_filter=active)
+        except httpx.HTTPError:  # whoever stops a whole service tells the server, too
+            say("Prefect's server has ended already; runs at work go on, and the next start finds them")
+            return
         for run in runs:
             with suppress(Exception):  # it has ended meanwhile
                 await client.set_flow_run_state(run.id, State(type=StateType.CANCELLING))
@@ -203,7 +208,8 @@ async def _stop_runs() -> None:
         end = asyncio.get_running_loop().time() + STOP_SECONDS
         while runs and asyncio.get_running_loop().time() < end:
             await asyncio.sleep(0.5)
-            runs = await client.read_flow_runs(flow_run_filter=active)
+            with suppress(httpx.HTTPError):
+                runs = await client.read_flow_runs(flow_run_filter=active)
 
 
 def _work(pool: str) -> None:

@@ -73,6 +73,9 @@ class Settings(BaseSettings):
     split_seconds: Annotated[float, Field(gt=0)] = 300.0  # for one document
     split_memory: Annotated[int, Field(ge=1 << 28)] = 4 << 30  # bytes of address space of one split process
     passwords_file: Path | None = None
+    runner: Literal["local", "dask"] = "local"  # who carries shards out: this process, or those of a Dask cluster
+    dask_address: str | None = None  # of a scheduler that runs; without one a cluster is made on this machine
+    dask_workers: Annotated[int, Field(ge=1, le=256)] = max(1, os.cpu_count() or 1)  # its processes
     cache_dir: Path = Path(platformdirs.user_cache_dir("pagemill"))
 
     @field_validator("base_url")

@@ -15,7 +15,8 @@ from extractors.tabulate import Batches, rows
 from flows.accounts import Accounts
 from flows.addresses import Address
 from flows.extract import STOPS, Tools, extract_document, failure_row, stored_in
-from flows.plan import Plan, modified_at
+from flows.past import Past
+from flows.plan import Before, modified_at
 from flows.spool import Spooled, is_disk_full, spool
 from flows.storage.dataset import Dataset
 from flows.storage.journal import Segment
@@ -30,7 +31,7 @@ class Work:
 
     dataset: Dataset
     tools: Tools
-    plan: Plan
+    before: Before
     accounts: Accounts
     spool_folder: Path
     documents_in_flight: asyncio.Semaphore
@@ -38,9 +39,11 @@ class Work:
     limit: int | None = None
     lender: Dataset | None = None  # whose stored answers are taken, too
     deadline: datetime.datetime | None = None  # nothing is begun after it
+    past: Past | None = None  # of a shard that another process may have been killed over
     handled: set[str] = field(default_factory=set)
     repeated: list[str] = field(default_factory=list)
     sources: list[dict[str, Any]] = field(default_factory=list)
+    left: list[Address] = field(default_factory=list)  # begun or not, and neither done, failed nor another's
     stopped: PagemillError | None = None
     superseded: int = 0
     breaks: Sequence[Break] = ()
@@ -66,20 +69,22 @@ class Work:
 async def extract_shard(work: Work, name: str, addresses: Sequence[Address]) -> None:
     """Extract and publish `addresses` as shard `name`. A shard that cannot be published stops the run, journal kept."""
     segment = work.dataset.segment(name)
+    past = work.past or Past()
+    segment.rows.extend(map(dict, past.journaled))
     held: Batches = {}
     try:
         spooled, unread = await _read(work, addresses, held)
-        granted = await asyncio.to_thread(_claim, work, spooled)
+        granted = await asyncio.to_thread(_claim, work, spooled, [name, *past.names])
         stored = await asyncio.to_thread(_stored, work, [each.document.document_id for each in granted])
         outcomes = await asyncio.gather(*(_one(work, each, stored, segment, held) for each in granted))
         if segment.rows:
             held["calls"] = [rows("calls", segment.rows)]
         if held:
-            await asyncio.to_thread(publish, work.dataset, name, held)
+            await asyncio.to_thread(publish, work.dataset, name, held, beside=work.past is not None)
         forgotten = await asyncio.to_thread(work.dataset.forgotten_ids)  # meanwhile: these were left out
         ids = [each.document.document_id for each in granted]
         known = [("skipped", 0) if each in forgotten else how for each, how in zip(ids, outcomes, strict=True)]
-        _count(work.accounts, [*known, *[("failed", 0)] * unread])
+        count(work.accounts, [*known, *[("failed", 0)] * unread])
     except (DatasetError, OSError) as error:
         _stop(work, error if isinstance(error, DatasetError) else work.dataset.unusable(error))
     finally:
@@ -98,6 +103,7 @@ async def _read(work: Work, addresses: Sequence[Address], held: Batches) -> tupl
         published = await asyncio.to_thread(work.dataset.published_among, ids)
         mine += [each for each in spooled if _is_to_do(work, each, published)]
         unread, start = unread + failed, end
+    work.left += addresses[start:]
     return mine, unread
 
 
@@ -105,8 +111,9 @@ async def _spooled(work: Work, addresses: Sequence[Address], held: Batches) -> t
     """What of `addresses` can be read, copied; and how many cannot."""
     spooled: list[Spooled] = []
     unread = 0
-    for address in addresses:
+    for place, address in enumerate(addresses):
         if work.stopped is not None or work.is_full:
+            work.left += addresses[place:]
             break
         try:
             spooled.append(await asyncio.to_thread(spool, address, work.spool_folder))
@@ -122,18 +129,22 @@ def _is_to_do(work: Work, taken: Spooled, published: Collection[str]) -> bool:
     document_id = taken.document.document_id
     if work.is_full and document_id not in published and document_id not in work.handled:
         taken.path.unlink(missing_ok=True)  # the other shard was quicker: deferred
+        work.left.append(taken.address)
         return False
-    is_forgotten = document_id in work.plan.forgotten
+    is_forgotten = document_id in work.before.forgotten
     if not is_forgotten:
         _note_source(work, taken.address, document_id, is_settled=taken.is_settled)
     if is_forgotten:
         work.accounts.skipped += 1
+    elif work.past is not None and document_id in work.past.published and document_id not in work.handled:
+        work.handled.add(document_id)
+        count(work.accounts, [work.past.published[document_id]])
     elif document_id in published:
         work.accounts.already_done += 1
     elif document_id in work.handled:
         work.repeated.append(document_id)
         return False  # the file is the first address's to remove
-    elif work.plan.failures.is_held_back(document_id):
+    elif work.before.failures.is_held_back(document_id):
         work.accounts.skipped += 1
     else:
         work.handled.add(document_id)
@@ -142,14 +153,15 @@ def _is_to_do(work: Work, taken: Spooled, published: Collection[str]) -> bool:
     return False
 
 
-def _claim(work: Work, spooled: Sequence[Spooled]) -> list[Spooled]:
-    """What of `spooled` is this run's to do; the rest is published by now, or another live run's."""
+def _claim(work: Work, spooled: Sequence[Spooled], names: Sequence[str]) -> list[Spooled]:
+    """What of `spooled` is this shard's to do; the rest is published by now, another live run's, or another shard's."""
     if not spooled:
         return []
     with work.dataset.locked():
         recover(work.dataset)
         ids = [each.document.document_id for each in spooled]
-        granted = work.dataset.claim(work.run_id, ids)
+        granted = work.dataset.claim(work.run_id, ids, names)
+        beside = work.dataset.claimed_beside(work.run_id, names) if len(granted) < len(set(ids)) else set()
         published, forgotten = work.dataset.published_among(ids), work.dataset.forgotten_ids()
     mine = []
     for each in spooled:
@@ -161,6 +173,8 @@ def _claim(work: Work, spooled: Sequence[Spooled]) -> list[Spooled]:
             work.accounts.already_done += 1
         elif each.document.document_id in forgotten:
             work.accounts.skipped += 1
+        elif each.document.document_id in beside:
+            work.repeated.append(each.document.document_id)
     return mine
 
 
@@ -168,7 +182,8 @@ def _stored(work: Work, ids: Sequence[str]) -> Mapping[tuple[str, str], Mapping[
     """Answers paid for earlier: of this dataset, and of one that lends its own."""
     own = stored_in(work.dataset, ids)
     lent = stored_in(work.lender, ids) if work.lender is not None else {}
-    return {**{key: {**row, "is_lent": True} for key, row in lent.items()}, **own}
+    kept = {(row["document_id"], row["request_id"]): row for row in (work.past.journaled if work.past else ())}
+    return {**{key: {**row, "is_lent": True} for key, row in lent.items()}, **own, **kept}
 
 
 async def _one(work: Work, each: Spooled, stored: Any, segment: Segment, held: Batches) -> tuple[str, int]:
@@ -177,13 +192,15 @@ async def _one(work: Work, each: Spooled, stored: Any, segment: Segment, held: B
     try:
         async with work.documents_in_flight:
             if work.stopped is not None:
+                work.left.append(each.address)
                 return "deferred", 0
-            unusable = work.plan.failures.unusable(document.document_id)
+            unusable = work.before.failures.unusable(document.document_id)
             extracted = await extract_document(
                 work.tools, document, each.path, stored, segment.append, unusable=unusable
             )
     except STOPS as error:
         _stop(work, error)
+        work.left.append(each.address)
         return "deferred", 0
     except Exception as error:  # noqa: BLE001 - a fault of ours, too, costs this document only
         if is_disk_full(error):
@@ -202,7 +219,7 @@ async def _one(work: Work, each: Spooled, stored: Any, segment: Segment, held: B
     return extracted.extraction.record.status, extracted.extraction.info.pages
 
 
-def _count(accounts: Accounts, outcomes: Sequence[tuple[str, int]]) -> None:
+def count(accounts: Accounts, outcomes: Sequence[tuple[str, int]]) -> None:
     """Count what was published; what was not stays deferred."""
     for status, pages in outcomes:
         accounts.pages += pages
@@ -211,7 +228,7 @@ def _count(accounts: Accounts, outcomes: Sequence[tuple[str, int]]) -> None:
 
 
 def _fail(work: Work, held: Batches, error: Exception, uri: str, document_id: str | None) -> None:
-    before = work.plan.failures
+    before = work.before.failures
     attempts = before.attempts(document_id, uri) + 1
     row: pa.RecordBatch = failure_row(
         error, uri, document_id, work.run_id, work.tools.recipe.recipe_id, attempts, before.not_before
@@ -226,7 +243,7 @@ def _stop(work: Work, error: PagemillError) -> None:
 
 def _note_source(work: Work, address: Address, document_id: str | None, *, is_settled: bool) -> None:
     """Remember the address when something about it is new; a time that may still change is not trusted."""
-    known = work.plan.known.get(address.uri)
+    known = work.before.known.get(address.uri)
     facts = {
         "document_id": document_id,
         "bytes": address.size,
@@ -238,5 +255,5 @@ def _note_source(work: Work, address: Address, document_id: str | None, *, is_se
     }
     if known is not None and all(known[name] == value for name, value in facts.items() if name != "found_by"):
         return
-    seen_at = max(datetime.datetime.now(datetime.UTC), work.plan.not_before)
+    seen_at = max(datetime.datetime.now(datetime.UTC), work.before.not_before)
     work.sources.append({"source_uri": address.uri, **facts, "run_id": work.run_id, "seen_at": seen_at})

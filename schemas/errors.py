@@ -13,6 +13,7 @@
         │   └── EncryptedDocumentError
         ├── SandboxLimitError
         ├── OversizedPageError
+        ├── ProcessDiedError
         ├── AnswerNotStoredError
         └── InvalidCompletionError
             ├── RequestTooLargeError
@@ -107,6 +108,13 @@ class SandboxLimitError(DocumentError):
     retryable = True
 
 
+class ProcessDiedError(DocumentError):
+    """The processes of a cluster that worked on the document's shard died, one after the other."""
+
+    stage = "extract"
+    retryable = True
+
+
 class OversizedPageError(DocumentError):
     """One page alone does not fit the model's window."""
 
@@ -135,8 +143,8 @@ class PicturesRefusedError(InvalidCompletionError):
 
 
 def exit_code_of(stopped: PagemillError | None, *, failed: int) -> int:
-    """What a command ends with: 0 done, 1 a failure or stopped on the way, 2 refused by the endpoint, 3 the budget."""
-    if isinstance(stopped, ModelUnavailableError) and stopped.refused:
+    """What a command ends with: 0 done, 1 a failure or stopped on the way, 2 refused or not set up, 3 the budget."""
+    if isinstance(stopped, ConfigurationError) or (isinstance(stopped, ModelUnavailableError) and stopped.refused):
         return 2
     if isinstance(stopped, BudgetExceededError):
         return 3

@@ -7,11 +7,15 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
+
+from tests.support.commands import Commands
+from tests.support.database import migrated, placed
 
 hypothesis.settings.register_profile("pagemill", deadline=None)  # the first call of many loads a vocabulary
 hypothesis.settings.load_profile("pagemill")
@@ -23,7 +27,7 @@ SAMPLES = ROOT / "sample_docs"
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache of the tests' own, kept over the session so that Prefect migrates its database once per process."""
+    """A cache of the tests' own, kept over the session."""
     path = tmp_path_factory.mktemp("cache")
     os.environ["PAGEMILL_CACHE_DIR"] = str(path)
     os.environ["PAGEMILL_REPORT"] = (
@@ -32,6 +36,13 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in [name for name in os.environ if name.startswith(("OPENROUTER_", "OPENAI_", "PREFECT_"))]:
         del os.environ[name]
     return path
+
+
+@pytest.fixture(scope="session")
+def prefect_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Prefect's database as a first start leaves it. `tests.support.database.placed` puts a copy where a server will look."""
+    base = tmp_path_factory.getbasetemp()
+    return migrated(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)  # of all processes of the session
 
 
 @dataclass(frozen=True)
@@ -60,20 +71,33 @@ def start(*arguments: object, cwd: Path = ROOT, **environment: str) -> subproces
     )
 
 
+@pytest.fixture(scope="session")
+def commands(cache_dir: Path) -> Iterator[Commands]:
+    """Where the commands of this test process come from."""
+    made = Commands(ROOT)
+    yield made
+    made.stop()
+
+
 @pytest.fixture
-def pagemill(offline_engine: Any) -> Callable[..., Finished]:
+def pagemill(
+    offline_engine: Any, commands: Commands, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Finished]:
     """Run the command as a user does, in a process of its own.
 
-    It shares the tests' Prefect server, which takes each command seconds to start; who starts it alone uses `start`.
+    It shares the tests' Prefect server, which takes each command seconds to start, and the imports, which take as long; who
+    wants neither uses `start`.
     """
+    told = tmp_path_factory.mktemp("told") / "command"
 
     def call(*arguments: object, cwd: Path = ROOT, **environment: str) -> Finished:
         if arguments[:1] in (("run",), ("refresh",)):
             environment = {"PREFECT_API_URL": offline_engine.server.url(), **environment}
-        process = start(*arguments, cwd=cwd, **environment)
-        out, err = process.communicate(timeout=240)
+        words = [str(each) for each in arguments]
+        code = commands.call(words, cwd, {**os.environ, "PYTHONPATH": str(ROOT), **environment}, told)
+        out, err = (told.with_suffix(suffix).read_text() for suffix in (".out", ".err"))
         assert "Traceback" not in err, err
-        return Finished(process.returncode, out, err)
+        return Finished(code, out, err)
 
     return call
 
@@ -98,28 +122,28 @@ class ModelServer:
         return {"PAGEMILL_BASE_URL": self.url, "PAGEMILL_API_KEY": "canary-key"}
 
 
+@contextmanager
+def serving(log: Path, *options: str) -> Iterator[ModelServer]:
+    """A model server with options; it ends with the block, and with this process."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.support.model_server", "--log", str(log), *options],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        yield ModelServer(f"http://127.0.0.1:{int(process.stdout.readline())}/v1", log)
+    finally:
+        process.kill()
+        process.communicate()
+
+
 @pytest.fixture
 def model_server(tmp_path: Path) -> Callable[..., object]:
-    """Start a model server with options; it ends with the block, and with this process."""
-
-    @contextmanager
-    def serve(*options: str) -> Iterator[ModelServer]:
-        log = tmp_path / "model-server.jsonl"
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.model_server", "--log", str(log), *options],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stdout is not None
-        try:
-            yield ModelServer(f"http://127.0.0.1:{int(process.stdout.readline())}/v1", log)
-        finally:
-            process.kill()
-            process.communicate()
-
-    return serve
+    """Start a model server with options: see `serving`."""
+    return partial(serving, tmp_path / "model-server.jsonl")
 
 
 @pytest.fixture(scope="session")
@@ -149,11 +173,12 @@ def s3_server() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def offline_engine() -> Iterator[object]:
+def offline_engine(cache_dir: Path, prefect_database: Path) -> Iterator[object]:
     """One engine with the embedded model for the tests of a process."""
     from flows.engine import engine
     from flows.settings import load_settings
 
+    placed(prefect_database, cache_dir)
     with engine(load_settings(model="offline")) as shared:
         yield shared
 

@@ -27,7 +27,14 @@ NOT_RUN = {
     "make lint": "part of make test",
     "make test-real": "compiles for minutes: run by hand",
     "prefect gcl create": "needs a Prefect server; tests/flows/model/test_limits.py makes the same limit",
-    "prefect worker start": "runs until it is stopped; tests/flows/test_serve.py starts one",
+    "prefect worker start": "runs until it is stopped; tests/flows/test_workers.py starts two",
+    "prefect server start": "runs until it is stopped; tests/test_compose.py starts one",
+    "prefect deployment run": "needs a server and a worker; tests/flows/test_workers.py runs it",
+    "dask scheduler": "runs until it is stopped; tests/flows/test_dask_cluster.py starts one",
+    "dask worker": "runs until it is stopped; tests/flows/test_dask_cluster.py starts one",
+    "docker run": "needs Docker: Apprise's API server; tests/flows/test_scheduled.py reads what it would be sent",
+    "docker compose": "needs Docker; tests/test_compose.py runs the commands of its services as processes",
+    "cp .env.example .env": "for Docker; tests/test_compose.py reads it",
     "vllm serve": "needs the model's weights",
     "export": "a setting, checked by name below",
     "YOUR_FOLDER": "needs a real model, or runs until it is stopped: tests/flows/test_serve.py, tests/flows/test_scheduled.py",
@@ -68,9 +75,13 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, samples_out: dict[str, P
 def test_a_documented_command_works(command: str, workplace: Path, pagemill) -> None:
     if any(command.startswith(known) or known in command for known in NOT_RUN):
         return
+    settings = {}
     words = shlex.split(command)
+    while re.fullmatch(r"[A-Z_]+=.*", words[0]):
+        name, _, value = words.pop(0).partition("=")
+        settings[name] = value
     assert words[0] == ".venv/bin/pagemill", f"say why {command!r} is not run"
-    done = pagemill(*words[1:], cwd=workplace, PAGEMILL_MODEL="offline")
+    done = pagemill(*words[1:], cwd=workplace, PAGEMILL_MODEL="offline", **settings)
     assert done.code == 0, done.err
     assert done.out
 

@@ -1,9 +1,25 @@
 """What a run spends, against its cap: counted in nano-USD, set aside before a call and settled after it."""
 
 import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 from schemas.errors import BudgetExceededError
 from schemas.pipeline import Completion
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What was spent, as one process tells another. Amounts are nano-USD."""
+
+    spent_nusd: int = 0
+    cut_nusd: int = 0
+    cut_calls: int = 0
+    expected_nusd: int = 0
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
 
 
 class Spending:
@@ -19,7 +35,26 @@ class Spending:
         self.requests = 0
         self.prompt_tokens = 0
         self.completion_tokens = 0
+        self.refused_nusd = 0  # what the last call might have cost that there was no room for
         self._changed = asyncio.Condition()
+
+    @property
+    def spent(self) -> Spent:
+        """What was spent so far."""
+        return Spent(**{each.name: getattr(self, each.name) for each in fields(Spent)})
+
+    def enter(self, spent: Spent) -> None:
+        """Count what another process has spent in this one's name."""
+        for each in fields(Spent):
+            setattr(self, each.name, getattr(self, each.name) + getattr(spent, each.name))
+
+    def enter_calls(self, calls: Iterable[Mapping[str, Any]]) -> None:
+        """Count answers (rows of `calls`) that a process had paid for before it was killed."""
+        for each in calls:
+            self.spent_nusd += round((each["cost_usd"] or 0.0) * 1e9)
+            self.requests += min(each["attempts"], 1)
+            self.prompt_tokens += each["prompt_tokens"]
+            self.completion_tokens += each["completion_tokens"]
 
     async def reserve(self, amount: int | None) -> int:
         """Set aside the most that a call may cost; while others are in flight, their settling may make room for it.
@@ -30,6 +65,7 @@ class Spending:
         async with self._changed:
             while self.cap_nusd is not None and self.spent_nusd + self.reserved_nusd + wanted > self.cap_nusd:
                 if not self.reserved_nusd:
+                    self.refused_nusd = wanted
                     raise BudgetExceededError(
                         f"${(self.cap_nusd - self.spent_nusd) / 1e9:.4f} of the budget of ${self.cap_nusd / 1e9:g} is left, "
                         f"and the next call may cost ${wanted / 1e9:.4f}; raise --budget to go on"

@@ -145,6 +145,10 @@ class DiskStore:
         """The runs whose lease is locked. Hold the lock."""
         return frozenset(name for name in self.names("_work/leases") if is_live(self._work / "leases" / name))
 
+    def is_live(self, run_id: str) -> bool:
+        """True while the run's lease is locked."""
+        return is_live(self._work / "leases" / run_id)
+
     def segment(self, name: str) -> Segment:
         """The journal segment of a shard, to append to."""
         return Segment(self._work / "journal" / name)

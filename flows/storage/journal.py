@@ -66,6 +66,8 @@ class Segment:
         if self._handle is None:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
             self._handle = os.open(self.path, flags, 0o644)
+            if os.fstat(self._handle).st_size:  # of a process that was killed: its last line may be torn
+                data = b"\n" + data
         whole = os.fstat(self._handle).st_size
         view = memoryview(data)
         try:

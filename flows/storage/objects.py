@@ -166,6 +166,15 @@ class ObjectStore:
         ]
         return frozenset([*found, *self._leases])
 
+    def is_live(self, run_id: str) -> bool:
+        """True while the run's lease changes, and for as long after as a lease is not dead."""
+        key = _lease(run_id)
+        try:
+            etag = self._patiently(lambda: self._client.etag(key))
+        except FileNotFoundError:
+            return False
+        return self._watcher.unchanged(key, etag) <= self._timing.dead_after
+
     def segment(self, name: str) -> Segment:
         """The journal segment of a shard, to append to."""
         return ObjectSegment(name, self._keep, self._timing.group)

@@ -21,17 +21,30 @@ from schemas.tables import LOG_TABLES
 Batches = Mapping[str, Sequence[pa.RecordBatch]]
 _HEAVY = ("pages", "figures")  # the source's own content, which another recipe shows in another way at most
 _ORDER: tuple[str, ...] = ("documents", "changes")  # what an added shard's files end with
+_AGAIN = 100_000  # more than a run has shards: what is added to the number of one that is published once more
 
 
-def publish(dataset: Dataset, shard: str, batches: Batches) -> None:
+def publish(dataset: Dataset, shard: str, batches: Batches, *, beside: bool = False) -> None:
     """Publish the rows of one shard, named `<run_id>-<n>`, or of log tables, named by their run; empty tables get no file.
+
+    With `beside` the shard may have been published before, by a process that was killed before it could say so: then these
+    rows are published beside it, under a name of their own.
 
     Raises DatasetError when the disk is full or the folder cannot be written; nothing is then published, and the shard's
     answers stay in its journal.
     """
     with dataset.locked():
         recover(dataset)
-        _add(dataset, shard, batches)
+        _add(dataset, shard, batches, published_as(dataset, shard)[-1] if beside else None)
+
+
+def published_as(dataset: Dataset, shard: str) -> list[str]:
+    """The names under which a shard has been published so far, and last the one that it would have now."""
+    run_id, number = run_of(shard), int(shard.rpartition("-")[2])
+    names = [shard]
+    while any(dataset.store.exists(f"{table}/{names[-1]}.parquet") for table in ("calls", "failures", "documents")):
+        names.append(f"{run_id}-{number + len(names) * _AGAIN:06d}")
+    return names
 
 
 def replace_documents(
@@ -97,12 +110,12 @@ def end_run(
         dataset.store.unlink(f"_work/runs/{run_id}.json")
 
 
-def _add(dataset: Dataset, name: str, batches: Batches) -> None:
+def _add(dataset: Dataset, name: str, batches: Batches, target: str | None = None) -> None:
     kept = _without_published(dataset, _without_forgotten(dataset, batches))
     if added := _ids(kept):
         rows = [{"document_id": each, "kind": "added"} for each in added]
         kept = {**kept, "changes": [numbered(dataset, run_of(name), rows)]}
-    stage_and_move(dataset, name, _files(dataset, name, kept), (), _ORDER)
+    stage_and_move(dataset, name, _files(dataset, target or name, kept), (), _ORDER)
 
 
 def _files(dataset: Dataset, name: str, batches: Batches) -> Iterator[Staged]:

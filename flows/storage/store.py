@@ -96,6 +96,9 @@ class Store(Protocol):
     def live_runs(self) -> frozenset[str]:
         """The runs whose lease lives. Hold the lock."""
 
+    def is_live(self, run_id: str) -> bool:
+        """True while the lease of a run lives that was there a moment ago: what another process of that run asks."""
+
     def segment(self, name: str) -> Segment:
         """The journal segment of a shard, to append to."""
 

@@ -11,6 +11,7 @@ import pytest
 from flows.accounts import Accounts
 from flows.book import new_run_id
 from flows.canary import Canary
+from flows.order import Part
 from flows.run import Outcome, RunRequest, run
 from flows.settings import load_settings
 from flows.storage.dataset import read_dataset
@@ -96,6 +97,22 @@ def test_a_range_of_dates_takes_its_documents_and_calls_none_gone(
         (folder / "invoice001.pdf").rename(tmp_path / "elsewhere.pdf")
         part = start_run(server.url, since=days[1], before=days[3])
     assert (part.summary["discovered"], part.summary["already_done"], part.summary["gone"]) == (1, 1, 0)
+
+
+def test_a_part_takes_its_documents_and_calls_none_gone(
+    tmp_path: Path, start_run: Callable, model_server: Callable
+) -> None:
+    folder = invoices(tmp_path / "in", 8)
+    with model_server() as server:
+        first = start_run(server.url, part=Part(1, 2)).summary
+        assert 0 < first["ok"] == first["discovered"] < 8
+        second = start_run(server.url, part=Part(2, 2)).summary
+        assert first["ok"] + second["ok"] == 8
+        (folder / "invoice001.pdf").rename(tmp_path / "elsewhere.pdf")
+        again = [start_run(server.url, part=Part(number, 2), allow_gone=True).summary for number in (1, 2)]
+        assert [each["gone"] for each in again] == [0, 0]
+        assert sum(each["already_done"] for each in again) == 7
+        assert start_run(server.url, allow_gone=True).summary["gone"] == 1
 
 
 def test_the_newest_documents_are_taken_up_first(tmp_path: Path, start_run: Callable, model_server: Callable) -> None:

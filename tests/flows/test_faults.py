@@ -23,6 +23,7 @@ from schemas.errors import ConfigurationError
 from tests.conftest import ROOT, start
 from tests.flows.test_run import check_sum, invoices, rows
 from tests.support.answering import Reply
+from tests.support.database import placed
 from tests.support.fault_server import started
 from tests.support.scripted import scripted
 
@@ -215,10 +216,11 @@ def test_a_rate_that_was_set_is_kept(tmp_path: Path, extract: Callable) -> None:
     assert times[-1] - times[0] > 0.5  # sixteen are more than the burst
 
 
-def test_the_key_is_nowhere(tmp_path: Path, model_server: Callable) -> None:
+def test_the_key_is_nowhere(tmp_path: Path, model_server: Callable, prefect_database: Path) -> None:
     source, out = invoices(tmp_path / "in", 4), tmp_path / "out"
     home, cache = tmp_path / "home", tmp_path / "cache"
     home.mkdir()
+    placed(prefect_database, cache)
     key = "sk-canary-5f1e7c"
     said = ""
     commands = (

@@ -18,7 +18,7 @@ from tests.conftest import SAMPLES, start
 from tests.support.everywhere import read_everywhere
 from tests.support.killing import kill
 
-KILLS = int(os.environ.get("PAGEMILL_TEST_KILLS", "4"))  # each takes seconds
+KILLS = int(os.environ.get("PAGEMILL_TEST_KILLS", "3"))  # each takes seconds
 
 
 def forty_copies(folder: Path) -> Path:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.addresses import Address, Addresses
-from flows.order import deadline, in_order, in_range
+from flows.order import deadline, in_order, in_range, part
 from schemas.errors import ConfigurationError
 
 ADDRESSES = st.lists(
@@ -43,6 +43,28 @@ def test_a_range_holds_its_start_and_not_its_end(
         and (before is None or (each.modified_us is not None and each.modified_us < before))
     ]
     assert list(in_range(Addresses.collect(addresses), at(since), at(before))) == expected
+
+
+@given(st.lists(st.text(max_size=8), unique=True, max_size=30), st.integers(1, 5))
+def test_each_address_is_of_one_part_whatever_else_is_found(uris: list[str], of: int) -> None:
+    parts = [part(f"{number}/{of}") for number in range(1, of + 1)]
+    found = Addresses.collect(Address(uri, None, None) for uri in uris)
+    taken = [[each.uri for each in one.among(found)] for one in parts]
+    assert sorted(uri for some in taken for uri in some) == sorted(uris)
+    assert all(parts[place].has(uri) for place, some in enumerate(taken) for uri in some)
+
+
+def test_parts_are_the_same_on_every_day_and_of_about_one_size() -> None:
+    uris = [f"s3://archive/2019/{number:06d}.pdf" for number in range(4_000)]
+    assert [part("3/4").has(uri) for uri in uris[:6]] == [False, True, False, False, True, False]
+    sizes = [sum(map(part(f"{number}/4").has, uris)) for number in range(1, 5)]
+    assert min(sizes) > 900
+
+
+@pytest.mark.parametrize("text", ["0/4", "5/4", "1", "1/0", "one/two", "-1/4", "1/4/2", ""])
+def test_what_is_no_part_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="of four they are 1/4"):
+        part(text)
 
 
 def test_a_deadline_is_the_next_time_that_the_clock_shows_it() -> None:

@@ -280,10 +280,13 @@ def test_equal_requests_are_asked_once_and_bytes_are_done_once(
     check_sum(done.summary)
 
 
-def test_two_runs_at_once_do_each_document_once_and_ask_for_it_once(tmp_path: Path, model_server: Callable) -> None:
+def test_two_runs_at_once_do_each_document_once_and_ask_for_it_once(
+    tmp_path: Path, model_server: Callable, offline_engine: Engine
+) -> None:
     source = invoices(tmp_path / "in", 24)
     with model_server("--delay", "0.3") as server:
         options = {"PAGEMILL_CONCURRENCY": "4", "PAGEMILL_SHARD_SIZE": "6", **server.environment}
+        options["PREFECT_API_URL"] = offline_engine.server.url()
         arguments = ("run", source, "--type", "invoice", "--out", tmp_path / "out", "--json")
         both = [start(*arguments, **options) for _ in range(2)]
         ends = [(each.communicate(timeout=240), each.returncode) for each in both]
@@ -427,6 +430,7 @@ def test_a_run_that_is_terminated_does_not_wait_for_calls_that_hang(
         assert (again.exit_code, again.summary["ok"]) == (0, 2)
 
 
+@pytest.mark.usefixtures("offline_engine")  # its cache has a database
 def test_a_process_that_is_killed_leaves_none_of_ours_behind(tmp_path: Path, model_server: Callable) -> None:
     source = invoices(tmp_path / "in", 8)
     with model_server("--delay", "30") as server:

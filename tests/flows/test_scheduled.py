@@ -177,6 +177,7 @@ def test_a_deployment_is_made_with_its_safeguards_and_a_webhook_hears_of_what_ne
         while not heard and time.monotonic() < end:
             time.sleep(0.2)
     assert heard
+    assert {each["body"] == each["text"] and each["title"] for each in heard} == {"Pagemill"}  # for Apprise
     assert heard[0]["text"].startswith("Pagemill, nightly of bills: 2 of 4 documents failed (50%")
 
 

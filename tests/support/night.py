@@ -15,6 +15,8 @@ from pathlib import Path
 import httpx
 import psutil
 
+from tests.support.database import placed
+
 OFTEN = "* * * * * */15"  # the last field is seconds
 ROOT = Path(__file__).resolve().parent.parent.parent
 _ENVIRONMENT = {"PYTHONPATH": str(ROOT), "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "5"}  # of a minute else
@@ -45,6 +47,11 @@ class Night:
             stderr=told,
         )  # fmt: skip
         self.wait(lambda: "is called Crashed" in self.said and len(self.parts("worker")) == 1, 120)
+
+    @property
+    def api(self) -> str:
+        """The URL of its server's API."""
+        return f"http://127.0.0.1:{self.port}/api"
 
     @property
     def said(self) -> str:
@@ -78,6 +85,22 @@ class Night:
                 with suppress(psutil.Error):
                     each.kill()
 
+    def stand_still(self, seconds: float, *parts: str) -> None:
+        """SIGSTOP to parts of it, and SIGCONT after so long."""
+        stopped = [each for part in parts for each in self.parts(part)]
+        for each in stopped:
+            each.suspend()
+        time.sleep(seconds)
+        for each in stopped:
+            each.resume()
+
+    def begin(self, **parameters: object) -> str:
+        """Start a nightly now, with these parameters instead of the schedule's; its id."""
+        deployment = httpx.get(f"{self.api}/deployments/name/nightly/out").json()
+        asked = {"state": {"type": "SCHEDULED"}, "parameters": parameters}
+        made = httpx.post(f"{self.api}/deployments/{deployment['id']}/create_flow_run", json=asked).raise_for_status()
+        return str(made.json()["id"])
+
     def stop(self, seconds: float = 90) -> int:
         """Tell it to stop; its exit code."""
         assert self.process is not None
@@ -87,9 +110,7 @@ class Night:
     def runs(self) -> list[dict]:
         """The runs that have begun, oldest first."""
         with suppress(httpx.HTTPError):
-            answer = httpx.post(
-                f"http://127.0.0.1:{self.port}/api/flow_runs/filter", json={"sort": "START_TIME_ASC", "limit": 200}
-            )
+            answer = httpx.post(f"{self.api}/flow_runs/filter", json={"sort": "START_TIME_ASC", "limit": 200})
             return [run for run in answer.json() if run["start_time"] is not None]
         return []
 
@@ -102,8 +123,12 @@ class Night:
 
 
 @contextmanager
-def night(folder: Path, environment: dict[str, str], cron: str = OFTEN) -> Iterator[Night]:
-    """A machine, whose processes are all gone at the end."""
+def night(
+    folder: Path, environment: dict[str, str], database: Path | None = None, cron: str = OFTEN
+) -> Iterator[Night]:
+    """A machine, whose processes are all gone at the end; without a `database`, Prefect was never started on it."""
+    if database is not None:
+        placed(database, folder / "cache")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

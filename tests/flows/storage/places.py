@@ -23,7 +23,7 @@ AT_ONCE = Timing(dead_after=-1.0, poll=0.001, group=0.0)
 HELD = Timing(dead_after=20.0, give_up_after=10.0, renew_every=1.0, poll=0.02, group=0.0)
 SEEN: dict[str, dict[str, str]] = {}  # what `files` has of each bucket
 _NUMBERS = itertools.count()
-SAMPLE = 3  # of a store's steps, one in so many is killed in the suite
+SAMPLE = 3  # of the steps, one in so many is killed in the suite
 
 
 @functools.cache
@@ -79,12 +79,9 @@ class Place:
             (self.root / key).write_bytes(data)
 
 
-def steps_to_kill(kind: str, steps: int) -> range:
-    """Which of `steps` a test kills: on a disk each; on a store, which is a layer below the same steps, another third each day.
-
-    With PAGEMILL_TEST_KILLS=10 or more each there, too.
-    """
-    if kind == "disk" or int(os.environ.get("PAGEMILL_TEST_KILLS", "0")) >= 10:
+def steps_to_kill(steps: int) -> range:
+    """Which of `steps` a test kills: another third each day, evenly; with PAGEMILL_TEST_KILLS=10 or more, each."""
+    if int(os.environ.get("PAGEMILL_TEST_KILLS", "0")) >= 10:
         return range(1, steps + 1)
     return range(1 + datetime.datetime.now(datetime.UTC).date().toordinal() % SAMPLE, steps + 1, SAMPLE)
 

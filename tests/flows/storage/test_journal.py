@@ -82,3 +82,19 @@ def test_an_answer_journaled_twice_is_read_once(tmp_path: Path) -> None:
 
     asyncio.run(check())
     assert sorted(kept(tmp_path / "segment")) == ["r0", "r1", "r2"]
+
+
+def test_another_process_appends_to_what_a_killed_one_has_torn(tmp_path: Path) -> None:
+    rows = [{"document_id": "d", "request_id": str(number)} for number in range(3)]
+
+    async def kept(*some: dict[str, str]) -> None:
+        segment = Segment(tmp_path / "segment")
+        for each in some:
+            await segment.append(each)
+        segment.close()
+
+    asyncio.run(kept(rows[0]))
+    with (tmp_path / "segment").open("ab") as file:
+        file.write(b'0badc0de {"document_id": "d", "requ')
+    asyncio.run(kept(*rows[1:]))
+    assert list(read_segment(tmp_path / "segment")) == rows

@@ -219,7 +219,7 @@ def test_a_kill_at_any_step_loses_and_doubles_nothing(
     recovered(whole)
     check_complete(whole.root)
     assert steps > 60
-    for kill_at in steps_to_kill(kind, steps):
+    for kill_at in steps_to_kill(steps):
         place = new(f"killed-{kill_at}")
         assert attempt(place, kill_at) == "killed"
         if kind == "disk":

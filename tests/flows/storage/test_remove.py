@@ -139,7 +139,7 @@ def test_a_kill_at_any_step_leaves_every_row_or_none(
     steps = int(attempt(Place(kind, quick_path / f"{what}-whole"), 0))
     check(quick_path / f"{what}-whole")
     seen = []
-    for kill_at in steps_to_kill(kind, steps):
+    for kill_at in steps_to_kill(steps):
         place = Place(kind, quick_path / f"{what}-{kill_at}")
         shutil.copytree(quick_path / "old", place.root)
         assert attempt(place, kill_at) == "killed"

@@ -189,7 +189,7 @@ def test_a_kill_at_any_step_leaves_all_old_rows_or_all_new_ones(
     assert versions(quick_path / "whole") == ["new", "new", "old"]
     assert replaced(quick_path / "whole") == sorted(EXPECTED)
     seen = []
-    for kill_at in steps_to_kill(kind, steps):
+    for kill_at in steps_to_kill(steps):
         root = quick_path / f"killed-{kill_at}"
         place = Place(kind, root)
         shutil.copytree(quick_path / "old", root)
@@ -239,7 +239,7 @@ def test_a_kill_at_any_step_of_the_recovery_leaves_all_new_rows(
     # Nothing differs the second time, so that the steps beyond the replace itself are the recovery's.
     recovering = int(attempt(Place(kind, quick_path / "done"), 0)) - int(attempt(Place(kind, quick_path / "whole"), 0))
     assert recovering > 8
-    for kill_at in steps_to_kill(kind, recovering + 7):
+    for kill_at in steps_to_kill(recovering + 7):
         root = quick_path / f"killed-{kill_at}"
         shutil.copytree(quick_path / "ready", root)
         assert attempt(Place(kind, root), kill_at) == "killed"

@@ -1,14 +1,12 @@
 """Where each value of an answer stands: code looks for it in the words of the chunk's pages, never the model.
 
-A page's words are indexed once (text by its squeezed letters and digits, numbers and dates by their readings), so that
-looking up one value costs no scan over the page's words. List items are located in order: the item's longest text
-anchors its row, and its other values are taken from the places nearest to that row.
+Of several places the one is taken whose neighbourhood (the words before it on its line, and those above) says most of the
+field's name and description. List items are located in order: the item's longest text anchors its row, and its other values are
+taken from the places nearest to that row.
 """
 
-import bisect
 import datetime
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,19 +14,18 @@ from typing import Any
 
 from babel.numbers import get_currency_symbol
 
-from extractors.values import date_readings, fold_text, is_month, number_readings
+from extractors.lookup import PageIndex, Span, index, nearly, squeeze
+from extractors.values import fold_text, number_readings
 from schemas.fields import Field, escape
 from schemas.pipeline import Answer, Box, Evidence, Located, Match, Page, Word
 
-# words before and after a month: "14. März 2026", "March 3, 2026", "3rd of March, 2026"
-_AROUND_A_MONTH = ((1, 1), (0, 2), (2, 1), (2, 2), (3, 1))
-_NUMBER_WINDOW = 4  # words of a number grouped by spaces: "1 234 567,89"
 _QUOTE_CONTEXT = 4  # words on each side of a value that its quote shows
-_DIGIT = re.compile(r"\d")
-_GROUP_BEFORE = re.compile(r"(?<!\d)\d{1,3}$")
-_GROUP_AFTER = re.compile(r"\d{3}(?!\d)")
-_DAY_DOT = re.compile(r"\d{1,2}[.]$")
 _MOST_HITS = 2_000  # places of one value that are looked at; a digit on every line of a ledger has more
+_MOST_LABELLED = 50  # of these, places whose neighbourhood is read
+_LABEL_WORDS = 40  # words before a value among which those beside and above it are looked for
+_PLAIN_NUMBER = re.compile(r"[-+(]?\d[\d.,' ]*\)?\s*%?$")
+_ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}$")
+_NAME_WEIGHT = 3  # a word of the field's name beside a value says more than one of its description
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +36,9 @@ class _Hit:
     match: Match
 
 
-@dataclass(frozen=True, slots=True)
-class _Indexed:
-    """One page's words: `squeezed` is their letters and digits in a row, `starts` where each word begins in it."""
-
-    page: Page
-    squeezed: str
-    starts: tuple[int, ...]
-    numbers: Mapping[Decimal, list[tuple[int, int]]]
-    dates: Mapping[datetime.date, list[tuple[int, int]]]
-
-
 def ground(answer: Answer, root: Field, chunk: int, pages: Sequence[Page]) -> Located:
     """Locate every non-null leaf of `answer`. Values found nowhere are `absent`, or `image` where a picture was sent."""
-    search = _Search([_index(page) for page in pages])
+    search = _Search([index(page) for page in pages])
     evidence: dict[str, Evidence] = {}
     _locate(answer.value, root, "", search, None, evidence)
     return Located(chunk, tuple(page.number for page in pages), answer, evidence)
@@ -75,13 +61,13 @@ def _locate(
             else:
                 _locate(item, field.item, f"{pointer}/{index}", search, row, out)
     elif field.evidence and field.kind not in {"json", "boolean"}:
-        out[pointer] = search.evidence(pointer, value, search.nearest(search.hits(value), row))
+        out[pointer] = search.evidence(pointer, value, search.chosen(search.hits(value), field, row))
 
 
 class _Search:
     """Lookups over the indexed pages of one chunk."""
 
-    def __init__(self, pages: Sequence[_Indexed]) -> None:
+    def __init__(self, pages: Sequence[PageIndex]) -> None:
         self.pages = pages
 
     def hits(self, value: Any) -> list[_Hit]:
@@ -107,9 +93,13 @@ class _Search:
                 return following[0] if following else hits[0]
         return None
 
-    def nearest(self, hits: list[_Hit], row: _Hit | None) -> _Hit | None:
-        if not hits or row is None:
+    def chosen(self, hits: list[_Hit], field: Field, row: _Hit | None) -> _Hit | None:
+        """The hit nearest to the item's row; without one, the hit whose neighbourhood names the field."""
+        if len(hits) < 2:
             return hits[0] if hits else None
+        if row is None:
+            label = _label(field)
+            return max(hits[:_MOST_LABELLED], key=lambda hit: self._named(hit, label))  # of equals the first
         height = _middle(self.pages[row.page].page.words[row.first])
 
         def distance(hit: _Hit) -> tuple[int, float, int]:
@@ -117,6 +107,18 @@ class _Search:
             return abs(hit.page - row.page), abs(_middle(words[hit.first]) - height), abs(hit.first - row.last)
 
         return min(hits, key=distance)
+
+    def _named(self, hit: _Hit, label: Mapping[str, int]) -> int:
+        """How much of the label stands beside and above a hit."""
+        words = self.pages[hit.page].page.words
+        here = words[hit.first]
+        near = {
+            part
+            for word in words[max(0, hit.first - _LABEL_WORDS) : hit.first]
+            if _is_beside(word, here) or _is_above(word, here)
+            for part in _parts(word.text)
+        }
+        return sum(weight for part, weight in label.items() if part in near)
 
     def evidence(self, pointer: str, value: Any, hit: _Hit | None) -> Evidence:
         text = printed(value)
@@ -131,14 +133,14 @@ class _Search:
             return Evidence(pointer, text, None, None, None, "absent")
         return Evidence(pointer, text, unread[0].number if len(unread) == 1 else None, None, None, "image")
 
-    def _readings(self, which: str, key: Any) -> list[tuple[int, tuple[int, int]]]:
+    def _readings(self, which: str, key: Any) -> list[tuple[int, Span]]:
         return [
             (at, place)
             for at, each in enumerate(self.pages)
             for place in getattr(each, which).get(key, ())[:_MOST_HITS]
         ]
 
-    def _hit(self, at: int, place: tuple[int, int], value: Any) -> _Hit:
+    def _hit(self, at: int, place: Span, value: Any) -> _Hit:
         first, last = place
         shown = " ".join(word.text for word in self.pages[at].page.words[first : last + 1])
         same = shown in {printed(value), str(value)}
@@ -148,29 +150,36 @@ class _Search:
         needles = [squeeze(value)]
         if len(value) == 3 and value.isupper():  # a currency may be printed as its sign
             needles.append(squeeze(get_currency_symbol(value, locale="en")))
-        for needle in needles:
-            if needle and (hits := list(self._find(needle, value))):
-                return hits
+        found = next((hits for needle in needles if needle and (hits := list(self._find(needle, value)))), [])
+        if _PLAIN_NUMBER.match(value) and not any(hit.match == "exact" for hit in found):
+            found = self._number_hits(value) or found  # squeezed, 10 and 1.0 are the same
+        if found:
+            return found
+        if _ISO_DAY.match(value):  # a schema may have days as text
+            try:
+                return self.hits(datetime.date.fromisoformat(value))
+            except ValueError:
+                return []
+        place = nearly(needles[0], self.pages)
+        return [] if place is None else [_Hit(*place, "fuzzy")]
+
+    def _number_hits(self, value: str) -> list[_Hit]:
+        """Where a number stands that a schema has as text."""
+        for number in number_readings(value):
+            if found := self._readings("numbers", number) or self._readings("numbers", -number):
+                return [self._hit(at, place, value) for at, place in found]
         return []
 
     def _find(self, needle: str, value: str) -> Iterator[_Hit]:
         left = _MOST_HITS
         for at, each in enumerate(self.pages):
-            place = each.squeezed.find(needle)
-            while place >= 0 and left:
-                first = bisect.bisect_right(each.starts, place) - 1
-                last = bisect.bisect_right(each.starts, place + len(needle) - 1) - 1
-                whole = each.starts[first] == place and place + len(needle) == _end(each, last)
-                if whole or len(needle) >= 4:  # a short value inside a longer word is chance
+            for first, last, is_whole in each.find(needle):
+                if not left:
+                    return
+                if is_whole or len(needle) >= 4:  # a short value inside a longer word is chance
                     shown = " ".join(word.text for word in each.page.words[first : last + 1])
                     yield _Hit(at, first, last, "exact" if " ".join(value.split()) in shown else "normalized")
                     left -= 1
-                place = each.squeezed.find(needle, place + 1)
-
-
-def squeeze(text: str) -> str:
-    """Only the letters, digits and signs that carry meaning, folded: what is left when layout and punctuation are gone."""
-    return "".join(character for character in fold_text(text) if _carries_meaning(character))
 
 
 def printed(value: Any) -> str:
@@ -181,62 +190,22 @@ def printed(value: Any) -> str:
     return value.isoformat() if isinstance(value, datetime.date) else str(value)
 
 
-def _carries_meaning(character: str) -> bool:
-    return character.isalnum() or character in "%‰°" or unicodedata.category(character) in {"Sc", "Mc", "Mn"}
+def _label(field: Field) -> dict[str, int]:
+    """The words of a field's name and description, with what each counts."""
+    described = dict.fromkeys(_parts(field.description), 1)
+    return {**described, **dict.fromkeys(_parts(field.name.replace("_", " ")), _NAME_WEIGHT)}
 
 
-def _index(page: Page) -> _Indexed:
-    squeezed: list[str] = []
-    starts: list[int] = []
-    length = 0
-    for word in page.words:
-        starts.append(length)
-        letters = squeeze(word.text)
-        squeezed.append(letters)
-        length += len(letters)
-    texts = [word.text for word in page.words]
-    return _Indexed(page, "".join(squeezed), tuple(starts), _numbers(texts), _dates(texts))
+def _parts(text: str) -> list[str]:
+    return [part for part in re.split(r"\W+", fold_text(text)) if len(part) > 2]
 
 
-def _numbers(texts: Sequence[str]) -> dict[Decimal, list[tuple[int, int]]]:
-    """Every reading of every printed number with its first and last word; digits grouped by spaces span several."""
-    found: dict[Decimal, list[tuple[int, int]]] = {}
-    for first, text in enumerate(texts):
-        if not _DIGIT.search(text):
-            continue
-        for number in number_readings(text):
-            found.setdefault(number, []).append((first, first))
-        last = first
-        while last + 1 < len(texts) and last - first < _NUMBER_WINDOW and _GROUP_AFTER.match(texts[last + 1]):
-            if last == first and not _GROUP_BEFORE.search(text):
-                break
-            last += 1
-            for number in number_readings(" ".join(texts[first : last + 1])):
-                found.setdefault(number, []).append((first, last))
-    return found
+def _is_beside(word: Word, here: Word) -> bool:
+    return abs(_middle(word) - _middle(here)) < (here.y1 - here.y0) * 0.6 and word.x0 < here.x0
 
 
-def _dates(texts: Sequence[str]) -> dict[datetime.date, list[tuple[int, int]]]:
-    """Every reading of every printed date; the shortest run of words around a month's name that reads as one."""
-    found: dict[datetime.date, list[tuple[int, int]]] = {}
-    for at, text in enumerate(texts):
-        spans: list[tuple[int, int]] = [(at, at)] if sum(map(str.isdigit, text)) >= 3 else []
-        if _DAY_DOT.match(text):
-            spans.append((at, at + 2))
-        if is_month(text):
-            spans += [(at - before, at + after) for before, after in _AROUND_A_MONTH]
-        for first, last in spans:
-            if first < 0 or last >= len(texts):
-                continue
-            if readings := date_readings(" ".join(texts[first : last + 1])):
-                for date in readings:
-                    found.setdefault(date, []).append((first, last))
-                break
-    return found
-
-
-def _end(indexed: _Indexed, word: int) -> int:
-    return indexed.starts[word + 1] if word + 1 < len(indexed.starts) else len(indexed.squeezed)
+def _is_above(word: Word, here: Word) -> bool:
+    return 0 < here.y0 - word.y0 < 3 * (here.y1 - here.y0) and word.x0 < here.x1 and word.x1 > here.x0
 
 
 def _middle(word: Word) -> float:

@@ -1,0 +1,171 @@
+"""One page's words, indexed once, so that looking up a value costs no scan over them.
+
+Text is looked for among the squeezed letters and digits of the page, numbers and dates by every reading of what is printed.
+What is printed a little differently (a typing error, a character read wrongly, a word left out) is found by alignment, on the
+few pages that share most of its groups of four letters.
+"""
+
+import bisect
+import datetime
+import functools
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from rapidfuzz import fuzz
+
+from extractors.values import date_readings, fold_text, is_month, number_readings
+from schemas.pipeline import Page
+
+Span = tuple[int, int]  # a first and a last word
+
+# words before and after a month: "14. März 2026", "March 3, 2026", "3rd of March, 2026", "March 3 , 2026", "3rd day of March 26"
+_AROUND_A_MONTH = ((1, 1), (0, 2), (2, 1), (2, 2), (3, 1), (0, 3), (4, 1))
+_NUMBER_WINDOW = 4  # words of a number grouped by spaces: "1 234 567,89"
+_DIGIT = re.compile(r"\d")
+_DIGITS = re.compile(r"\d+")
+_GROUP_BEFORE = re.compile(r"(?<!\d)\d{1,3}$")
+_GROUP_AFTER = re.compile(r"\d{3}(?!\d)")
+_DAY_DOT = re.compile(r"\d{1,2}[.]$")
+_PRINTED_DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{2,4}(?!\d)")  # two of them in a word are a period
+_DAY_OF = re.compile(r"\b(?:day|jour|tag)\s+(?=(?:of|de|des)\b)", re.IGNORECASE)
+_SPACED_ORDINAL = re.compile(r"(?<=\d)\s+(?=(?:st|nd|rd|th)\b)", re.IGNORECASE)
+_GRAM = 4
+_FUZZY_LETTERS = 8  # shorter text that is nearly the same is chance
+_FUZZY_SCORE = 88.0  # per cent of letters that agree; one in eight may differ
+_FUZZY_PAGES = 3  # pages that are aligned with
+
+
+@dataclass(frozen=True)
+class PageIndex:
+    """`squeezed` are the page's letters and digits in a row, `starts` where each word begins in it."""
+
+    page: Page
+    squeezed: str
+    starts: tuple[int, ...]
+    numbers: Mapping[Decimal, list[Span]]
+    dates: Mapping[datetime.date, list[Span]]
+
+    def find(self, needle: str) -> Iterator[tuple[int, int, bool]]:
+        """Every place of squeezed text: first and last word, and whether these are whole. Never a part of a number."""
+        place = self.squeezed.find(needle)
+        while place >= 0:
+            first, last, is_whole = self.words_of(place, place + len(needle))
+            if is_whole or not self._cuts_a_number(needle, first, last):
+                yield first, last, is_whole
+            place = self.squeezed.find(needle, place + 1)
+
+    def words_of(self, start: int, end: int) -> tuple[int, int, bool]:
+        """The words that hold a stretch of `squeezed`, and whether they hold nothing else."""
+        first = bisect.bisect_right(self.starts, start) - 1
+        last = bisect.bisect_right(self.starts, end - 1) - 1
+        return first, last, self.starts[first] == start and end == self._end(last)
+
+    @functools.cached_property
+    def grams(self) -> frozenset[str]:
+        """Every group of four letters in a row."""
+        return _grams(self.squeezed)
+
+    def _cuts_a_number(self, needle: str, first: int, last: int) -> bool:
+        """True for digits that are only a part of those that are printed."""
+        printed = "".join(word.text for word in self.page.words[first : last + 1])
+        return needle.isdigit() and needle not in _DIGITS.findall(printed)
+
+    def _end(self, word: int) -> int:
+        return self.starts[word + 1] if word + 1 < len(self.starts) else len(self.squeezed)
+
+
+def index(page: Page) -> PageIndex:
+    """The page's words, ready to be looked up."""
+    squeezed: list[str] = []
+    starts: list[int] = []
+    length = 0
+    for word in page.words:
+        starts.append(length)
+        letters = squeeze(word.text)
+        squeezed.append(letters)
+        length += len(letters)
+    texts = [word.text for word in page.words]
+    return PageIndex(page, "".join(squeezed), tuple(starts), _numbers(texts), _dates(texts))
+
+
+def nearly(needle: str, pages: Sequence[PageIndex]) -> tuple[int, int, int] | None:
+    """The place (index of the page, first and last word) that is most like squeezed text; null where nothing is.
+
+    Digits must be the same ones: an article number with another digit is another article.
+    """
+    if len(needle) < _FUZZY_LETTERS:
+        return None
+    wanted = _grams(needle)
+    shared = sorted(((len(wanted & each.grams), -at) for at, each in enumerate(pages)), reverse=True)[:_FUZZY_PAGES]
+    best: tuple[float, int, int, int] | None = None
+    for common, place in shared:
+        if common * 2 < len(wanted):
+            break
+        each = pages[-place]
+        found = fuzz.partial_ratio_alignment(needle, each.squeezed, score_cutoff=_FUZZY_SCORE)
+        if found is None or found.dest_end <= found.dest_start or (best is not None and found.score <= best[0]):
+            continue
+        text = each.squeezed[found.dest_start : found.dest_end]
+        if _DIGITS.findall(text) == _DIGITS.findall(needle):
+            first, last, _ = each.words_of(found.dest_start, found.dest_end)
+            best = found.score, -place, first, last
+    return None if best is None else best[1:]
+
+
+def squeeze(text: str) -> str:
+    """Only the letters, digits and signs that carry meaning, folded: what is left when layout and punctuation are gone."""
+    return "".join(character for character in fold_text(text) if _carries_meaning(character))
+
+
+def _carries_meaning(character: str) -> bool:
+    return character.isalnum() or character in "%‰°" or unicodedata.category(character) in {"Sc", "Mc", "Mn"}
+
+
+def _grams(text: str) -> frozenset[str]:
+    return frozenset(text[at : at + _GRAM] for at in range(len(text) - _GRAM + 1))
+
+
+def _numbers(texts: Sequence[str]) -> dict[Decimal, list[Span]]:
+    """Every reading of every printed number with its first and last word; digits grouped by spaces span several."""
+    found: dict[Decimal, list[Span]] = {}
+    for first, text in enumerate(texts):
+        if not _DIGIT.search(text):
+            continue
+        for number in number_readings(text):
+            found.setdefault(number, []).append((first, first))
+        last = first
+        while last + 1 < len(texts) and last - first < _NUMBER_WINDOW and _GROUP_AFTER.match(texts[last + 1]):
+            if last == first and not _GROUP_BEFORE.search(text):
+                break
+            last += 1
+            for number in number_readings(" ".join(texts[first : last + 1])):
+                found.setdefault(number, []).append((first, last))
+    return found
+
+
+def _dates(texts: Sequence[str]) -> dict[datetime.date, list[Span]]:
+    """Every reading of every printed date; the shortest run of words around a month's name that reads as one."""
+    found: dict[datetime.date, list[Span]] = {}
+    for at, text in enumerate(texts):
+        digits = sum(map(str.isdigit, text))
+        spans: list[Span] = [(at, at)] if digits >= 3 else []
+        if digits >= 10:  # a period in one word: each of its days
+            for printed in _PRINTED_DATE.finditer(text):
+                for date in date_readings(printed[0]):
+                    found.setdefault(date, []).append((at, at))
+        if _DAY_DOT.match(text):
+            spans.append((at, at + 2))
+        if is_month(text):
+            spans += [(at - before, at + after) for before, after in _AROUND_A_MONTH]
+        for first, last in spans:
+            if first < 0 or last >= len(texts):
+                continue
+            told = _SPACED_ORDINAL.sub("", _DAY_OF.sub("", " ".join(texts[first : last + 1])))
+            if readings := date_readings(told):
+                for date in readings:
+                    found.setdefault(date, []).append((first, last))
+                break
+    return found

@@ -151,8 +151,8 @@ class _Search:
         if len(value) == 3 and value.isupper():  # a currency may be printed as its sign
             needles.append(squeeze(get_currency_symbol(value, locale="en")))
         found = next((hits for needle in needles if needle and (hits := list(self._find(needle, value)))), [])
-        if _PLAIN_NUMBER.match(value) and not any(hit.match == "exact" for hit in found):
-            found = self._number_hits(value) or found  # squeezed, 10 and 1.0 are the same
+        if _PLAIN_NUMBER.match(value):  # squeezed, 10 and 1.0 are the same
+            found = [hit for hit in found if hit.match == "exact"] or self._number_hits(value) or found
         if found:
             return found
         if _ISO_DAY.match(value):  # a schema may have days as text

@@ -5,6 +5,8 @@ import time
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from extractors.ground import ground, printed
 from extractors.parse import parse
@@ -54,6 +56,14 @@ def locate(value: dict, *pages: Page):
         ({"d": datetime.date(2026, 3, 14)}, "due 2026-03-14 now", "exact"),
         ({"d": datetime.date(2026, 3, 14)}, "due March 14, 2026 now", "normalized"),
         ({"s": "東京都"}, "本社 東京都 港区", "exact"),
+        ({"d": datetime.date(2020, 5, 22)}, "on air 05/19/20-05/22/20 daily", "normalized"),
+        ({"d": datetime.date(2005, 3, 28)}, "this 28th day of March, 2005. Signed", "normalized"),
+        ({"d": datetime.date(2014, 8, 3)}, "August 3 , 2014 TOTAL", "normalized"),
+        ({"d": datetime.date(2012, 1, 11)}, "the 11 th January , 2012", "normalized"),
+        ({"s": "2015-12-31"}, "per 31 december 2015 in EUR", "normalized"),
+        ({"s": "384"}, "of $384.0 million", "normalized"),
+        ({"s": "Northwind Traders Limited"}, "Northvvind Traders Limited, London", "fuzzy"),
+        ({"s": "Terms of the delivery agreement"}, "Terms of delivery agreement", "fuzzy"),
     ],
 )  # fmt: skip
 def test_a_value_is_found_as_it_is_printed(value: dict, line: str, match: str) -> None:
@@ -83,6 +93,49 @@ def test_booleans_and_fields_without_evidence_are_not_looked_for() -> None:
 def test_a_short_value_inside_a_longer_word_is_chance() -> None:
     (found,) = locate({"s": "art"}, page(1, "party article art")).values()
     assert found.box == (100.0, 0.0, 140.0, 10.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "line"),
+    [
+        ("416043", "order 2416043 here"),  # digits that are a part of others
+        ("INV-2024-0017", "invoice INV-2024-0018 of"),  # another number is another invoice
+        ("Acme Ltd", "Acne Ltd"),  # short: nearly the same is chance
+        ("Harbour Crane Company", "Harbour master's company crane"),
+    ],
+)  # fmt: skip
+def test_what_only_looks_alike_is_absent(value: str, line: str) -> None:
+    (found,) = locate({"s": value}, page(1, line)).values()
+    assert found.match == "absent"
+
+
+def test_a_number_as_text_is_not_found_in_the_digits_of_another() -> None:
+    (found,) = locate({"s": "10"}, page(1, "effect (1.0) (0.5)", "growth 10 %")).values()
+    assert found.box == (50.0, 20.0, 90.0, 30.0)
+    (found,) = locate({"s": "251.7"}, page(1, "25 17", "margin 251.70")).values()
+    assert (found.match, found.box) == ("normalized", (50.0, 20.0, 90.0, 30.0))
+
+
+def test_of_several_places_the_one_beside_or_below_the_name_of_the_field_is_taken() -> None:
+    kind = field_tree(
+        {"type": "object", "properties": {
+            "net_total": {"type": "number", "format": "decimal"},
+            "due_on": {"type": "string", "format": "date", "description": "Day until which the invoice is to be paid"},
+        }}
+    )  # fmt: skip
+    day = datetime.date(2026, 3, 1)
+    lines = ["Prepaid 50.00 2026-03-01", "Net total 50.00", "Sent Paid until", "2026-03-01 2026-03-01"]
+    found = ground(Answer({"net_total": Decimal(50), "due_on": day}), kind, 0, [page(1, *lines)]).evidence
+    assert found["/net_total"].box == (100.0, 20.0, 140.0, 30.0)
+    assert found["/due_on"].box == (50.0, 60.0, 90.0, 70.0)
+
+
+@given(st.text(st.characters(categories=("L",), max_codepoint=0x17F), min_size=16, max_size=60), st.data())
+def test_text_is_found_when_one_letter_is_another(text: str, data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(text) - 1))
+    printed_text = text[:at] + "я" + text[at + 1 :]
+    (found,) = locate({"s": text}, page(1, "first line"), page(2, "here", printed_text)).values()
+    assert (found.match, found.page) == ("fuzzy", 2)
 
 
 def test_list_items_are_located_on_their_own_rows() -> None:

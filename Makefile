@@ -13,7 +13,7 @@ run: $(STAMP)
 	$(VENV)/bin/pagemill tour
 
 test: $(STAMP) lint
-	$(VENV)/bin/python -m pytest -n 2 --dist worksteal
+	$(VENV)/bin/python -m pytest -n 3 --dist worksteal
 	if command -v chromium >/dev/null; then $(VENV)/bin/python -m pytest -m real_browser tests/flows; fi
 
 # Compiles llama.cpp the first time, which takes a C++ compiler and some ten minutes.

@@ -367,6 +367,7 @@ Zone = Annotated[
 NightOrder = Annotated[Order, typer.Option(help="what is extracted first: newest, oldest, smallest, or listed")]
 Until = Annotated[str | None, typer.Option(metavar="HH:MM", help="begin nothing after this time of the day")]
 Budget = Annotated[float | None, typer.Option(min=0, help="hard cap of a run in USD")]
+ScheduleName = Annotated[str | None, typer.Option("--name", help="of the schedule; default: the last name of --out")]
 
 
 @app.command("serve")
@@ -380,17 +381,19 @@ def serve_command(
     until: Until = None,
     budget: Budget = None,
     model: ModelName = None,
+    name: ScheduleName = None,
     port: Annotated[int, typer.Option(min=1024, max=65535, help="of Prefect's page on this machine")] = 4200,
 ) -> int:
     """Run a nightly schedule on this machine, Prefect's server included, until it is told to stop."""
-    from flows.schedule import schedule_of
+    from flows.schedule import require_places, schedule_of
     from flows.serve import serve
     from flows.settings import load_settings, require_model
 
     settings = load_settings(model=model)
     require_model(settings)
     nightly = {"order": order, "until": until, "budget_usd": budget, "model": model}
-    schedule = schedule_of(sources, type_name, out, cron, timezone, nightly)
+    schedule = schedule_of(sources, type_name, out, cron, timezone, nightly, name)
+    require_places(schedule)
     serve([schedule], settings.cache_dir / "serve", port, settings.webhook)
     return 0
 
@@ -406,6 +409,7 @@ def deploy_command(
     until: Until = None,
     budget: Budget = None,
     model: ModelName = None,
+    name: ScheduleName = None,
     pool: Annotated[str, typer.Option(help="work pool, made when it is not there")] = "pagemill",
 ) -> int:
     """Set a nightly and a backfill up on the Prefect server that PREFECT_API_URL names, with the safeguards."""
@@ -416,7 +420,7 @@ def deploy_command(
     settings = load_settings(model=model)
     require_model(settings)
     nightly = {"order": order, "until": until, "budget_usd": budget, "model": model}
-    schedule = schedule_of(sources, type_name, out, cron, timezone, nightly)
+    schedule = schedule_of(sources, type_name, out, cron, timezone, nightly, name)
     _print(
         [*deploy_to_server([schedule], pool, settings.webhook), f"start a worker: prefect worker start --pool {pool}"]
     )

@@ -14,6 +14,7 @@ from typing import Any
 from prefect import get_client
 from prefect.automations import Automation
 from prefect.blocks.webhook import Webhook
+from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.schedules import CronSchedule
@@ -28,6 +29,7 @@ from flows.backfill import backfill
 from flows.nightly import nightly
 from flows.schedule import Schedule
 from flows.scheduled import EVENT
+from schemas.errors import ConfigurationError
 
 POOL = "pagemill"
 HEARTBEAT = 30  # seconds: the least that Prefect takes
@@ -37,8 +39,13 @@ _ENDS = ("Completed", "Failed", "Cancelled", "Crashed", "Suspended", "Paused")
 
 
 async def deploy(schedules: Sequence[Schedule], pool: str, webhook: SecretStr | None) -> list[str]:
-    """Make or update the work pool, the deployments and the safeguards; what was made, in words."""
+    """Make or update the work pool, the deployments and the safeguards; what was made, in words.
+
+    Raises ConfigurationError where a name is taken by the schedule of another dataset.
+    """
     async with get_client() as client:
+        for each in schedules:
+            await _require_name(client, each)
         try:
             await client.read_work_pool(pool)
         except ObjectNotFound:
@@ -56,6 +63,19 @@ async def deploy(schedules: Sequence[Schedule], pool: str, webhook: SecretStr | 
             await _automation(automation)
         said.append("crashes, and runs that need attention, go to the webhook")
     return said
+
+
+async def _require_name(client: PrefectClient, schedule: Schedule) -> None:
+    try:
+        there = await client.read_deployment_by_name(f"nightly/{schedule.name}")
+    except ObjectNotFound:
+        return
+    out = there.parameters.get("out")
+    if out not in {None, schedule.parameters["out"]}:
+        raise ConfigurationError(
+            f"nightly/{schedule.name} is the schedule of {out}; call this one something else with --name, or remove that one "
+            f"with `prefect deployment delete nightly/{schedule.name}`"
+        )
 
 
 async def _deployment(

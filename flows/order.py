@@ -66,7 +66,7 @@ def part(text: str | None) -> Part | None:
     number, _, of = text.partition("/")
     if number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of):
         return Part(int(number), int(of))
-    raise ConfigurationError(f"--part {text}: no part; of four they are 1/4, 2/4, 3/4 and 4/4")
+    raise ConfigurationError(f"--part {text}: no part; those of four, for example, are 1/4, 2/4, 3/4 and 4/4")
 
 
 def deadline(until: str | None, now: datetime.datetime | None = None) -> datetime.datetime | None:

@@ -1,6 +1,7 @@
 """What `pagemill serve` and `pagemill deploy` are told: a dataset, its sources, and when its nightly runs."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +9,14 @@ from typing import Any
 
 from tzlocal import get_localzone_name
 
+from flows.book import spec_of
+from flows.order import deadline
+from flows.storage.dataset import open_dataset
 from flows.types import load_type
 from schemas.errors import ConfigurationError
+
+_NOT_IN_A_NAME = re.compile(r"[/%&<>\s]+")  # of a deployment, as Prefect has it
+_GLOB = re.compile(r"[*?\[]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +31,18 @@ class Schedule:
 
 
 def schedule_of(
-    sources: Sequence[str], type_name: str, out: str, cron: str, timezone: str | None, nightly: Mapping[str, Any]
+    sources: Sequence[str],
+    type_name: str,
+    out: str,
+    cron: str,
+    timezone: str | None,
+    nightly: Mapping[str, Any],
+    name: str | None = None,
 ) -> Schedule:
-    """The schedule of one dataset, its paths made absolute: a worker may stand elsewhere.
+    """The schedule of one dataset, its paths made absolute: a worker may stand elsewhere. Its name is the dataset's, unless told.
 
-    Raises ConfigurationError for a type that cannot be loaded, a clock that does not tick, a zone that nobody knows.
+    Raises ConfigurationError for a type that cannot be loaded, a clock that does not tick, a zone that nobody knows, a time
+    of no day.
     """
     from prefect.client.schemas.schedules import CronSchedule
 
@@ -46,7 +60,21 @@ def schedule_of(
         "out": _absolute(out),
     }
     told = {key: value for key, value in nightly.items() if value is not None}
-    return Schedule(Path(out.rstrip("/")).name or kind.name, parameters, told, cron, timezone or get_localzone_name())
+    if (until := deadline(nightly.get("until"))) is not None:
+        told["until"] = f"{until:%H:%M}"
+    called = _NOT_IN_A_NAME.sub("-", name or Path(out.rstrip("/")).name).strip("-") or kind.name
+    return Schedule(called, parameters, told, cron, timezone or get_localzone_name())
+
+
+def require_places(schedule: Schedule) -> None:
+    """Raises ConfigurationError for a source that is not there, DatasetError for a dataset that cannot be used from here."""
+    for source in schedule.parameters["sources"]:
+        place = source.removeprefix("@")
+        if "://" not in place and not _GLOB.search(place) and not Path(place).exists():
+            raise ConfigurationError(
+                f"{place}: there is nothing; name a file, a folder, a glob, an @list or an s3:// URL"
+            )
+    open_dataset(schedule.parameters["out"], spec_of(load_type(schedule.parameters["document_type"])))
 
 
 def _absolute(place: str) -> str:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from uuid import UUID
 
 from pydantic import SecretStr
 
@@ -23,6 +24,7 @@ from flows.server import ChildServer, end_with_parent
 from schemas.errors import ConfigurationError
 
 STOP_SECONDS = 45.0  # for runs at work: Prefect's worker kills what has not ended 30 s after it was told to
+_TELL_EVERY = 5.0  # seconds between two looks at which runs have ended
 _MOST_STARTS, _SPAN = 6, 600.0  # of a child that ends of itself, within so many seconds
 _LEASES = "prefect.server.concurrency.lease_storage.filesystem"  # those in memory outlive no restart of the server
 
@@ -91,11 +93,34 @@ async def _serve(schedules: Sequence[Schedule], server: ChildServer, webhook: Se
     for each in schedules:
         await _catch_up(each)
     worker = _Worker(POOL)
+    telling = asyncio.create_task(_tell_ends(stop))
     try:
         await _watch(server, worker, stop)
         await _stop_runs()
     finally:
+        telling.cancel()
         worker.stop()
+
+
+async def _tell_ends(stop: asyncio.Event) -> None:
+    """Say how each run ends, as Prefect's page does: for who reads the log of a service."""
+    from prefect import get_client
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterEndTime
+    from prefect.client.schemas.sorting import FlowRunSort
+
+    after = FlowRunFilterEndTime.model_validate({"after_": datetime.datetime.now(datetime.UTC)})
+    told: set[UUID] = set()
+    while not stop.is_set():
+        with suppress(Exception):  # the server is away: it is asked again
+            ended = FlowRunFilter(end_time=after)
+            async with get_client() as client:
+                runs = await client.read_flow_runs(flow_run_filter=ended, sort=FlowRunSort.END_TIME_DESC, limit=50)
+            for run in reversed(runs):
+                if run.id not in told and run.state is not None:
+                    told.add(run.id)
+                    say(f"{run.name}: {run.state.name}. {run.state.message or ''}", "run", run=run.name)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), _TELL_EVERY)
 
 
 async def _watch(server: ChildServer, worker: "_Worker", stop: asyncio.Event) -> None:
@@ -204,7 +229,8 @@ async def _stop_runs() -> None:
             with suppress(Exception):  # it has ended meanwhile
                 await client.set_flow_run_state(run.id, State(type=StateType.CANCELLING))
         if runs:
-            say(f"{len(runs)} runs are at work: what was asked for is kept, then they end")
+            what = "one run is" if len(runs) == 1 else f"{len(runs)} runs are"
+            say(f"{what} at work or about to begin: what was asked for is kept, then it ends")
         end = asyncio.get_running_loop().time() + STOP_SECONDS
         while runs and asyncio.get_running_loop().time() < end:
             await asyncio.sleep(0.5)

@@ -6,6 +6,7 @@ ends, the pipe closes and the child exits. PREFECT.md has the settings that keep
 
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from filelock import FileLock
@@ -105,7 +106,10 @@ class ChildServer:
                 if self._process.poll() is not None:
                     assert self._process.stderr is not None
                     why = self._process.stderr.read().decode(errors="replace").strip().splitlines()[-1:]
-                    raise ConfigurationError(f"Prefect's server did not start: {''.join(why) or 'no reason given'}")
+                    raise ConfigurationError(
+                        "Prefect's server did not start: "
+                        f"{_damage(self._home / 'prefect.db') or ''.join(why).strip() or 'no reason given'}"
+                    )
                 try:
                     with urllib.request.urlopen(f"{base}/health", timeout=2):  # noqa: S310 - loopback
                         return base
@@ -143,6 +147,18 @@ def prefect_server(home: Path) -> Iterator[ChildServer | None]:
         yield server
     finally:
         server.stop()
+
+
+def _damage(database: Path) -> str | None:
+    """What is wrong with the database of a server that does not start, and what to do; null where it looks sound."""
+    try:
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as base:
+            base.execute("pragma quick_check(1)").fetchone()
+    except sqlite3.OperationalError:
+        return None  # it is not there, or cannot be opened, which the server says itself
+    except sqlite3.DatabaseError as error:
+        return f"{database} is damaged ({error}); move it away: only the history of runs is in it"
+    return None
 
 
 def _free_port() -> int:

@@ -13,9 +13,9 @@ import pytest
 from pydantic import SecretStr
 
 from flows.book import new_run_id
-from flows.schedule import schedule_of
+from flows.schedule import require_places, schedule_of
 from flows.storage.dataset import read_dataset
-from schemas.errors import ConfigurationError
+from schemas.errors import ConfigurationError, PagemillError
 from tests.conftest import ROOT, start
 from tests.flows.test_canary import break_some
 from tests.flows.test_run import invoices
@@ -174,6 +174,13 @@ def test_a_deployment_is_made_with_its_safeguards_and_a_webhook_hears_of_what_ne
         assert night["concurrency_limit"] is None
         assert night["job_variables"]["stream_output"] is False
         assert len(made[1]) == 3
+        other = schedule_of(
+            [str(tmp_path / "in")], "invoice", str(tmp_path / "other" / "bills"), "0 2 * * *", "UTC", {}
+        )
+        with pytest.raises(
+            ConfigurationError, match=f"is the schedule of {tmp_path}/bills; call this one something else"
+        ):
+            anyio.run(deploy, [other], "night-shift", None)
         nightly(**schedule.parameters, **schedule.nightly)
         end = time.monotonic() + 60
         while not heard and time.monotonic() < end:
@@ -181,6 +188,34 @@ def test_a_deployment_is_made_with_its_safeguards_and_a_webhook_hears_of_what_ne
     assert heard
     assert {each["body"] == each["text"] and each["title"] for each in heard} == {"Pagemill"}  # for Apprise
     assert heard[0]["text"].startswith("Pagemill, nightly of bills: 2 of 4 documents failed (50%")
+
+
+def test_a_schedule_has_a_name_that_prefect_takes_and_a_time_that_its_flow_takes(tmp_path: Path) -> None:
+    def made(out: str, until: str | None = None, name: str | None = None) -> tuple[str, str | None]:
+        schedule = schedule_of([str(tmp_path)], "invoice", out, "0 2 * * *", "UTC", {"until": until}, name)
+        return schedule.name, schedule.nightly.get("until")
+
+    assert made("R & D/bills <of> 100%") == ("bills-of-100", None)
+    assert made(str(tmp_path / "bills"), "07:00:00", "R&D bills") == ("R-D-bills", "07:00")
+    assert made("/", None, "%") == ("invoice", None)
+    with pytest.raises(ConfigurationError, match="--until 25:99: no time of the day"):
+        made("bills", "25:99")
+
+
+def test_what_is_served_must_be_there(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    def require(source: str, out: str) -> None:
+        require_places(schedule_of([source], "invoice", out, "0 2 * * *", "UTC", {}))
+
+    require(str(tmp_path), str(tmp_path / "bills"))
+    require(f"{tmp_path}/**/*.pdf", str(tmp_path / "bills"))
+    with pytest.raises(ConfigurationError, match="gone: there is nothing"):
+        require(str(tmp_path / "gone"), str(tmp_path / "bills"))
+    with pytest.raises(ConfigurationError, match=r"list\.txt: there is nothing"):
+        require(f"@{tmp_path}/list.txt", str(tmp_path / "bills"))
+    with pytest.raises(PagemillError, match="cannot be written"):
+        require(str(tmp_path), str(tmp_path / "file" / "bills"))
 
 
 def test_the_file_of_deployments_can_be_deployed(api: Callable) -> None:

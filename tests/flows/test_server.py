@@ -8,7 +8,7 @@ import pytest
 
 from flows.engine import Engine, engine
 from flows.run import RunRequest, run
-from flows.server import ChildServer
+from flows.server import ChildServer, _free_port
 from flows.settings import load_settings
 from flows.verify import verify
 from schemas.document_types import DOCUMENT_TYPES
@@ -53,4 +53,15 @@ def test_the_server_that_a_profile_names_is_taken(tmp_path: Path) -> None:
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
         assert server.url() == "http://127.0.0.1:9/api"
     assert server._process is None
+    server.stop()
+
+
+def test_a_damaged_database_is_named_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "prefect").mkdir()
+    (tmp_path / "prefect" / "prefect.db").write_bytes(b"SQLite format 3\0" + b"x" * 5000)
+    server = ChildServer(tmp_path / "prefect", port=_free_port())
+    with pytest.raises(
+        ConfigurationError, match=r"prefect\.db is damaged \(.*(malformed|not a database)\); move it away"
+    ):
+        server.url()
     server.stop()

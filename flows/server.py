@@ -44,6 +44,7 @@ class ChildServer:
         self._is_wanted = port is not None  # whatever a profile says
         self._port = port or _free_port()
         self._settings = dict(settings or {})
+        self._told = home / f"server-{os.getpid()}-{self._port}.txt"  # what the server says, while it runs
         self._lock = FileLock(home / "start.lock")  # two first starts would migrate one database at once
         self._process: subprocess.Popen[bytes] | None = None
         self._url: str | None = None
@@ -61,14 +62,17 @@ class ChildServer:
         self._lock.acquire()
         environment = {**os.environ, **QUIET, **self._settings, "PREFECT_HOME": str(self._home)}
         environment.pop("PREFECT_API_URL", None)
-        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", "flows.server", str(self._port)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env=environment,
-            start_new_session=True,  # Ctrl-C is for the run, which still needs its server to end well
-        )
+        with self._told.open(
+            "wb"
+        ) as told:  # no pipe: one that nobody reads fills up in time, and then the server stands still
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                [sys.executable, "-m", "flows.server", str(self._port)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=told,
+                env=environment,
+                start_new_session=True,  # Ctrl-C is for the run, which still needs its server to end well
+            )
         from prefect.settings import PREFECT_API_URL
 
         if not self._is_wanted and (named := PREFECT_API_URL.value()):  # a profile names a server after all
@@ -104,8 +108,7 @@ class ChildServer:
         try:
             while time.monotonic() < end:
                 if self._process.poll() is not None:
-                    assert self._process.stderr is not None
-                    why = self._process.stderr.read().decode(errors="replace").strip().splitlines()[-1:]
+                    why = self._told.read_text(errors="replace").strip().splitlines()[-1:]
                     raise ConfigurationError(
                         "Prefect's server did not start: "
                         f"{_damage(self._home / 'prefect.db') or ''.join(why).strip() or 'no reason given'}"
@@ -128,9 +131,9 @@ class ChildServer:
             return
         self._process.kill()  # it holds nothing that is not on disk
         self._process.wait()
-        for pipe in (self._process.stdin, self._process.stderr):
-            if pipe is not None:
-                pipe.close()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        self._told.unlink(missing_ok=True)
         self._process = None
 
 

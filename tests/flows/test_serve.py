@@ -121,7 +121,7 @@ def test_a_machine_that_is_told_to_stop_stops_its_run_in_order_and_makes_up_for_
         )  # until a tick that was missed: a run's expected start is rounded up
         later.start()
         assert "was missed, and starts now" in later.said
-        later.wait(lambda: published(tmp_path) == 8, 60)
+        later.wait(lambda: published(tmp_path) == 8, 180)
         later.wait(
             lambda: ": Completed. " in later.said and "+ 4 ok" in later.said, 30
         )  # what the log of a service shows

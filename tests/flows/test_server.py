@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from flows.engine import Engine, engine
@@ -15,6 +16,7 @@ from schemas.document_types import DOCUMENT_TYPES
 from schemas.errors import ConfigurationError
 from tests.conftest import SAMPLES
 from tests.flows.test_run import rows
+from tests.support.database import placed
 
 
 @pytest.fixture
@@ -65,3 +67,16 @@ def test_a_damaged_database_is_named_with_what_to_do(tmp_path: Path) -> None:
     ):
         server.url()
     server.stop()
+
+
+def test_what_a_server_says_goes_to_a_file_which_cannot_fill_up_as_a_pipe_does(
+    tmp_path: Path, prefect_database: Path
+) -> None:
+    server = ChildServer(placed(prefect_database, tmp_path) / "prefect", port=_free_port())
+    url = server.url()
+    (told,) = (tmp_path / "prefect").glob("server-*.txt")
+    assert server._process is not None
+    assert Path(f"/proc/{server._process.pid}/fd/2").readlink() == told
+    assert httpx.get(f"{url}/health").json() is True
+    server.stop()
+    assert not told.exists()

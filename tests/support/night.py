@@ -110,7 +110,9 @@ class Night:
     def runs(self) -> list[dict]:
         """The runs that have begun, oldest first."""
         with suppress(httpx.HTTPError):
-            answer = httpx.post(f"{self.api}/flow_runs/filter", json={"sort": "START_TIME_ASC", "limit": 200})
+            answer = httpx.post(
+                f"{self.api}/flow_runs/filter", json={"sort": "START_TIME_ASC", "limit": 200}, timeout=30
+            )
             return [run for run in answer.json() if run["start_time"] is not None]
         return []
 

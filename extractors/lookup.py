@@ -70,8 +70,9 @@ class PageIndex:
 
     def _cuts_a_number(self, needle: str, first: int, last: int) -> bool:
         """True for digits that are only a part of those that are printed."""
-        printed = "".join(word.text for word in self.page.words[first : last + 1])
-        return needle.isdigit() and needle not in _DIGITS.findall(printed)
+        if not needle.isdigit():
+            return False
+        return needle not in _DIGITS.findall("".join(word.text for word in self.page.words[first : last + 1]))
 
     def _end(self, word: int) -> int:
         return self.starts[word + 1] if word + 1 < len(self.starts) else len(self.squeezed)

@@ -6,6 +6,8 @@ from typing import Any
 
 from schemas.errors import DatasetError
 
+PARTS = ("already_done", "skipped", "ok", "partial", "failed", "deferred")  # of what was discovered
+
 
 @dataclass
 class Accounts:
@@ -33,7 +35,7 @@ class Accounts:
 
     def check(self) -> None:
         """Raises DatasetError when the sum does not add up."""
-        parts = self.already_done + self.skipped + self.ok + self.partial + self.failed + self.deferred
+        parts = sum(getattr(self, name) for name in PARTS)
         if parts != self.discovered:
             raise DatasetError(
                 f"the accounting does not add up: discovered {self.discovered} is not {parts} = already done "

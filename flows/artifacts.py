@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from flows.accounts import PARTS
 from flows.quality import breaks_of
 from flows.run_facts import Reason, Row, reasons_of, run_row
 from flows.storage.dataset import Dataset
@@ -22,7 +23,6 @@ if TYPE_CHECKING:  # Prefect takes seconds to import
 EVERY = 5.0  # seconds between two updates
 PATIENCE = 5.0  # seconds that one may take
 LAST = 2.0  # seconds that the end of a run waits for the last one
-_SUM = ("discovered", "already_done", "skipped", "ok", "partial", "failed", "deferred")
 _MARKS = "\\`*_{}[]()#+-!|~"
 
 
@@ -95,7 +95,9 @@ def markdown(run: Row, reasons: Sequence[Reason], drift: Sequence[str]) -> str:
     estimated = run["cost_usd_estimated"]
     lines = [
         f"## Run {_escaped(run['run_id'])}",
-        *_table(("addresses", "count"), [(name.replace("_", " "), f"{run[name]:,}") for name in _SUM]),
+        *_table(
+            ("addresses", "count"), [(name.replace("_", " "), f"{run[name]:,}") for name in ("discovered", *PARTS)]
+        ),
         *_table(
             ("cost", "USD"),
             [

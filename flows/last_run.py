@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from flows.accounts import PARTS
 from flows.run_facts import Row, RunFacts
 
-_SUM = ("discovered", "already_done", "skipped", "ok", "partial", "failed", "deferred")
+_SUM = ("discovered", *PARTS)
 _LISTED = 5  # documents of each list
 _MOST_BREAKS = 10
 

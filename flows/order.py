@@ -85,11 +85,16 @@ def deadline(until: str | None, now: datetime.datetime | None = None) -> datetim
     return at if at > now else at + datetime.timedelta(days=1)
 
 
+def beginning(day: datetime.date) -> datetime.datetime:
+    """The first moment of a day, in UTC."""
+    return datetime.datetime.combine(day, datetime.time(tzinfo=datetime.UTC))
+
+
 def day(flag: str, text: str | None) -> datetime.datetime | None:
     """The beginning of a day in UTC. Raises ConfigurationError, naming `flag`, for what is no day."""
     if text is None:
         return None
     try:
-        return datetime.datetime.combine(datetime.date.fromisoformat(text), datetime.time(tzinfo=datetime.UTC))
+        return beginning(datetime.date.fromisoformat(text))
     except ValueError:
         raise ConfigurationError(f"{flag} {text}: no day; one looks like 2026-03-31") from None

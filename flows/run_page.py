@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow.compute as pc
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from flows.accounts import PARTS
 from flows.log import say
 from flows.run_facts import Row, RunFacts, calls_of, facts_of, run_row
 from flows.show_page import check_target
@@ -21,8 +22,6 @@ from flows.storage.erase import REPORTS
 from flows.storage.files import write_durably
 from flows.storage.store import Out
 from schemas.errors import ConfigurationError
-
-_SUM = ("already_done", "skipped", "ok", "partial", "failed", "deferred")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +104,7 @@ def render(dataset: Dataset, run: Row, *, is_named: bool) -> str:
     return environment.get_template("run_page.html").render(
         run=run,
         facts=facts,
-        parts=[(name.replace("_", " "), run[name], name) for name in _SUM],
+        parts=[(name.replace("_", " "), run[name], name) for name in PARTS],
         pages=pc.sum(facts.measured.column("pages")).as_py() or 0,
         seconds=_seconds(run),
         calls=calls.num_rows,

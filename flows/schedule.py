@@ -13,10 +13,10 @@ from flows.book import spec_of
 from flows.order import deadline
 from flows.storage.dataset import open_dataset
 from flows.types import load_type
+from flows.walk import GLOB_MARKS
 from schemas.errors import ConfigurationError
 
 _NOT_IN_A_NAME = re.compile(r"[/%&<>\s]+")  # of a deployment, as Prefect has it
-_GLOB = re.compile(r"[*?\[]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def require_places(schedule: Schedule) -> None:
     """Raises ConfigurationError for a source that is not there, DatasetError for a dataset that cannot be used from here."""
     for source in schedule.parameters["sources"]:
         place = source.removeprefix("@")
-        if "://" not in place and not _GLOB.search(place) and not Path(place).exists():
+        if "://" not in place and not GLOB_MARKS & set(place) and not Path(place).exists():
             raise ConfigurationError(
                 f"{place}: there is nothing; name a file, a folder, a glob, an @list or an s3:// URL"
             )

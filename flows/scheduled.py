@@ -13,7 +13,7 @@ from prefect.states import Completed, Failed
 
 from flows.canary import Canary
 from flows.engine import Engine, engine
-from flows.order import Order, deadline, part
+from flows.order import Order, beginning, deadline, part
 from flows.report import run_lines, tell_end
 from flows.run import Outcome, RunRequest, run
 from flows.settings import Settings, load_settings
@@ -103,7 +103,6 @@ def run_name() -> str:
 
 
 def _request(task: Task) -> RunRequest:
-    midnight = datetime.time(tzinfo=datetime.UTC)
     schedule = _schedule()
     return RunRequest(
         sources=task.sources,
@@ -115,8 +114,8 @@ def _request(task: Task) -> RunRequest:
         command=task.command,
         order=task.order,
         deadline=deadline(task.until),
-        since=None if task.since is None else datetime.datetime.combine(task.since, midnight),
-        before=None if task.before is None else datetime.datetime.combine(task.before, midnight),
+        since=None if task.since is None else beginning(task.since),
+        before=None if task.before is None else beginning(task.before),
         part=part(task.part),
         canary=task.canary,
         schedule=schedule

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from extractors.tabulate import Batches
 from flows.storage.changes import differences
 from flows.storage.dataset import Dataset
 from flows.storage.files import write_durably
+from flows.storage.publish import Batches
 from flows.storage.staging import as_stated
 from schemas.errors import ConfigurationError
 

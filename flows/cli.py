@@ -244,7 +244,7 @@ def refresh_command(
     tell_refreshed(done, out, is_sample=sample is not None)
     if html is not None and sample is not None:
         said = {"dataset": out, "documents looked at": str(done.refreshed), "cost": _dollars(done.cost_usd)}
-        draw_differences(done.differences, done.refreshed, said, html)
+        draw_differences(done.differences, done.refreshed, said, html, done.disagreements)
     if as_json:
         print_json(asdict(done))
     else:

@@ -26,7 +26,7 @@ from flows.asking import Stored
 from flows.book import close_book, new_run_id, open_book, spec_of
 from flows.consent import Confirm, confirm_cost, require_price
 from flows.corrections import Disagreed, corrector, with_corrections
-from flows.difference import Difference, differences_of
+from flows.difference import Difference, differences_of, disagreement_lines
 from flows.engine import Engine, tell_outages, through_prefect
 from flows.extract import STOPS, Tools, extract_document, stored_in
 from flows.find import find_documents
@@ -217,6 +217,11 @@ def refresh_lines(done: Refreshed, out: Out, *, is_sample: bool) -> list[str]:
     what = "looked at, nothing published" if is_sample else "made anew"
     head = f"{out}: {done.refreshed:,} of {done.chosen:,} documents {what}, {done.changed:,} of them with other values"
     lines = [f"{head}; {done.requests:,} requests, {cost}", *kept_lines(done.kept)]
+    if done.disagreements:
+        lines.append(
+            f"{len(done.disagreements):,} corrected values that it reads otherwise; they stay as people have said:"
+        )
+        lines += disagreement_lines(done.disagreements)
     if done.deferred:
         lines.append(f"{done.deferred:,} documents were not reached; the same command goes on with them")
     if done.report is not None:

@@ -107,7 +107,7 @@ def carry_corrections(old: Dataset, new: Dataset, name: str) -> int:
 
     `name` is this command's own, `<run_id>-<n>`. Done before anything is published there, so that it is put in.
     """
-    rows = [row for held in correction_rows(old).values() for row in held]
+    rows = [{**row, "run_id": None} for held in correction_rows(old).values() for row in held]
     with new.locked():
         known = {_made(row) for held in correction_rows(new).values() for row in held}
     if fresh := [row for row in rows if _made(row) not in known]:

@@ -192,7 +192,7 @@ _LOG: dict[str, _Columns] = {
         ("old", _TEXT, "the value before, as text; JSON for an item of a list"),
         ("new", _TEXT, "the value since, as text; JSON for an item of a list or an accepted record; null: taken out"),
         ("note", _TEXT, "why, in the words of who made it"),
-        ("run_id", _TEXT, "command that made it"),
+        ("run_id", _TEXT, "command that made it; null for one that was made in the dataset that this one follows"),
         ("match", _TEXT, "how the value before had been found on its page"),
         ("confidence", _FLOAT, "how sure it was that the value before was right, from 0 to 1"),
         ("page", _INT, "page where it was seen, from 1"),

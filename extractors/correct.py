@@ -118,7 +118,9 @@ def reapplied(
             elif keys or not each.field:
                 _put(draft, each, keys, document_type)
         except ConfigurationError as error:  # the type is another one by now
-            lost.append(Problem(each.field, "misplaced", f"it was corrected to {each.new!r}, which is refused: {error}"))
+            lost.append(
+                Problem(each.field, "misplaced", f"it was corrected to {each.new!r}, which is refused: {error}")
+            )
     last = {each.field: each for each in draft.disagreements}
     draft.problems = [each for each in draft.problems if each.kind != "misplaced"] + lost
     found = tuple(each for each in last.values() if each.machine != each.corrected)

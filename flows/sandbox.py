@@ -1,4 +1,4 @@
-"""Killable, memory-limited processes that run split, and draw pages: a crash, a hang or a bomb fails one document and the pool goes on.
+"""Killable, memory-limited processes that run split and draw pages: a crash, a hang or a bomb fails one document, no other.
 
 The worker reads the spooled file, writes one frame a page to a spool file and returns what it knows of the document; the
 parent reads frames lazily, so that memory does not grow with the page count.

@@ -23,15 +23,15 @@ def look_at(data: bytes, file_name: str, number: int, passwords: tuple[str, ...]
     pymupdf.TOOLS.mupdf_display_warnings(False)
     document, _ = open_document(data, file_name, passwords)
     try:
-        if not 1 <= number <= document.page_count:
-            raise UnreadableDocumentError(f"{file_name}: has {document.page_count} pages and no page {number}")
         page = read_page(Opened(document, "never", layers_off(document)), number)
         canvas = Canvas.of(document.load_page(number - 1))
         return replace(page, image=render(canvas.drawn, canvas.rect, flat=bool(page.words)))
-    except (MemoryError, UnreadableDocumentError):
+    except MemoryError:
         raise
     except Exception as error:
         said = clean(str(error)) or type(error).__name__
-        raise UnreadableDocumentError(f"{file_name}: page {number} cannot be drawn ({said}); look at the file") from error
+        raise UnreadableDocumentError(
+            f"{file_name}: page {number} cannot be drawn ({said}); look at the file"
+        ) from error
     finally:
         document.close()

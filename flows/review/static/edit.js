@@ -51,7 +51,6 @@ function edit(field) {
 
 function leave() {
   editing = null;
-  drawWords(null);
   drawDetails();
   focusField(record.chosen);
 }
@@ -67,7 +66,7 @@ function inputFor(spec, value, id) {
   const isLong = spec.kind === "json" || (value || "").length > 60 || (value || "").includes("\n");
   const input = make(isLong ? "textarea" : "input", { id, value: value ?? "", autocomplete: "off", spellcheck: false });
   if (isLong) input.rows = 4;
-  if (["decimal", "number", "integer"].includes(spec.kind)) input.inputMode = "decimal";
+  if (isNumber(spec)) input.inputMode = "decimal";
   if (spec.kind === "date") input.placeholder = "2026-03-31";
   return input;
 }
@@ -91,11 +90,11 @@ function editForm(field) {
     if (event.key === "Escape") { event.preventDefault(); event.stopPropagation(); leave(); }
     if (event.key === "Enter" && !event.shiftKey && input === event.target && input.tagName !== "INPUT") { event.preventDefault(); form.requestSubmit(); }
   };
-  drawWords((text, adds) => {
-    if (input.tagName === "SELECT") return;
+  sheet.take = input.tagName === "SELECT" ? null : (text, adds) => {
     input.value = adds && input.value ? `${input.value} ${text}` : text;
     input.focus();
-  });
+  };
+  drawWords();
   return form;
 }
 

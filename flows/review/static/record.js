@@ -122,13 +122,15 @@ function drawNode(node, level) {
   return line;
 }
 
+const isNumber = (spec) => ["decimal", "integer", "number"].includes(spec.kind);
+
 function valueButton(at, spec, value) {
   const place = record.doc.places[at];
   const corrected = record.doc.corrected.includes(at) ? "corrected" : "";
   const match = place ? place.match : corrected;
   const element = button(null, (event) => {
     if (record.chosen === at && event.detail === 0) edit(at); else choose(at, "record");
-  }, { cls: `value ${match ? matchClass(match) : ""} ${place && place.confidence !== null && place.confidence < 0.5 ? "low" : ""}`, tabIndex: -1,
+  }, { cls: `value ${match ? matchClass(match) : ""} ${place && place.confidence !== null && place.confidence < 0.5 ? "low" : ""} ${value && value.length > 16 ? "long" : ""} ${isNumber(spec) ? "number" : ""}`, tabIndex: -1,
     ondblclick: () => edit(at) });
   element.append(value === null ? make("em", { text: "null" }) : isolated(value));
   element.setAttribute("aria-label", `${labelOf(at)}: ${value ?? "null"}${match ? `, ${match}` : ""}`);
@@ -149,7 +151,7 @@ function drawTable(node, level) {
   const count = Math.min(node.rows.length, record.rows.get(node.at) || ROWS);
   const body = make("tbody", {}, ...node.rows.slice(0, count).flatMap((row, at) => drawRow(node, row, at, level)));
   const head = make("tr", {}, make("th", { scope: "col", text: "#" }), ...node.columns.map((column) =>
-    make("th", { scope: "col", text: plain(column.name), title: column.about || "" })));
+    make("th", { scope: "col", cls: isNumber(column) ? "number" : "", text: plain(column.name), title: column.about || "" })));
   const table = make("div", { cls: "wide", role: "region", tabIndex: 0, ariaLabel: `${plain(node.name)}, a table` },
     make("table", {}, make("thead", {}, head), body));
   return make("section", { cls: "group", ariaLabel: plain(node.name) },
@@ -213,10 +215,7 @@ async function choose(field, from) {
   focusField(field, from);
   const place = record.doc.places[field];
   if (place && place.page && place.page !== sheet.page && from !== "sheet") await showPage(place.page);
-  if (record.chosen === field) {
-    drawSelection();
-    if (editing === field) drawDetails();
-  }
+  if (record.chosen === field) drawSelection();
 }
 
 // A row of a long list that is not drawn yet is drawn.
@@ -260,7 +259,10 @@ function focusField(field, from) {
 function drawDetails() {
   const old = byId("details");
   if (old) (old.closest("tr.details") || old).remove();
-  if (editing === null) drawWords(null);
+  if (editing === null) {
+    sheet.take = null;
+    drawWords();
+  }
   const known = record.info.get(record.chosen);
   if (!known) return;
   const field = record.chosen;

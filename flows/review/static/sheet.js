@@ -1,12 +1,13 @@
 // The page: its picture, or an empty sheet of its size, with a box over each value that stands on it.
 const UNREAD = { width: 595, height: 842 }; // points, A4: for a page that could not be read
-const sheet = { page: 1, zoom: 1, boxes: new Map(), words: [], asked: 0 };
+const sheet = { page: 1, zoom: 1, boxes: new Map(), words: [], take: null, asked: 0 };
 
 const pageFacts = (number) => record.doc.pages.find((page) => page.page === number);
 
 async function showPage(number) {
   const doc = record.doc;
   sheet.page = number;
+  sheet.words = [];
   const mine = ++sheet.asked;
   drawBar();
   const facts = pageFacts(number);
@@ -50,6 +51,7 @@ function drawSheet(facts, address) {
     const [cls, sign, meaning] = MATCHES.get(match) || ["unknown", "", ""];
     return make("li", {}, make("i", { cls: `swatch ${cls}`, ariaHidden: "true" }), `${sign} ${match}: ${meaning}`);
   }));
+  drawWords();
 }
 
 function addBox(paper, size, field, place) {
@@ -99,7 +101,8 @@ function zoom(by) {
 }
 
 // While a value is edited, a click on words of the page takes them over: one word, and with Shift as many as follow.
-function drawWords(take) {
+function drawWords() {
+  const { take } = sheet;
   const paper = byId("sheet");
   paper.querySelectorAll(".word").forEach((each) => each.remove());
   paper.classList.toggle("picking", Boolean(take));

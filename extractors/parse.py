@@ -159,11 +159,16 @@ def is_empty(value: Any) -> bool:
     return value is None
 
 
+def read_value(value: Any, field: Field) -> Any:
+    """One stated value as its field's type. Raises ValueError or ArithmeticError, saying why, for what is none of that type."""
+    return _READERS[field.kind](value, field)
+
+
 def _leaf(value: Any, field: Field, pointer: str, problems: list[Problem]) -> Any:
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
     try:
-        return _READERS[field.kind](value, field)
+        return read_value(value, field)
     except (ValueError, ArithmeticError) as error:
         problems.append(Problem(pointer, "rejected", f"{_shown(value)}: {error}"))
         return None

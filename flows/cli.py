@@ -5,11 +5,16 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from flows.canary import FAILED, PARTIAL, Canary
+from flows.cli_truth import app as truth_app
+from flows.terminal import AsJson, Dataset
+from flows.terminal import complain as _complain
+from flows.terminal import print_json as _print_json
+from flows.terminal import print_lines as _print
 from schemas.errors import ConfigurationError, ModelUnavailableError, PagemillError, exit_code_of
 
 app = typer.Typer(
@@ -29,14 +34,12 @@ Out = Annotated[
 ModelName = Annotated[str | None, typer.Option("--model", help="model slug, or `offline` for the embedded model")]
 Images = Annotated[str | None, typer.Option("--images", help="auto, never or pages")]
 ChunkTokens = Annotated[int | None, typer.Option(help="most tokens of pages in one request, for care over cost")]
-AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object and nothing else")]
 LogFormat = Annotated[
     Literal["text", "json"] | None,
     typer.Option("--log-format", help="of lines on standard error: text, or json objects"),
 ]
 Order = Literal["listed", "newest", "oldest", "smallest"]
 Document = Annotated[Path, typer.Argument(metavar="DOCUMENT", help="a file")]
-Dataset = Annotated[str, typer.Argument(metavar="OUT", help="folder of the dataset or s3://bucket/prefix")]
 
 
 @app.command("run")
@@ -427,6 +430,7 @@ def deploy_command(
     return 0
 
 
+app.add_typer(truth_app)
 types_app = typer.Typer(help="List and check document types.", invoke_without_command=True, rich_markup_mode=None)
 app.add_typer(types_app, name="types")
 
@@ -539,21 +543,6 @@ def _asker() -> Callable[[str], bool] | None:
 
 def _dollars(amount: float | None) -> str:
     return "unknown" if amount is None else f"${amount:.4f}"
-
-
-def _print(lines: list[str]) -> None:
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
-
-
-def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
-
-
-def _complain(error: object) -> None:
-    from flows.log import LOG, say
-
-    known = {"error": type(error).__name__} if isinstance(error, PagemillError) else {}
-    say(str(error) if LOG.is_json else f"pagemill: {error}", "complaint", **known)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from babel.core import get_global
 from babel.numbers import get_currency_symbol
 
 from extractors.lookup import squeeze
-from extractors.parse import read_value
+from extractors.parse import parse_value
 from extractors.values import fold_text, number_readings, parse_number
 from schemas.fields import Field
 
@@ -49,8 +49,9 @@ def _typed_key(value: Any, field: Field) -> Key:
         value = Decimal(repr(value))
     if field.kind in {"decimal", "integer", "number"}:
         return _number_key(value, field)
-    read = read_value(value, field)  # a date, a time or a truth value
-    assert isinstance(read, Hashable)
+    read, refused = parse_value(value, field, "")  # a date, a time or a truth value
+    if refused or not isinstance(read, Hashable):
+        raise ValueError("none of its type")
     return read
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from babel.numbers import get_currency_symbol
 
 from extractors.lookup import PageIndex, Span, index, nearly, squeeze
-from extractors.values import fold_text, number_readings
+from extractors.values import fold_text, number_readings, printed
 from schemas.fields import Field, escape
 from schemas.pipeline import Answer, Box, Evidence, Located, Match, Page, Word
 
@@ -180,14 +180,6 @@ class _Search:
                     shown = " ".join(word.text for word in each.page.words[first : last + 1])
                     yield _Hit(at, first, last, "exact" if " ".join(value.split()) in shown else "normalized")
                     left -= 1
-
-
-def printed(value: Any) -> str:
-    """A value as text: decimals without trailing zeros, dates in ISO form."""
-    if isinstance(value, Decimal):
-        text = format(value.normalize(), "f")
-        return "0" if text == "-0" else text
-    return value.isoformat() if isinstance(value, datetime.date) else str(value)
 
 
 def _label(field: Field) -> dict[str, int]:

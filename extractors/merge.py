@@ -4,17 +4,15 @@ No two answers that enter cover the same page for the same list, so nothing is d
 twice in the document stay two.
 """
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from extractors.settle import Settled, chosen, settle
-from schemas.checks import run_check
+from extractors.verdict import checked, is_doubtful, status_of
 from schemas.document_type import DocumentType
-from schemas.fields import Field, escape, field_at, keys_of, value_at
+from schemas.fields import Field, escape, keys_of, value_at
 from schemas.pipeline import Evidence, Located, Match, Problem, Record
-
-_PARTIAL = {"rejected", "unanswered", "required", "page", "check", "rows"}
 
 
 def merge(
@@ -54,20 +52,15 @@ def merge(
         for problem in found
         if problem.kind == "rejected" and problem.field and problem.field not in rejected
     ]
-    checks = tuple(result for each in document_type.checks if (result := run_check(each, value)) is not None)
-    found += [
-        Problem("", "check", f"{each.check}: {each.found} is found where {each.expected} is expected")
-        for each in checks
-        if not each.ok
-    ]
-    proven = {pointer for each in checks if each.ok for pointer in each.fields}
+    checks, failed = checked(value, document_type)
+    found += failed
     pages = [page for each in located for page in each.pages]
     return Record(
         value=value,
         evidence=tuple(evidence),
         problems=tuple(found),
-        status="partial" if any(problem.kind in _PARTIAL for problem in found) else "ok",
-        needs_review=bool(found) or any(_is_unproven_money(each, document_type.root, proven) for each in evidence),
+        status=status_of(found),
+        needs_review=is_doubtful(found, evidence, checks, document_type.root),
         first_page=min(pages, default=None),
         last_page=max(pages, default=None),
         item_pages=_item_pages(evidence),
@@ -225,15 +218,6 @@ def _reject(value: Any, problem: Problem, evidence: list[Evidence], places: Iter
 
 def _absent(evidence: Iterable[Evidence]) -> Iterator[Evidence]:
     return (each for each in evidence if each.match == "absent")
-
-
-def _is_unproven_money(evidence: Evidence, root: Field, proven: Container[str]) -> bool:
-    """True for money that was read from a picture only, and that no passed check speaks of."""
-    general = "".join(f"/{'*' if step.isdigit() else step}" for step in evidence.field.split("/")[1:])
-    if evidence.match != "image" or general in proven:
-        return False
-    field = field_at(root, keys_of(evidence.field))
-    return field is not None and field.kind == "decimal"
 
 
 def _item_pages(evidence: Iterable[Evidence]) -> dict[str, int | None]:

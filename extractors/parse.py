@@ -39,6 +39,17 @@ def parse(text: str, root: Field) -> Answer:
     return Answer(value, tuple(problems), is_whole)
 
 
+def parse_value(value: Any, field: Field, pointer: str) -> tuple[Any, tuple[Problem, ...]]:
+    """One value, from JSON or as a person types it, brought to the type of its field; with what was refused of it."""
+    problems: list[Problem] = []
+    return _any(value, field, pointer, problems), tuple(problems)
+
+
+def parse_json(text: str) -> Any:
+    """What JSON text says, with exact numbers. Raises ValueError where it is none."""
+    return _loads(text)
+
+
 def parse_cut(text: str, root: Field) -> Answer | None:
     """What an answer that was cut by length still says outside of its lists; null when that is nothing.
 
@@ -159,16 +170,11 @@ def is_empty(value: Any) -> bool:
     return value is None
 
 
-def read_value(value: Any, field: Field) -> Any:
-    """One stated value as its field's type. Raises ValueError or ArithmeticError, saying why, for what is none of that type."""
-    return _READERS[field.kind](value, field)
-
-
 def _leaf(value: Any, field: Field, pointer: str, problems: list[Problem]) -> Any:
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
     try:
-        return read_value(value, field)
+        return _READERS[field.kind](value, field)
     except (ValueError, ArithmeticError) as error:
         problems.append(Problem(pointer, "rejected", f"{_shown(value)}: {error}"))
         return None

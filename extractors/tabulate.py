@@ -41,38 +41,47 @@ class Extraction:
 def tabulate(extraction: Extraction, document_type: DocumentType) -> Batches:
     """The rows of `documents`, the record tables and `evidence`."""
     document, record = extraction.document, extraction.record
+    facts = {
+        "document_id": document.document_id, "source_uri": document.source_uri,
+        "file_name": document.file_name, "bytes": document.size, "pages": extraction.info.pages,
+        "title": extraction.info.title, "document_type": document_type.name, "recipe_id": extraction.recipe_id,
+        "model": extraction.model, "run_id": extraction.run_id, "extracted_at": extraction.extracted_at,
+        "requests": extraction.requests, "prompt_tokens": extraction.prompt_tokens,
+        "completion_tokens": extraction.completion_tokens, "cost_usd": usd(extraction.cost_nusd),
+        "seconds": extraction.seconds, "attachments": list(extraction.info.attachments), "extracted": None,
+    }  # fmt: skip
+    return record_batches(record, facts, document_type)
+
+
+def record_batches(record: Record, facts: Mapping[str, Any], document_type: DocumentType) -> Batches:
+    """The rows of `documents`, the record tables, `checks` and `evidence`.
+
+    `facts` are the columns of `documents` that the record does not tell.
+    """
+    document_id = facts["document_id"]
     problems = [f"{problem.field or 'record'}: {problem.message}" for problem in record.problems]
+    kinds = [problem.kind for problem in record.problems]
     batches: Batches = {
         "documents": [
-            rows("documents", [{
-                "document_id": document.document_id, "source_uri": document.source_uri,
-                "file_name": document.file_name, "bytes": document.size, "pages": extraction.info.pages,
-                "title": extraction.info.title, "document_type": document_type.name, "status": record.status,
-                "problems": problems, "recipe_id": extraction.recipe_id, "model": extraction.model,
-                "run_id": extraction.run_id, "extracted_at": extraction.extracted_at,
-                "requests": extraction.requests, "prompt_tokens": extraction.prompt_tokens,
-                "completion_tokens": extraction.completion_tokens, "cost_usd": usd(extraction.cost_nusd),
-                "seconds": extraction.seconds, "attachments": list(extraction.info.attachments),
-                "problem_kinds": [problem.kind for problem in record.problems],
-            }])
+            rows("documents", [{**facts, "status": record.status, "problems": problems, "problem_kinds": kinds}])
         ],
         "checks": [
             rows("checks", ({
-                "document_id": document.document_id, "record": 0, "check": each.check, "ok": each.ok,
+                "document_id": document_id, "record": 0, "check": each.check, "ok": each.ok,
                 "expected": each.expected, "found": each.found,
             } for each in record.checks))
         ],
-        "evidence": [rows("evidence", (_evidence_row(document.document_id, each) for each in record.evidence))],
+        "evidence": [rows("evidence", (_evidence_row(document_id, each) for each in record.evidence))],
     }  # fmt: skip
     head = {
-        "document_id": document.document_id, "record": 0, "record_status": record.status, "record_problems": problems,
-        "needs_review": record.needs_review, "corrected_fields": [], "file_name": document.file_name,
-        "first_page": record.first_page, "last_page": record.last_page, "recipe_id": extraction.recipe_id,
-        "extracted_at": extraction.extracted_at,
+        "document_id": document_id, "record": 0, "record_status": record.status, "record_problems": problems,
+        "needs_review": record.needs_review, "corrected_fields": list(record.corrected_fields),
+        "file_name": facts["file_name"], "first_page": record.first_page, "last_page": record.last_page,
+        "recipe_id": facts["recipe_id"], "extracted_at": facts["extracted_at"],
     }  # fmt: skip
     for table in record_tables(document_type):
         if table.is_items:
-            batches[table.name] = [_item_batch(table, record, document.document_id)]
+            batches[table.name] = [_item_batch(table, record, document_id)]
         else:
             cells = {column.name: _cells(column, [record.value])[0] for column in table.columns}
             batches[table.name] = [pa.RecordBatch.from_pylist([{**head, **cells}], schema=table.schema)]
@@ -128,6 +137,7 @@ def _evidence_row(document_id: str, each: Any) -> dict[str, Any]:
     return {
         "document_id": document_id, "record": 0, "field": each.field, "value": each.value, "page": each.page,
         "x0": box[0], "y0": box[1], "x1": box[2], "y1": box[3], "quote": each.quote, "match": each.match,
+        "confidence": each.confidence,
     }  # fmt: skip
 
 

@@ -6,9 +6,11 @@ first, for grounding; `parse_*` gives one, for answers.
 
 import datetime
 import functools
+import json
 import re
 import unicodedata
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
 from babel.dates import get_month_names
 
@@ -84,6 +86,27 @@ def date_readings(text: str, *, month_first: bool = False) -> tuple[datetime.dat
         orders = [(year, second, first), (year, first, second)]
         return _dates(*(reversed(orders) if month_first else orders))
     return _named_month_dates(folded)
+
+
+def json_text(value: Any) -> str:
+    """A record, or a part of one, as JSON: dates in ISO form, decimals as numbers, or as text where a float would round them."""
+    return json.dumps(value, ensure_ascii=False, default=_on_the_wire)
+
+
+def _on_the_wire(value: Any) -> Any:
+    if not isinstance(value, Decimal):
+        return value.isoformat() if isinstance(value, datetime.date) else str(value)
+    if value == value.to_integral_value():
+        return int(value)
+    return float(value) if Decimal(repr(float(value))) == value else printed(value)
+
+
+def printed(value: Any) -> str:
+    """A value as text: decimals without trailing zeros, dates in ISO form."""
+    if isinstance(value, Decimal):
+        text = format(value.normalize(), "f")
+        return "0" if text == "-0" else text
+    return value.isoformat() if isinstance(value, datetime.date) else str(value)
 
 
 def is_month(word: str) -> bool:

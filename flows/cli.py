@@ -5,16 +5,29 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from flows.canary import FAILED, PARTIAL, Canary
+from flows.cli_correct import app as correct_app
+from flows.cli_shared import (
+    AsJson,
+    ChunkTokens,
+    Dataset,
+    Document,
+    Images,
+    LogFormat,
+    ModelName,
+    Order,
+    Out,
+    Sources,
+    Type,
+    complain,
+    print_json,
+    print_lines,
+)
 from flows.cli_truth import app as truth_app
-from flows.terminal import AsJson, Dataset
-from flows.terminal import complain as _complain
-from flows.terminal import print_json as _print_json
-from flows.terminal import print_lines as _print
 from schemas.errors import ConfigurationError, ModelUnavailableError, PagemillError, exit_code_of
 
 app = typer.Typer(
@@ -25,21 +38,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-Sources = Annotated[list[str], typer.Argument(metavar="SOURCE...", help="files, folders, globs, s3:// URLs, @lists")]
-Type = Annotated[str, typer.Option("--type", help="a built-in type, path/to/schema.json, or path/to/file.py:Class")]
-Out = Annotated[
-    str, typer.Option("--out", help="folder of the dataset or s3://bucket/prefix, made when it is not there")
-]
-ModelName = Annotated[str | None, typer.Option("--model", help="model slug, or `offline` for the embedded model")]
-Images = Annotated[str | None, typer.Option("--images", help="auto, never or pages")]
-ChunkTokens = Annotated[int | None, typer.Option(help="most tokens of pages in one request, for care over cost")]
-LogFormat = Annotated[
-    Literal["text", "json"] | None,
-    typer.Option("--log-format", help="of lines on standard error: text, or json objects"),
-]
-Order = Literal["listed", "newest", "oldest", "smallest"]
-Document = Annotated[Path, typer.Argument(metavar="DOCUMENT", help="a file")]
+app.add_typer(correct_app)
+app.add_typer(truth_app)
 
 
 @app.command("run")
@@ -105,9 +105,9 @@ def run_command(
     from flows.report import run_lines, tell_end
 
     tell_end(outcome.summary, out)
-    _print_json(outcome.summary) if as_json else _print(run_lines(outcome.summary, out))
+    print_json(outcome.summary) if as_json else print_lines(run_lines(outcome.summary, out))
     if outcome.stopped is not None:
-        _complain(outcome.stopped)
+        complain(outcome.stopped)
     return outcome.exit_code
 
 
@@ -128,7 +128,7 @@ def try_command(
     settings = load_settings(model=model, images=images, chunk_tokens=chunk_tokens)
     require_model(settings)
     result = try_document(document, load_type(type_name), settings)
-    _print_json(result) if as_json else _print(try_lines(result))
+    print_json(result) if as_json else print_lines(try_lines(result))
     return 0
 
 
@@ -150,7 +150,7 @@ def estimate_command(
     document_type = load_type(type_name) if type_name is not None else None
     settings = load_settings(model=model, images=images, chunk_tokens=chunk_tokens)
     result = estimate(sources, document_type, settings, exact=exact)
-    _print_json(result) if as_json else _print(estimate_lines(result))
+    print_json(result) if as_json else print_lines(estimate_lines(result))
     return 0
 
 
@@ -172,9 +172,9 @@ def show_command(
     settings = load_settings(model=model, images=images, chunk_tokens=chunk_tokens)
     result = show_document(document, load_type(type_name), settings, html)
     if as_json:
-        _print_json(result)
+        print_json(result)
     else:
-        _print([f"drawn in {html}"] if html is not None else show_lines(result))
+        print_lines([f"drawn in {html}"] if html is not None else show_lines(result))
     return 0
 
 
@@ -220,7 +220,7 @@ def refresh_command(
 
         replayed = replay(out, settings, document_type)
         tell_refreshed(replayed, out, is_sample=False)
-        _print_json(asdict(replayed)) if as_json else _print(refresh_lines(replayed, out, is_sample=False))
+        print_json(asdict(replayed)) if as_json else print_lines(refresh_lines(replayed, out, is_sample=False))
         return 0
     require_model(settings)
     from flows.difference import difference_lines, draw_differences
@@ -234,9 +234,9 @@ def refresh_command(
         with engine(settings) as shared:
             outcome = refresh_into(shared, out, into, document_type, budget, _asker())
         tell_end(outcome.summary, into)
-        _print_json(outcome.summary) if as_json else _print(run_lines(outcome.summary, into))
+        print_json(outcome.summary) if as_json else print_lines(run_lines(outcome.summary, into))
         if outcome.stopped is not None:
-            _complain(outcome.stopped)
+            complain(outcome.stopped)
         return outcome.exit_code
     request = RefreshRequest(
         out, document_type, is_all, is_partial, documents or (), where, sample, budget, confirm=_asker()
@@ -246,14 +246,14 @@ def refresh_command(
     tell_refreshed(done, out, is_sample=sample is not None)
     if html is not None and sample is not None:
         said = {"dataset": out, "documents looked at": str(done.refreshed), "cost": _dollars(done.cost_usd)}
-        draw_differences(done.differences, done.refreshed, said, html)
+        draw_differences(done.differences, done.refreshed, said, html, done.disagreements)
     if as_json:
-        _print_json(asdict(done))
+        print_json(asdict(done))
     else:
-        _print(refresh_lines(done, out, is_sample=sample is not None))
-        _print(difference_lines(done.differences, done.refreshed))
+        print_lines(refresh_lines(done, out, is_sample=sample is not None))
+        print_lines(difference_lines(done.differences, done.refreshed))
     if stopped is not None:
-        _complain(stopped)
+        complain(stopped)
     return exit_code_of(stopped, failed=0)
 
 
@@ -281,14 +281,14 @@ def forget_command(
         lines = [f"{each.document_id[:12]}  {each.source_uri}" for each in found]
         ask = None if as_json else _asker()
         if ask is None or not found:
-            _print_json({"documents": [asdict(each) for each in found]}) if as_json else _print(lines)
-            _complain(f"{len(found):,} document{'' if len(found) == 1 else 's'}, none removed; remove with --yes")
+            print_json({"documents": [asdict(each) for each in found]}) if as_json else print_lines(lines)
+            complain(f"{len(found):,} document{'' if len(found) == 1 else 's'}, none removed; remove with --yes")
             return 0
-        _print(lines)
+        print_lines(lines)
         if not ask(f"{len(found):,} documents are removed for good"):
             raise ConfigurationError("not confirmed; nothing was removed")
     done = forget(out, found, load_settings(), wait=not no_wait)
-    _print_json(asdict(done)) if as_json else _print(forget_lines(done, out))
+    print_json(asdict(done)) if as_json else print_lines(forget_lines(done, out))
     return 0
 
 
@@ -302,7 +302,7 @@ def retry_command(
     from flows.retry import retry, retry_lines
 
     counts = retry(out, error)
-    _print_json({"due": sum(counts.values()), "errors": counts}) if as_json else _print(retry_lines(counts, out))
+    print_json({"due": sum(counts.values()), "errors": counts}) if as_json else print_lines(retry_lines(counts, out))
     return 0
 
 
@@ -315,9 +315,9 @@ def check_command(model: ModelName = None, as_json: AsJson = False) -> int:
     checked = check(load_settings(model=model))
     if as_json:
         findings = [asdict(finding) for finding in checked.findings]
-        _print_json({"ok": checked.is_ok, "findings": findings, "cost_usd": checked.cost_usd})
+        print_json({"ok": checked.is_ok, "findings": findings, "cost_usd": checked.cost_usd})
     else:
-        _print(check_lines(checked))
+        print_lines(check_lines(checked))
     return 2 if checked.is_refused else 0 if checked.is_ok else 1
 
 
@@ -340,7 +340,7 @@ def status_command(
 
         drawn = {"html": str(html), "drawn": draw_run(out, html, run_id)}
         if not verifies and not as_json:
-            _print([f"run {drawn['drawn']} is drawn in {html}"])
+            print_lines([f"run {drawn['drawn']} is drawn in {html}"])
             return 0
     from flows.last_run import plain_lines, sections, show_tables
     from flows.report import status, status_lines
@@ -354,12 +354,12 @@ def status_command(
         result["findings"] = [asdict(each) for each in found]
         lines += verify_lines(found, out)
     if as_json:
-        _print_json(result)
+        print_json(result)
     elif sys.stdout.isatty():
-        _print(lines)
+        print_lines(lines)
         show_tables(sections(result["last_run"]))
     else:
-        _print([*lines, *plain_lines(sections(result["last_run"]))])
+        print_lines([*lines, *plain_lines(sections(result["last_run"]))])
     return 1 if result.get("findings") else 0
 
 
@@ -424,13 +424,12 @@ def deploy_command(
     require_model(settings)
     nightly = {"order": order, "until": until, "budget_usd": budget, "model": model}
     schedule = schedule_of(sources, type_name, out, cron, timezone, nightly, name)
-    _print(
+    print_lines(
         [*deploy_to_server([schedule], pool, settings.webhook), f"start a worker: prefect worker start --pool {pool}"]
     )
     return 0
 
 
-app.add_typer(truth_app)
 types_app = typer.Typer(help="List and check document types.", invoke_without_command=True, rich_markup_mode=None)
 app.add_typer(types_app, name="types")
 
@@ -442,7 +441,7 @@ def types_command(context: typer.Context) -> int | None:
         return None
     from schemas.document_types import DOCUMENT_TYPES
 
-    _print([f"{name:12} {each.description}" for name, each in DOCUMENT_TYPES.items()])
+    print_lines([f"{name:12} {each.description}" for name, each in DOCUMENT_TYPES.items()])
     return 0
 
 
@@ -456,7 +455,7 @@ def types_check(name: Annotated[str, typer.Argument(metavar="TYPE")]) -> int:
     for table in record_tables(load_type(name)):
         lines.append(table.name)
         lines += [f"  {field.name}: {field.type}" for field in table.schema]
-    _print(lines)
+    print_lines(lines)
     return 0
 
 
@@ -473,7 +472,7 @@ def types_infer(examples: Annotated[list[Path], typer.Argument(metavar="EXAMPLE.
             raise ConfigurationError(f"{path} cannot be read as JSON: {error}") from error
         if not isinstance(loaded[-1], dict):
             raise ConfigurationError(f"{path}: an example is one JSON object, the answer for one document")
-    _print([json.dumps(draft_schema(loaded, examples[0]), indent=2, ensure_ascii=False)])
+    print_lines([json.dumps(draft_schema(loaded, examples[0]), indent=2, ensure_ascii=False)])
     return 0
 
 
@@ -496,11 +495,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         code = app(args=arguments, standalone_mode=False)
     except PagemillError as error:
-        _complain(error)
+        complain(error)
         is_refused = isinstance(error, ModelUnavailableError) and error.refused
         return 2 if is_refused or isinstance(error, ConfigurationError) else 1
     except KeyboardInterrupt:
-        _complain("stopped; what was answered is kept, run the same command again to go on")
+        complain("stopped; what was answered is kept, run the same command again to go on")
         return 1
     except typer.Exit as leaving:
         return leaving.exit_code
@@ -511,7 +510,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except Exception as error:
         if error.__class__.__module__.startswith(("click", "typer")) and hasattr(error, "format_message"):
-            _complain(error.format_message()) if LOG.is_json else error.show()  # type: ignore[attr-defined]
+            complain(error.format_message()) if LOG.is_json else error.show()  # type: ignore[attr-defined]
             return 2
         raise
     return code if isinstance(code, int) else 0

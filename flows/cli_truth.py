@@ -5,13 +5,10 @@ from typing import Annotated
 
 import typer
 
-from flows.terminal import AsJson, Dataset, complain, print_json, print_lines
+from flows.cli_shared import AsJson, Dataset, TypeOfDataset, complain, print_json, print_lines
 from schemas.errors import ConfigurationError
 
-app = typer.Typer(rich_markup_mode=None)
-TypeAsItIs = Annotated[
-    str | None, typer.Option("--type", help="the type, where it is a class in a file; default: the dataset's own")
-]
+app = typer.Typer()
 
 
 @app.command("evaluate")
@@ -32,7 +29,7 @@ def evaluate_command(
         Path | None, typer.Option("--record", metavar="FILE", help="record the level of each field there")
     ] = None,
     tolerance: Annotated[float, typer.Option(min=0, max=1, help="of F1 that a field may lose under --gate")] = 0.01,
-    type_name: TypeAsItIs = None,
+    type_name: TypeOfDataset = None,
     as_json: AsJson = False,
 ) -> int:
     """Compare what was read with what is right: precision, recall and F1 of each field."""

@@ -8,15 +8,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from extractors.tabulate import Batches
+from flows.corrections import Disagreed
 from flows.storage.changes import differences
 from flows.storage.dataset import Dataset
 from flows.storage.files import write_durably
+from flows.storage.publish import Batches
 from flows.storage.staging import as_stated
 from schemas.errors import ConfigurationError
 
 _BAR = 20  # characters of a share of one
 _SHOWN = 60  # characters of a value in the terminal
+_NAMED = 20  # disagreements that the terminal tells
 _LISTED = 500  # differences that the picture lists one by one
 
 
@@ -84,13 +86,33 @@ def difference_lines(found: Sequence[Difference], documents: int) -> list[str]:
     ]
 
 
-def draw_differences(found: Sequence[Difference], documents: int, about: Mapping[str, str], path: Path) -> None:
+def disagreement_lines(found: Sequence[Disagreed]) -> list[str]:
+    """Where a recipe reads something else than people have said, for a terminal."""
+    lines = [
+        f"  {each.document_id[:12]} {each.field}: {_short(each.machine)} is read, {_short(each.corrected)} says {each.by}"
+        for each in found[:_NAMED]
+    ]
+    return [*lines, f"  and {len(found) - _NAMED:,} more"] if len(found) > _NAMED else lines
+
+
+def draw_differences(
+    found: Sequence[Difference],
+    documents: int,
+    about: Mapping[str, str],
+    path: Path,
+    disagreed: Sequence[Disagreed] = (),
+) -> None:
     """The picture: one web page that stands alone. Raises ConfigurationError where it cannot be written."""
     environment = Environment(
         loader=PackageLoader("flows"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     page = environment.get_template("differences.html").render(
-        fields=by_field(found, documents), documents=documents, about=about, listed=found[:_LISTED], total=len(found)
+        fields=by_field(found, documents),
+        documents=documents,
+        about=about,
+        listed=found[:_LISTED],
+        total=len(found),
+        disagreed=disagreed[:_LISTED],
     )
     try:
         write_durably(path, page.encode("utf-8", "replace"))

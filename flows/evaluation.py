@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from extractors.ground import printed
 from extractors.score import Counts, Wrong
+from extractors.values import printed
 from flows.evaluate import Evaluation
 from flows.last_run import Section
 

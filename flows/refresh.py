@@ -25,7 +25,8 @@ from flows.artifacts import Progress, tell_report
 from flows.asking import Stored
 from flows.book import close_book, new_run_id, open_book, spec_of
 from flows.consent import Confirm, confirm_cost, require_price
-from flows.difference import Difference, differences_of
+from flows.corrections import Disagreed, corrector, with_corrections
+from flows.difference import Difference, differences_of, disagreement_lines
 from flows.engine import Engine, tell_outages, through_prefect
 from flows.extract import STOPS, Tools, extract_document, stored_in
 from flows.find import find_documents
@@ -85,7 +86,8 @@ class Kept:
 class Refreshed:
     """What a refresh did: documents with new rows, how many have other values, who kept old rows, and what it cost.
 
-    `differences` are of a sample, field by field. `cost_usd` is null where the price is unknown.
+    `differences` are of a sample, field by field, and `disagreements` where it reads something else than people have said.
+    `cost_usd` is null where the price is unknown.
     """
 
     run_id: str
@@ -95,6 +97,7 @@ class Refreshed:
     deferred: int = 0
     kept: list[Kept] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
+    disagreements: list[Disagreed] = field(default_factory=list)
     requests: int = 0
     cost_usd: float | None = None
     report: str | None = None  # where the page of the run is
@@ -214,6 +217,11 @@ def refresh_lines(done: Refreshed, out: Out, *, is_sample: bool) -> list[str]:
     what = "looked at, nothing published" if is_sample else "made anew"
     head = f"{out}: {done.refreshed:,} of {done.chosen:,} documents {what}, {done.changed:,} of them with other values"
     lines = [f"{head}; {done.requests:,} requests, {cost}", *kept_lines(done.kept)]
+    if done.disagreements:
+        lines.append(
+            f"{len(done.disagreements):,} corrected values that it reads otherwise; they stay as people have said:"
+        )
+        lines += disagreement_lines(done.disagreements)
     if done.deferred:
         lines.append(f"{done.deferred:,} documents were not reached; the same command goes on with them")
     if done.report is not None:
@@ -279,14 +287,18 @@ async def _shard(work: Work, shard: str, documents: Sequence[Mapping[str, Any]],
                     held.setdefault(table, []).extend(found)
         if segment.rows:
             await asyncio.to_thread(publish, dataset, name, {"calls": [rows("calls", segment.rows)]})
-        pointers = pointers_of(work.tools.recipe.document_type)
+        document_type = work.tools.recipe.document_type
+        pointers = pointers_of(document_type)
         if held and work.is_sample:
-            found = await asyncio.to_thread(differences_of, dataset, shard, held, pointers)
+            after, disagreed = await asyncio.to_thread(with_corrections, dataset, held, document_type)
+            done.disagreements += disagreed
+            found = await asyncio.to_thread(differences_of, dataset, shard, after, pointers)
             done.differences += found
             done.changed += len({each.document_id for each in found})
         elif held:
             staging = f"{name}9"  # beside the journal's own name, which publishing the answers has ended
-            changed = await asyncio.to_thread(replace_documents, dataset, shard, staging, held, pointers)
+            last = corrector(dataset, document_type)
+            changed = await asyncio.to_thread(replace_documents, dataset, shard, staging, held, pointers, last=last)
             done.changed += changed  # not in one line: another shard may have added meanwhile
         forgotten = await asyncio.to_thread(dataset.forgotten_ids)  # meanwhile: these were left out
         for row, outcome in zip(documents, outcomes, strict=True):

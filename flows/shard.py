@@ -14,6 +14,7 @@ from extractors.drift import Break
 from extractors.tabulate import Batches, rows
 from flows.accounts import Accounts
 from flows.addresses import Address
+from flows.corrections import corrector
 from flows.extract import STOPS, Tools, extract_document, failure_row, stored_in
 from flows.past import Past
 from flows.plan import Before, modified_at
@@ -80,7 +81,8 @@ async def extract_shard(work: Work, name: str, addresses: Sequence[Address]) -> 
         if segment.rows:
             held["calls"] = [rows("calls", segment.rows)]
         if held:
-            await asyncio.to_thread(publish, work.dataset, name, held, beside=work.past is not None)
+            last = corrector(work.dataset, work.tools.recipe.document_type)
+            await asyncio.to_thread(publish, work.dataset, name, held, beside=work.past is not None, last=last)
         forgotten = await asyncio.to_thread(work.dataset.forgotten_ids)  # meanwhile: these were left out
         ids = [each.document.document_id for each in granted]
         known = [("skipped", 0) if each in forgotten else how for each, how in zip(ids, outcomes, strict=True)]

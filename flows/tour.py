@@ -9,7 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from extractors.ground import printed
+from extractors.values import printed
 from flows.engine import engine
 from flows.estimate import estimate
 from flows.report import sum_line

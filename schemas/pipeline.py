@@ -13,9 +13,10 @@ from schemas.fields import Field
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in points, top-left origin
 SentAs = Literal["text", "figures", "image", "blank"]
 ProblemKind = Literal[
-    "rejected", "conflict", "unanswered", "absent", "required", "page", "hidden", "check", "rows", "uncounted", "joined"
-]
-Match = Literal["exact", "normalized", "fuzzy", "image", "absent", "rejected", "conflict", "unanswered"]
+    "rejected", "conflict", "unanswered", "absent", "required", "page", "hidden", "check", "rows", "uncounted", "joined",
+    "misplaced"
+]  # fmt: skip
+Match = Literal["exact", "normalized", "fuzzy", "image", "absent", "rejected", "conflict", "unanswered", "corrected"]
 
 
 class Word(NamedTuple):
@@ -183,7 +184,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Where one value of a record stands. `field` is a JSON pointer; page and box are null where there is no place."""
+    """Where one value of a record stands. `field` is a JSON pointer; page and box are null where there is no place.
+
+    `confidence` is between 0 and 1, null where nothing is known.
+    """
 
     field: str
     value: str | None
@@ -191,6 +195,7 @@ class Evidence:
     box: Box | None
     quote: str | None
     match: Match
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +213,8 @@ class Record:
     """One validated answer for a document.
 
     `item_pages` gives the page of each list item by JSON pointer, `unsettled` the pointers of scalars that the document states
-    differently and that no check decides.
+    differently and that no check decides. `corrected_fields` are the pointers of what people have corrected; `""` is there
+    where they have accepted the record as a whole.
     """
 
     value: Mapping[str, Any]
@@ -221,3 +227,20 @@ class Record:
     item_pages: Mapping[str, int | None]
     checks: tuple[CheckResult, ...] = ()
     unsettled: tuple[str, ...] = ()
+    corrected_fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What one person says that one value is: `old` and `new` as text, JSON where `field` (a JSON pointer) leads to no leaf.
+
+    A pointer that ends in `-` adds an item to a list; a null `new` of an item takes it out; `""` accepts the record as it
+    stood, which `new` tells. `context` is the outermost list item that the field is in, as JSON, so that it is found again
+    where items stand elsewhere later; of an item that is added, how many like it there were. `place` is where the person saw it.
+    """
+
+    field: str
+    old: str | None
+    new: str | None
+    context: str | None = None
+    place: Evidence | None = None

@@ -28,8 +28,8 @@ _BOX: _Columns = [
     ("x1", _FLOAT, "right edge, in points from the page's top left corner"),
     ("y1", _FLOAT, "lower edge, in points from the page's top left corner"),
 ]
-_MATCH = """exact, normalized, fuzzy, image (only a picture shows it), absent (nowhere) or conflict (stated otherwise \
-elsewhere); of a null rejected or unanswered"""
+_MATCH = """exact, normalized, fuzzy, image (only a picture shows it), absent (nowhere), conflict (stated otherwise \
+elsewhere) or corrected (a person says so); of a null rejected or unanswered"""
 _UNITS = {
     **dict.fromkeys(("x0", "y0", "x1", "y1"), "point"), "bytes": "byte", "seconds": "s",
     **dict.fromkeys(("cost_usd", "cost_usd_estimated"), "USD"),
@@ -58,6 +58,7 @@ _SHARD: dict[str, _Columns] = {
         ("seconds", _FLOAT, "time from opening it to its record, in seconds"),
         ("attachments", _TEXTS, "names of files that are embedded in it"),
         ("problem_kinds", _TEXTS, "the kind of each of its problems, in their order"),
+        ("extracted", _TEXT, "its record as the machine read it, as JSON, where people have corrected it; else null"),
     ],
     "evidence": [
         *_RECORD,
@@ -67,6 +68,7 @@ _SHARD: dict[str, _Columns] = {
         *_BOX,
         ("quote", _TEXT, "the words there and around it"),
         ("match", _TEXT, _MATCH),
+        ("confidence", _FLOAT, "how sure it is that the value is right, from 0 to 1; null where nothing is known"),
     ],
     "checks": [
         *_RECORD,
@@ -181,6 +183,23 @@ _LOG: dict[str, _Columns] = {
         ("total", _FLOAT, "of how many; for cost_per_page, pages"),
         ("value", _FLOAT, "count / total"),
     ],
+    "corrections": [
+        ("correction_id", _INT, "number of the correction; it only grows, and of two of one field the later one counts"),
+        ("at", _TIME, "when it was made"),
+        ("by", _TEXT, "who made it"),
+        *_RECORD,
+        ("field", _TEXT, "JSON pointer of the value; one that ends in - adds a list's item; empty: the record was accepted"),
+        ("old", _TEXT, "the value before, as text; JSON for an item of a list"),
+        ("new", _TEXT, "the value since, as text; JSON for an item of a list or an accepted record; null: taken out"),
+        ("note", _TEXT, "why, in the words of who made it"),
+        ("run_id", _TEXT, "command that made it"),
+        ("match", _TEXT, "how the value before had been found on its page"),
+        ("confidence", _FLOAT, "how sure it was that the value before was right, from 0 to 1"),
+        ("page", _INT, "page where it was seen, from 1"),
+        *_BOX,
+        ("quote", _TEXT, "the words there"),
+        ("context", _TEXT, "the list's item before, as JSON, by which it is found again; of an added one how many there were"),
+    ],
     "changes": [
         ("change_id", _INT, "number of the change; it only grows, so that a reader can go on where it stopped"),
         ("at", _TIME, "when it was published"),
@@ -198,7 +217,11 @@ _RECORD_HEAD: _Columns = [
     ("record_status", _TEXT, "ok, or partial: something that the pages show is missing, or contradicts itself"),
     ("record_problems", _TEXTS, "what people must know about the values, in words"),
     ("needs_review", _BOOL, "whether somebody should look: there are problems, or money that only a picture shows"),
-    ("corrected_fields", _TEXTS, "JSON pointers of values that people have corrected"),
+    (
+        "corrected_fields",
+        _TEXTS,
+        "JSON pointers of values that people have corrected; the empty one where they accepted the whole",
+    ),
     ("file_name", _TEXT, "last step of the document's address"),
     ("first_page", _INT, "first page of the record, from 1"),
     ("last_page", _INT, "last page of the record, from 1"),
@@ -222,7 +245,7 @@ def _schemas(tables: Mapping[str, _Columns]) -> dict[str, pa.Schema]:
 SHARD_TABLES: dict[str, pa.Schema] = _schemas(_SHARD)
 LOG_TABLES: dict[str, pa.Schema] = _schemas(_LOG)
 VIEWS = ("current_sources", "held_documents", "open_failures", "freshness", "pending_by_day")  # of schemas/catalog.py
-OUR_TABLES = frozenset({*SHARD_TABLES, *LOG_TABLES, *VIEWS, "corrections"})
+OUR_TABLES = frozenset({*SHARD_TABLES, *LOG_TABLES, *VIEWS})
 
 
 @dataclass(frozen=True, slots=True)

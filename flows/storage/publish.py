@@ -6,7 +6,7 @@ tables and `changes` after everything, (6) delete the shard's journal segment, t
 Recovery replays 5 to 7 where READY stands.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -19,12 +19,13 @@ from flows.storage.staging import Staged, as_stated, stage_and_move
 from schemas.tables import LOG_TABLES
 
 Batches = Mapping[str, Sequence[pa.RecordBatch]]
+Last = Callable[[Batches], Batches]  # what is done to rows last, under the lock: corrections are put in
 _HEAVY = ("pages", "figures")  # the source's own content, which another recipe shows in another way at most
 _ORDER: tuple[str, ...] = ("documents", "changes")  # what an added shard's files end with
 _AGAIN = 100_000  # more than a run has shards: what is added to the number of one that is published once more
 
 
-def publish(dataset: Dataset, shard: str, batches: Batches, *, beside: bool = False) -> None:
+def publish(dataset: Dataset, shard: str, batches: Batches, *, beside: bool = False, last: Last | None = None) -> None:
     """Publish the rows of one shard, named `<run_id>-<n>`, or of log tables, named by their run; empty tables get no file.
 
     With `beside` the shard may have been published before, by a process that was killed before it could say so: then these
@@ -35,7 +36,8 @@ def publish(dataset: Dataset, shard: str, batches: Batches, *, beside: bool = Fa
     """
     with dataset.locked():
         recover(dataset)
-        _add(dataset, shard, batches, published_as(dataset, shard)[-1] if beside else None)
+        rows = last(batches) if last is not None else batches
+        _add(dataset, shard, rows, published_as(dataset, shard)[-1] if beside else None)
 
 
 def published_as(dataset: Dataset, shard: str) -> list[str]:
@@ -48,7 +50,13 @@ def published_as(dataset: Dataset, shard: str) -> list[str]:
 
 
 def replace_documents(
-    dataset: Dataset, shard: str, staging: str, batches: Batches, pointers: Mapping[str, Mapping[str, str]]
+    dataset: Dataset,
+    shard: str,
+    staging: str,
+    batches: Batches,
+    pointers: Mapping[str, Mapping[str, str]],
+    *,
+    last: Last | None = None,
 ) -> int:
     """Put new rows in the place of a shard's old ones, for the documents in `batches` that are still in it.
 
@@ -59,25 +67,21 @@ def replace_documents(
     """
     with dataset.locked():
         recover(dataset)
+        if last is not None:
+            batches = last(batches)
         there = set(dataset.shard_rows("documents", shard).column("document_id").to_pylist()) - dataset.forgotten_ids()
         wanted = pa.array(sorted(there & set(_ids(batches))), pa.string())
         changed: list[dict[str, Any]] = []
         differing: set[str] = set()
         files: list[Staged] = []
-        for table, schema in dataset.tables.items():
-            if table in LOG_TABLES or table in KEEPS_EARLIER_ATTEMPTS:
-                continue
-            old = dataset.shard_rows(table, shard)
+        tables = [each for each in dataset.tables if each not in LOG_TABLES and each not in KEEPS_EARLIER_ATTEMPTS]
+        for table, old, new in _replaced(dataset, shard, tables, batches, wanted):
             is_old = pc.is_in(old.column("document_id"), value_set=wanted)
-            found = [as_stated(dataset, table, batch) for batch in batches.get(table, ())]
-            new = pa.Table.from_batches(found, schema)
-            new = new.filter(pc.is_in(new.column("document_id"), value_set=wanted))
             if table in pointers:
                 changed += differences(old.filter(is_old), new, pointers[table], "replaced")
             if table not in _HEAVY:
                 differing |= ids_that_differ(old.filter(is_old), new)
-            if old.num_rows or new.num_rows:
-                files.append(Staged(table, shard, pa.concat_tables([old.filter(pc.invert(is_old)), new]).to_batches()))
+            files.append(Staged(table, shard, pa.concat_tables([old.filter(pc.invert(is_old)), new]).to_batches()))
         told = {row["document_id"] for row in changed}
         changed += [{"document_id": each, "kind": "replaced"} for each in sorted(differing - told)]
         if changed:
@@ -85,6 +89,39 @@ def replace_documents(
         if len(wanted):
             stage_and_move(dataset, staging, files, (), _ORDER)
         return len(told)
+
+
+def correct_document(
+    dataset: Dataset, shard: str, staging: str, batches: Batches, logs: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Put a corrected document's rows in the place of its old ones, in the tables that `batches` have, and a row in each log.
+
+    `staging` is a name of this command's own, `<run_id>-<n>`; a command that corrects more than once writes to one file of a
+    log. Hold the lock, recover first. All of it happens, or nothing.
+    """
+    wanted = pa.array(_ids(batches), pa.string())
+    files = []
+    for table, old, new in _replaced(dataset, shard, list(batches), batches, wanted):
+        is_old = pc.is_in(old.column("document_id"), value_set=wanted)
+        files.append(Staged(table, shard, pa.concat_tables([old.filter(pc.invert(is_old)), new]).to_batches()))
+    for table, row in logs.items():
+        batch = pa.RecordBatch.from_pylist([dict(row)], schema=LOG_TABLES[table])
+        before = dataset.shard_rows(table, staging).to_batches()
+        files.append(Staged(table, staging, [*before, as_stated(dataset, table, batch)]))
+    stage_and_move(dataset, staging, files, (), _ORDER)
+
+
+def _replaced(
+    dataset: Dataset, shard: str, tables: Iterable[str], batches: Batches, wanted: pa.Array
+) -> Iterator[tuple[str, pa.Table, pa.Table]]:
+    """Each table of a shard with its rows, and the new ones of the documents that are wanted."""
+    for table in tables:
+        old = dataset.shard_rows(table, shard)
+        found = [as_stated(dataset, table, batch) for batch in batches.get(table, ())]
+        new = pa.Table.from_batches(found, dataset.tables[table])
+        new = new.filter(pc.is_in(new.column("document_id"), value_set=wanted))
+        if old.num_rows or new.num_rows:
+            yield table, old, new
 
 
 def end_run(

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extractors.ground import ground, printed
+from extractors.ground import ground
 from extractors.parse import parse
+from extractors.values import printed
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.fields import field_tree
 from schemas.pipeline import Answer, Image, Page, Word

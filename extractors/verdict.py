@@ -1,0 +1,45 @@
+"""What is to be said of a record as a whole: which checks hold, whether something is missing, whether people should look."""
+
+from collections.abc import Container, Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+from schemas.checks import CheckResult, run_check
+from schemas.document_type import DocumentType
+from schemas.fields import Field, field_at, keys_of
+from schemas.pipeline import Evidence, Problem
+
+_PARTIAL = {"rejected", "unanswered", "required", "page", "check", "rows"}
+
+
+def checked(
+    value: Mapping[str, Any], document_type: DocumentType
+) -> tuple[tuple[CheckResult, ...], tuple[Problem, ...]]:
+    """The declared checks that could be made over a record, and a problem for each that fails."""
+    checks = tuple(result for each in document_type.checks if (result := run_check(each, value)) is not None)
+    failed = tuple(
+        Problem("", "check", f"{each.check}: {each.found} is found where {each.expected} is expected")
+        for each in checks
+        if not each.ok
+    )
+    return checks, failed
+
+
+def status_of(problems: Iterable[Problem]) -> Literal["ok", "partial"]:
+    """`partial` where something that the pages show is missing, or contradicts itself."""
+    return "partial" if any(problem.kind in _PARTIAL for problem in problems) else "ok"
+
+
+def is_doubtful(
+    problems: Sequence[Problem], evidence: Iterable[Evidence], checks: Iterable[CheckResult], root: Field
+) -> bool:
+    """True where somebody should look: there are problems, or money that was read from a picture and that no check proves."""
+    proven = {pointer for each in checks if each.ok for pointer in each.fields}
+    return bool(problems) or any(_is_unproven_money(each, root, proven) for each in evidence)
+
+
+def _is_unproven_money(evidence: Evidence, root: Field, proven: Container[str]) -> bool:
+    general = "".join(f"/{'*' if step.isdigit() else step}" for step in evidence.field.split("/")[1:])
+    if evidence.match != "image" or general in proven:
+        return False
+    field = field_at(root, keys_of(evidence.field))
+    return field is not None and field.kind == "decimal"

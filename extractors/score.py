@@ -107,6 +107,11 @@ def score(truth: Mapping[str, Any], record: Mapping[str, Any], root: Field) -> S
     return scored
 
 
+def score_at(truth: Any, found: Any, field: Field, named: tuple[str, str], scored: Scored) -> None:
+    """Add one place alone to `scored`, a leaf or all below it; `named` is its path, and the pointer to name it by."""
+    _any(truth, found, field, *named, None, scored)
+
+
 def _object(
     truth: Mapping[str, Any], found: Any, root: Field, path: str, at: str, place: str | None, scored: Scored
 ) -> None:

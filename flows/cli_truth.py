@@ -17,6 +17,9 @@ def evaluate_command(
     truth_file: Annotated[
         Path | None, typer.Argument(metavar="TRUTH.jsonl", help="one JSON object a line: a document and its values")
     ] = None,
+    by_people: Annotated[
+        bool, typer.Option("--corrections", help="what people have corrected, confirmed and accepted is the truth")
+    ] = False,
     rename: Annotated[
         list[str] | None,
         typer.Option(metavar="LABEL=FIELD", help="what the truth calls a field of the type, such as total=gross_total"),
@@ -34,20 +37,27 @@ def evaluate_command(
 ) -> int:
     """Compare what was read with what is right: precision, recall and F1 of each field."""
     from extractors.labels import names_of
-    from flows.evaluate import compare, evaluate, truth_of
+    from flows.evaluate import Truth, compare, compare_corrections, evaluate, truth_of
     from flows.evaluation import evaluation_json, evaluation_lines, evaluation_tables
     from flows.gate import fallen, fallen_line, read_levels, record
     from flows.last_run import show_tables
     from flows.storage.dataset import read_dataset
     from flows.types import load_type, type_of
 
-    if truth_file is None:
-        raise ConfigurationError("name a file of truth lines, TRUTH.jsonl")
+    if (truth_file is None) != by_people:
+        raise ConfigurationError(
+            "name a file of truth lines, TRUTH.jsonl, or take what people have said: --corrections"
+        )
     levels = None if gate is None else read_levels(gate)
     dataset = read_dataset(out)
     own = type_of(dataset.document_type, dataset.schema, dataset.place) if type_name is None else load_type(type_name)
-    truth = truth_of(dataset, own, truth_file, names_of(_pairs(rename or [])))
-    done = evaluate(compare(dataset, own, truth), own.root, truth)
+    if truth_file is None:
+        truth = Truth()
+        compared = compare_corrections(dataset, own)
+    else:
+        truth = truth_of(dataset, own, truth_file, names_of(_pairs(rename or [])))
+        compared = compare(dataset, own, truth)
+    done = evaluate(compared, own.root, truth)
     below = [] if levels is None else fallen(done, levels, tolerance)
     if html is not None:
         from flows.evaluation_page import draw_evaluation
@@ -61,7 +71,7 @@ def evaluate_command(
         show_tables(evaluation_tables(done))
         print_lines([*evaluation_lines(done), *map(fallen_line, below)])
     if not done.documents:
-        complain(f"no document of {out} is in {truth_file}: nothing was compared")
+        complain(f"no document of {out} is in {truth_file or 'its corrections'}: nothing was compared")
         return 1
     return 1 if below or (gate is not None and (done.missing or done.unclear)) else 0
 

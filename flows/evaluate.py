@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from extractors.confirmed import confirmed
 from extractors.labels import Names, shaped
 from extractors.score import Counts, Scored, Wrong, score, total
+from flows.corrections import correction_in, correction_rows
 from flows.records import Published, read_records
 from flows.storage.dataset import Dataset
 from flows.truth import Documents, read_truth
@@ -121,6 +123,23 @@ def compare(dataset: Dataset, document_type: DocumentType, truth: Truth) -> Iter
             score(stated, read, document_type.root),
             truth.groups.get(published.document_id) or _group(document_type, stated, read),
         )
+
+
+def compare_corrections(dataset: Dataset, document_type: DocumentType) -> Iterator[Compared]:
+    """The documents that people have corrected, as the machine read them beside what people have made of them.
+
+    Of a document that they accepted every field counts, of others those that they corrected or confirmed.
+    """
+    said = correction_rows(dataset)
+    root = document_type.root
+    for published in read_records(dataset, document_type, said.keys()):
+        read = published.value if published.extracted is None else published.extracted
+        if "" in published.record.corrected_fields:
+            scored = score(published.value, read, root)
+        else:
+            corrections = [correction_in(row) for row in said[published.document_id]]
+            scored = confirmed(read, corrections, root)
+        yield Compared(published, scored, _group(document_type, published.value, read))
 
 
 def evaluate(compared: Iterable[Compared], root: Field, truth: Truth | None = None) -> Evaluation:

@@ -1,12 +1,14 @@
 """`pagemill evaluate`: the samples beside their own truth, and beside truths that are spoilt on purpose."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from extractors.values import json_text
 from tests.conftest import SAMPLES
 
 NAMES = ("calder_point", "harrow_finch", "nordlicht", "studio_veldkamp")  # the fifth is a scan, which needs a model
@@ -157,3 +159,44 @@ def test_what_the_truth_calls_otherwise_is_told_with_rename(
     done = pagemill("evaluate", samples_out["invoices"], truth, "--rename", "total=gross_total", "--json")
     assert {path: each["right"] for path, each in done.json["fields"].items()} == {"/seller/name": 1, "/gross_total": 1}
     assert pagemill("evaluate", samples_out["invoices"], truth, "--rename", "total").code == 2
+
+
+def test_corrections_are_a_truth(pagemill, samples_out: dict[str, Path], tmp_path: Path) -> None:
+    """A document with two corrections, one that was accepted after a third, one that nobody touched."""
+    out = tmp_path / "out"
+    shutil.copytree(samples_out["invoices"], out)
+    read = {
+        path: each["stated"]
+        for path, each in pagemill("evaluate", out, _own(out, tmp_path), "--json").json["fields"].items()
+    }
+    assert pagemill("evaluate", out, "--corrections").code == 1  # there are none yet
+    assert pagemill("correct", out, "nordlicht.pdf", "/number", "RE-1", "--by", "ada").code == 0
+    assert pagemill("correct", out, "nordlicht.pdf", "/gross_total", "8407,89", "--by", "ada").code == 0
+    assert pagemill("correct", out, "nordlicht.pdf", "/line_items/0", "--null", "--by", "ada").code == 0
+    assert pagemill("correct", out, "calder_point.pdf", "/currency", "XXX", "--by", "ada").code == 0
+    some = pagemill("evaluate", out, "--corrections", "--json").json
+    assert some["documents"] == 2
+    assert some["fields"]["/number"]["right"] == 0
+    assert some["fields"]["/gross_total"]["right"] == some["fields"]["/gross_total"]["stated"] == 1
+    assert some["fields"]["/line_items/*/amount"] == {
+        "stated": 0, "found": 1, "right": 0, "precision": 0.0, "recall": None, "f1": 0.0,
+    }  # fmt: skip
+    assert "/due_date" not in some["fields"]
+    assert pagemill("correct", out, "calder_point.pdf", "--accept", "--by", "ada").code == 0
+    done = pagemill("evaluate", out, "--corrections", "--json").json
+    assert done["fields"]["/due_date"] == {**done["fields"]["/due_date"], "stated": 1, "right": 1}
+    assert done["fields"]["/currency"]["right"] == 0
+    assert 0 < done["fields"]["/line_items/*/amount"]["right"] < read["/line_items/*/amount"]
+
+
+def _own(out: Path, folder: Path) -> Path:
+    """What is published, as a truth."""
+    from flows.records import read_records
+    from flows.storage.dataset import read_dataset
+    from flows.types import load_type
+
+    path = folder / "own.jsonl"
+    with path.open("w") as file:
+        for each in read_records(read_dataset(out), load_type("invoice")):
+            file.write(json_text({"id": each.document_id, "record": each.value}) + "\n")
+    return path

@@ -1,11 +1,22 @@
 """The commands that set what was read beside what is right, and hand it on: `evaluate` and `export`."""
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from flows.cli_shared import AsJson, Dataset, TypeOfDataset, complain, print_json, print_lines
+from flows.cli_shared import (
+    AsJson,
+    ChunkTokens,
+    Dataset,
+    Images,
+    ModelName,
+    TypeOfDataset,
+    complain,
+    print_json,
+    print_lines,
+)
 from schemas.errors import ConfigurationError
 
 app = typer.Typer()
@@ -74,6 +85,63 @@ def evaluate_command(
         complain(f"no document of {out} is in {truth_file or 'its corrections'}: nothing was compared")
         return 1
     return 1 if below or (gate is not None and (done.missing or done.unclear)) else 0
+
+
+@app.command("export")
+def export_command(
+    out: Dataset,
+    target: Annotated[Path, typer.Argument(metavar="FILE", help="what to write; a folder for csv without --table")],
+    form: Annotated[
+        Literal["csv", "xlsx", "chat"],
+        typer.Option("--format", help="csv or xlsx: the record tables; chat: lines to fine-tune a model with"),
+    ],
+    table: Annotated[str | None, typer.Option(metavar="NAME", help="csv, xlsx: only this table")] = None,
+    all_ok: Annotated[
+        bool, typer.Option("--all-ok", help="chat: documents of status ok, too, not only those people have looked at")
+    ] = False,
+    validation: Annotated[
+        float, typer.Option(min=0, max=0.9, help="chat: share of the documents that go to FILE's name with .validation")
+    ] = 0.1,
+    type_name: TypeOfDataset = None,
+    model: ModelName = None,
+    images: Images = None,
+    chunk_tokens: ChunkTokens = None,
+    as_json: AsJson = False,
+) -> int:
+    """Write the records as CSV or Excel files, or what people have corrected as fine-tuning lines."""
+    from flows.storage.dataset import read_dataset
+    from flows.types import load_type, type_of
+
+    dataset = read_dataset(out)
+    if form == "chat":
+        from flows.lessons import lesson_lines, write_lessons
+        from flows.settings import load_settings
+
+        own = (
+            type_of(dataset.document_type, dataset.schema, dataset.place) if type_name is None else load_type(type_name)
+        )
+        settings = load_settings(model=model, images=images, chunk_tokens=chunk_tokens)
+        done = write_lessons(dataset, own, settings, target, validation, all_ok=all_ok)
+        print_json(asdict(done)) if as_json else print_lines(lesson_lines(done))
+        if not sum(done.lines):
+            why = (
+                "none could be read again"
+                if done.left_out
+                else "nobody has corrected or accepted one yet; see --all-ok"
+            )
+            complain(f"{out}: no document to learn from: {why}")
+        return 0 if sum(done.lines) else 1
+    from flows.sheets import sheet_lines, write_csv, write_xlsx
+
+    if table is not None and table not in dataset.record_tables:
+        raise ConfigurationError(f"--table {table}: the record tables of {out} are {', '.join(dataset.record_tables)}")
+    tables = [table] if table is not None else list(dataset.record_tables)
+    sheets = (
+        write_xlsx(dataset, tables, target) if form == "xlsx"
+        else write_csv(dataset, tables, target, is_folder=table is None)
+    )  # fmt: skip
+    print_json({"sheets": [asdict(each) for each in sheets]}) if as_json else print_lines(sheet_lines(sheets))
+    return 0
 
 
 def _pairs(rename: list[str]) -> dict[str, str]:

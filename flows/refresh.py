@@ -20,7 +20,6 @@ import pyarrow.compute as pc
 
 from extractors.tabulate import Batches, rows
 from flows.accounts import Accounts
-from flows.addresses import Address
 from flows.artifacts import Progress, tell_report
 from flows.asking import Stored
 from flows.book import close_book, new_run_id, open_book, spec_of
@@ -30,7 +29,7 @@ from flows.difference import Difference, differences_of, disagreement_lines
 from flows.engine import Engine, tell_outages, through_prefect
 from flows.extract import STOPS, Tools, extract_document, stored_in
 from flows.find import find_documents
-from flows.held import addresses_of, standing
+from flows.held import addresses_of
 from flows.log import note
 from flows.model.answers import Answers
 from flows.model.endpoint import Endpoint
@@ -39,8 +38,9 @@ from flows.model.memory import memory_of
 from flows.model.spending import Spending
 from flows.progress import ProgressLine
 from flows.recipe import make_recipe
+from flows.reread import reread
 from flows.run_page import keep_report
-from flows.spool import Spooled, is_disk_full, spool
+from flows.spool import is_disk_full
 from flows.storage.dataset import BIRTH_FILE, Dataset, open_dataset, read_dataset
 from flows.storage.publish import publish, replace_documents
 from flows.storage.recover import recover
@@ -334,15 +334,6 @@ def _taken(work: Work, ids: Sequence[str]) -> tuple[set[str], Stored]:
     return mine, stored_in(dataset, ids)
 
 
-def _spooled(work: Work, document_id: str, uri: str) -> Spooled | None:
-    """The document as it stands at `uri`, or where it has moved to; null where something else stands there now."""
-    for place in standing(uri, work.held.get(document_id, ())) or [uri]:
-        taken = spool(Address(place, None, None), work.spool_folder)
-        if taken.document.document_id == document_id:
-            return taken  # what stands elsewhere stays spooled until the end: it may be another document of this shard
-    return None
-
-
 async def _one(
     work: Work, row: Mapping[str, Any], stored: Stored, keep: Any, mine: set[str]
 ) -> tuple[str, Batches] | Kept | None:
@@ -354,7 +345,8 @@ async def _one(
         async with work.in_flight:
             if work.stopped is not None:
                 return None
-            taken = await asyncio.to_thread(_spooled, work, document_id, uri)
+            # what stands elsewhere stays spooled until the end: it may be another document of this shard
+            taken = await asyncio.to_thread(reread, document_id, uri, work.held.get(document_id, ()), work.spool_folder)
             if taken is None:
                 return Kept(document_id, uri, "its source has other bytes now")
             try:

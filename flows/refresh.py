@@ -349,6 +349,7 @@ async def _one(
         async with work.in_flight:
             if work.stopped is not None:
                 return None
+            # what stands elsewhere stays spooled until the end: it may be another document of this shard
             taken = await asyncio.to_thread(_spooled, work, document_id, uri)
             if taken is None:
                 return Kept(document_id, uri, "its source has other bytes now")

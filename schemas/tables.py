@@ -217,7 +217,11 @@ _RECORD_HEAD: _Columns = [
     ("record_status", _TEXT, "ok, or partial: something that the pages show is missing, or contradicts itself"),
     ("record_problems", _TEXTS, "what people must know about the values, in words"),
     ("needs_review", _BOOL, "whether somebody should look: there are problems, or money that only a picture shows"),
-    ("corrected_fields", _TEXTS, "JSON pointers of values that people have corrected; the empty one where they accepted the whole"),
+    (
+        "corrected_fields",
+        _TEXTS,
+        "JSON pointers of values that people have corrected; the empty one where they accepted the whole",
+    ),
     ("file_name", _TEXT, "last step of the document's address"),
     ("first_page", _INT, "first page of the record, from 1"),
     ("last_page", _INT, "last page of the record, from 1"),

@@ -20,7 +20,14 @@ _FLAGS = (
 )  # fmt: skip
 
 
-_CODES = {"Enter": 13, "Escape": 27, "Tab": 9, "ArrowUp": 38, "ArrowDown": 40, "Backspace": 8}  # Windows' numbers of keys
+_CODES = {
+    "Enter": 13,
+    "Escape": 27,
+    "Tab": 9,
+    "ArrowUp": 38,
+    "ArrowDown": 40,
+    "Backspace": 8,
+}  # Windows' numbers of keys
 
 
 class Browser:
@@ -81,7 +88,10 @@ class Browser:
             return [box.left + box.width / 2, box.top + box.height / 2];
         }})()"""
         x, y = self.tell(script)
-        for kind, count in [("mouseMoved", 0), *[(kind, n + 1) for n in range(times) for kind in ("mousePressed", "mouseReleased")]]:
+        for kind, count in [
+            ("mouseMoved", 0),
+            *[(kind, n + 1) for n in range(times) for kind in ("mousePressed", "mouseReleased")],
+        ]:
             self.call(
                 "Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left" if count else "none", clickCount=count,
                 modifiers=8 if shift else 0,
@@ -98,7 +108,12 @@ class Browser:
             text = {"Enter": "\r"}.get(name, name if len(name) == 1 else "")
             code = _CODES.get(name, ord(name.upper()[0]) if len(name) == 1 and name.isalnum() else 0)
             about = {"key": name, "windowsVirtualKeyCode": code, "modifiers": 8 if key != name else 0}
-            self.call("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", **about, **({"text": text} if text else {}))
+            self.call(
+                "Input.dispatchKeyEvent",
+                type="keyDown" if text else "rawKeyDown",
+                **about,
+                **({"text": text} if text else {}),
+            )
             self.call("Input.dispatchKeyEvent", type="keyUp", **about)
 
     def screen(self, path: Path) -> None:

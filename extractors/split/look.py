@@ -5,7 +5,7 @@ from dataclasses import replace
 from extractors.split.canvas import Canvas
 from extractors.split.clean import clean
 from extractors.split.formats import open_document
-from extractors.split.mupdf import pymupdf
+from extractors.split.mupdf import MuDocument, pymupdf
 from extractors.split.page import Opened, read_page
 from extractors.split.picture import render
 from extractors.split.unseen import layers_off
@@ -23,9 +23,7 @@ def look_at(data: bytes, file_name: str, number: int, passwords: tuple[str, ...]
     pymupdf.TOOLS.mupdf_display_warnings(False)
     document, _ = open_document(data, file_name, passwords)
     try:
-        page = read_page(Opened(document, "never", layers_off(document)), number)
-        canvas = Canvas.of(document.load_page(number - 1))
-        return replace(page, image=render(canvas.drawn, canvas.rect, flat=bool(page.words)))
+        return _drawn(document, number)
     except MemoryError:
         raise
     except Exception as error:
@@ -35,3 +33,11 @@ def look_at(data: bytes, file_name: str, number: int, passwords: tuple[str, ...]
         ) from error
     finally:
         document.close()
+
+
+def _drawn(document: MuDocument, number: int) -> Page:
+    if not 1 <= number <= document.page_count:
+        raise IndexError(f"it has {document.page_count} pages")
+    page = read_page(Opened(document, "never", layers_off(document)), number)
+    canvas = Canvas.of(document.load_page(number - 1))
+    return replace(page, image=render(canvas.drawn, canvas.rect, flat=bool(page.words)))

@@ -8,6 +8,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pyarrow.compute as pc
 
@@ -19,6 +20,7 @@ from schemas.pipeline import Page
 
 KEPT_DOCUMENTS = 4  # copies on this machine's disk
 KEPT_PAGES = 24  # pictures in memory, some 300 KB each
+Row = Mapping[str, Any]
 
 
 class Pictures:
@@ -37,9 +39,10 @@ class Pictures:
         """A page with its picture and words. Raises DocumentError where there is none, and why."""
         key = document_id, number
         async with self._turn:  # one at a time: two that ask for one page are given the same
+            row = await asyncio.to_thread(self._row, document_id)
             found = self._pages.get(key)
             if found is None:
-                found = self._pages[key] = await self._drawn(document_id, number)
+                found = self._pages[key] = await self._drawn(row, number)
             self._pages.move_to_end(key)
             while len(self._pages) > KEPT_PAGES:
                 self._pages.popitem(last=False)
@@ -47,20 +50,18 @@ class Pictures:
             raise found
         return found
 
-    async def _drawn(self, document_id: str, number: int) -> Page | DocumentError:
+    async def _drawn(self, row: Row, number: int) -> Page | DocumentError:
         try:
-            copy, name = await asyncio.to_thread(self._copy, document_id)
-            return await self._sandbox.look(copy, name, number, self._passwords)
+            copy = await asyncio.to_thread(self._copy, row)
+            return await self._sandbox.look(copy, row["file_name"] or copy.name[:12], number, self._passwords)
         except DocumentError as error:
             return error
 
-    def _copy(self, document_id: str) -> tuple[Path, str]:
-        """A copy of the document, and the name of its file."""
-        row = self._row(document_id)
-        name = str(row["file_name"] or document_id[:12])
+    def _copy(self, row: Row) -> Path:
+        """A copy of the document."""
+        document_id, uri = row["document_id"], row["source_uri"]
         if document_id not in self._copies:
             held = addresses_of(self._dataset, [document_id])
-            uri = str(row["source_uri"])
             taken = spooled(document_id, uri, held.get(document_id, ()), self._folder)
             if taken is None:
                 raise UnreadableDocumentError(f"{uri}: has other bytes now; put the file back to see its pages")
@@ -71,11 +72,19 @@ class Pictures:
             if other.name not in kept:
                 other.unlink(missing_ok=True)
                 self._copies.pop(other.name, None)
-        return self._copies[document_id], name
+        return self._copies[document_id]
 
-    def _row(self, document_id: str) -> Mapping[str, object]:
+    def _row(self, document_id: str) -> Row:
+        """The document's row of `documents`. What is removed or forgotten while it is looked at is dropped here, too."""
         rows = self._dataset.rows("documents", ["document_id", "source_uri", "file_name"])
-        found: list[Mapping[str, object]] = rows.filter(pc.equal(rows.column("document_id"), document_id)).to_pylist()
+        found: list[Row] = rows.filter(pc.equal(rows.column("document_id"), document_id)).to_pylist()
         if not found:
+            self._drop(document_id)
             raise UnreadableDocumentError(f"{document_id[:12]} is not published any more")
         return found[0]
+
+    def _drop(self, document_id: str) -> None:
+        for key in [key for key in self._pages if key[0] == document_id]:
+            del self._pages[key]
+        if (copy := self._copies.pop(document_id, None)) is not None:
+            copy.unlink(missing_ok=True)

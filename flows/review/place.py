@@ -17,7 +17,7 @@ def place_of(page: Page, root: Field, record: Mapping[str, Any], pointer: str, t
     if field is None or not field.is_leaf:
         return None
     value, _ = parse_value(text, field, "")
-    if value is None:
+    if value is None or value_at(record, keys[:-1]) is None:
         return None
     tree, answer, found_at = _around(root, record, keys, field, value)
     found = ground(Answer(answer), tree, 0, [replace(page, image=None)]).evidence.get(found_at)
@@ -37,7 +37,7 @@ def _around(
     at = places[-1]
     list_field = field_at(root, keys[:at])
     assert list_field is not None
-    item = _with(value_at(record, keys[: at + 1]) or {}, keys[at + 1 :], value)
+    item = _with(value_at(record, keys[: at + 1]), keys[at + 1 :], value)
     rows = replace(list_field, name="rows")
     pointer = "/rows/0" + "".join(f"/{escape(key)}" for key in keys[at + 1 :])
     return Field("", "object", fields=(rows,)), {"rows": [item]}, pointer

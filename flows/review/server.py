@@ -14,6 +14,7 @@ import uvicorn
 from fastapi import Body, FastAPI, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from flows.review.desk import Change, Desk
@@ -77,6 +78,8 @@ def application(desk: Desk, pictures: Pictures, tokens: Secrets) -> FastAPI:
     for kind, status in _STATUS.items():
         app.add_exception_handler(kind, _teller(status))
     app.add_exception_handler(RequestValidationError, _misused)
+    app.add_exception_handler(HTTPException, _unknown)
+    app.add_exception_handler(Exception, _at_fault)
     groups = None if not desk.document_type.group else ".".join(desk.document_type.group)
 
     @app.get("/")
@@ -184,12 +187,22 @@ def _misused(_: Request, error: Exception) -> Response:
     return JSONResponse({"error": f"{where}: {error.errors()[0]['msg']}"}, 422)
 
 
+def _unknown(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, error.status_code)
+
+
+def _at_fault(_: Request, error: Exception) -> Response:
+    return JSONResponse({"error": f"{type(error).__name__}: {error}; look at the document again before you go on"}, 500)
+
+
 def _quiet(app: Guard) -> uvicorn.Config:
     """A server that says nothing by itself, and ends a second after it was told to."""
     return uvicorn.Config(
         app,
         lifespan="off",
         log_config=None,
+        log_level="critical",
         access_log=False,
         server_header=False,
         ws="none",

@@ -108,10 +108,13 @@ def read_parquet(file: BinaryIO, columns: list[str] | None = None) -> pa.Table:
 
 
 def read_batches(file: BinaryIO) -> Iterator[pa.RecordBatch]:
-    """One file's rows, a row group at a time, its checksums verified."""
-    opened = pq.ParquetFile(file, page_checksum_verification=True)
+    """One file's rows, a row group at a time, its checksums verified.
+
+    In the caller's own thread: one of Arrow's that still lets go of a Python file while the interpreter ends aborts the process.
+    """
+    opened = pq.ParquetFile(file, pre_buffer=False, page_checksum_verification=True)
     for group in range(opened.num_row_groups):
-        yield from opened.read_row_group(group).to_batches()
+        yield from opened.read_row_group(group, use_threads=False).to_batches()
 
 
 def read_schema(file: BinaryIO) -> pa.Schema:

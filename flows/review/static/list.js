@@ -26,11 +26,18 @@ function drawFilters() {
   let waiting;
   byId("search").oninput = () => {
     clearTimeout(waiting);
-    waiting = setTimeout(() => { wanted.search = byId("search").value.trim(); load(0, true); }, 200);
+    waiting = setTimeout(() => searchFor(byId("search").value), 200);
   };
   byId("filters").onsubmit = (event) => event.preventDefault();
   byId("earlier").onclick = () => load(Math.max(0, list.start - PAGE));
   byId("later").onclick = () => load(list.start + PAGE);
+}
+
+function searchFor(text) {
+  byId("search").value = text;
+  if (wanted.search === text.trim()) return;
+  wanted.search = text.trim();
+  load(0, true);
 }
 
 let asked = 0;

@@ -31,8 +31,8 @@ async function openDocument(id) {
   takeDocument(doc, true);
   byId("record").scrollTo({ top: 0 });
   const first = Math.min(...Object.values(doc.places).map((place) => place.page ?? Infinity), Infinity);
-  await showPage(Number.isFinite(first) ? first : 1);
-  return say(`${doc.name}: ${doc.status}${doc.review ? ", needs review" : ""}`);
+  say(`${doc.name}: ${doc.status}${doc.review ? ", needs review" : ""}`);
+  return showPage(Number.isFinite(first) ? first : 1);
 }
 
 // Draw the document as it is now; the page, the chosen field and what is scrolled stay, unless it is a new one.

@@ -64,7 +64,10 @@ class Browser:
         self.requested.clear()
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if is_dark else "light"}
-        still = {"name": "prefers-reduced-motion", "value": "reduce"}  # what is clicked on stands where it was a moment ago
+        still = {
+            "name": "prefers-reduced-motion",
+            "value": "reduce",
+        }  # what is clicked on stands where it was a moment ago
         self.call("Emulation.setEmulatedMedia", features=[scheme, still])
         self.call("Page.navigate", url=url)
         self._loaded()

@@ -28,6 +28,7 @@ from flows.cli_shared import (
     print_json,
     print_lines,
 )
+from flows.cli_truth import app as truth_app
 from schemas.errors import ConfigurationError, ModelUnavailableError, PagemillError, exit_code_of
 
 app = typer.Typer(
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 app.add_typer(correct_app)
 app.add_typer(review_app)
+app.add_typer(truth_app)
 
 
 @app.command("run")

@@ -39,6 +39,7 @@ from flows.model.spending import Spending
 from flows.progress import ProgressLine
 from flows.recipe import make_recipe
 from flows.run_page import keep_report
+from flows.scans import scans_of
 from flows.spool import Spooled, is_disk_full
 from flows.storage.dataset import BIRTH_FILE, Dataset, open_dataset, read_dataset
 from flows.storage.publish import publish, replace_documents
@@ -139,7 +140,9 @@ def refresh(engine: Engine, request: RefreshRequest) -> tuple[Refreshed, Pagemil
     if request.budget_usd is None:
         cost = pc.sum(chosen.column("cost_usd")).as_py() or 0.0
         confirm_cost(settings, cost, f"{chosen.num_rows:,} documents cost before", request.confirm)
-    tools = Tools(recipe, engine.sandbox, Answers(endpoint), new_run_id(), endpoint.interrupt)
+    tools = Tools(
+        recipe, engine.sandbox, Answers(endpoint), new_run_id(), endpoint.interrupt, scans_of(settings, engine.sandbox)
+    )
 
     flow_runs: list[UUID | None] = []
 
@@ -349,6 +352,7 @@ async def _one(
         async with work.in_flight:
             if work.stopped is not None:
                 return None
+            # what stands elsewhere stays spooled until the end: it may be another document of this shard
             taken = await asyncio.to_thread(_spooled, work, document_id, uri)
             if taken is None:
                 return Kept(document_id, uri, "its source has other bytes now")

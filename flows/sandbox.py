@@ -23,14 +23,15 @@ from typing import Any, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
+from extractors.ocr import words_of
 from extractors.split.look import look_at
 from extractors.split.split import SplitOptions, split
 from flows.settings import Settings
-from schemas.errors import DocumentError, SandboxLimitError
-from schemas.pipeline import DocumentInfo, Page
+from schemas.errors import DocumentError, SandboxLimitError, UnreadableDocumentError
+from schemas.pipeline import DocumentInfo, Image, Page, Word
 
 RENEW_AFTER = 200  # documents that one worker splits before a fresh one takes over: PyMuPDF's caches never shrink
-_FRAME_HEAD = struct.Struct(">Q")
+FRAME_HEAD = struct.Struct(">Q")
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -86,6 +87,10 @@ class Sandbox:
         """One page of the file at `source` as people look at it: see `extractors.split.look`. Raises DocumentError as `split`."""
         return await self._done(self._looking, (str(source), file_name, number, passwords), f"drawing page {number}")
 
+    async def read_picture(self, image: Image, name: str) -> tuple[Word, ...]:
+        """The words of a picture and where they stand: see `extractors.ocr`. Raises DocumentError as `split`, naming `name`."""
+        return await self._done(read_words, (image, name), "reading the picture")
+
     async def _done(self, work: Callable[..., Outcome | DocumentError], given: tuple[Any, ...], what: str) -> Outcome:
         """What `work` gives in a worker; the second of `given` is the file's name."""
         file_name = given[1]
@@ -123,8 +128,8 @@ def workplace(settings: Settings) -> Iterator[tuple[Sandbox, Path]]:
 def read_frames(frames: Path) -> Iterator[Page]:
     """The pages of a frames file, one in memory at a time."""
     with frames.open("rb") as file:
-        while head := file.read(_FRAME_HEAD.size):
-            page = pickle.loads(file.read(_FRAME_HEAD.unpack(head)[0]))  # noqa: S301 - our own worker wrote it
+        while head := file.read(FRAME_HEAD.size):
+            page = pickle.loads(file.read(FRAME_HEAD.unpack(head)[0]))  # noqa: S301 - our own worker wrote it
             assert isinstance(page, Page)
             yield page
 
@@ -140,7 +145,7 @@ def split_to_frames(source: str, file_name: str, frames: str, options: SplitOpti
                     info = item
                     continue
                 body = pickle.dumps(item, protocol=pickle.HIGHEST_PROTOCOL)
-                file.write(_FRAME_HEAD.pack(len(body)))
+                file.write(FRAME_HEAD.pack(len(body)))
                 file.write(body)
     except DocumentError as error:
         return error
@@ -154,6 +159,16 @@ def page_of(source: str, file_name: str, number: int, passwords: tuple[str, ...]
         return look_at(Path(source).read_bytes(), file_name, number, passwords)
     except DocumentError as error:
         return error
+
+
+def read_words(image: Image, name: str) -> tuple[Word, ...] | DocumentError:
+    """Runs in a worker. Errors are returned, so that no traceback of a worker is printed."""
+    try:
+        return words_of(image)
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a reader of pictures may raise anything on an odd one
+        return UnreadableDocumentError(f"{name}: its picture cannot be read ({error}); look at the file")
 
 
 def _confine(memory: int, parent: int) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
@@ -25,6 +26,24 @@ def write_durably(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
     aside.replace(path)
     sync_folder(path.parent)
+
+
+@contextmanager
+def written_aside(*paths: Path) -> Iterator[list[Path]]:
+    """Files to write in the place of `paths`: synced and renamed when the block ends well, gone when it does not."""
+    asides = [path.with_name(f"{path.name}.aside") for path in paths]
+    try:
+        yield asides
+        for aside in asides:
+            with aside.open("rb") as file:
+                os.fsync(file.fileno())
+        for aside, path in zip(asides, paths, strict=True):
+            aside.replace(path)
+        for folder in {path.parent for path in paths}:
+            sync_folder(folder)
+    finally:
+        for aside in asides:
+            aside.unlink(missing_ok=True)
 
 
 def write_parquet(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:

@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from flows.review.desk import Change, Desk
 from flows.review.guard import Guard, Secrets
-from flows.review.listing import Wanted, marks_of
+from flows.review.listing import LOW, PAGE, Wanted, marks_of
 from flows.review.page import script, served_page, style
 from flows.review.pictures import Pictures
 from flows.review.place import place_of
@@ -86,7 +86,7 @@ def application(desk: Desk, pictures: Pictures, tokens: Secrets) -> FastAPI:
     def whole() -> HTMLResponse:
         told = {
             "type": desk.document_type.name, "dataset": desk.dataset.place, "by": desk.by, "token": tokens.changes,
-            "group": groups, "groups": desk.groups() if groups else [],
+            "group": groups, "low": LOW, "page": PAGE, "groups": desk.groups() if groups else [],
         }  # fmt: skip
         return HTMLResponse(served_page(told))
 

@@ -130,7 +130,7 @@ function valueButton(at, spec, value) {
   const match = place ? place.match : corrected;
   const element = button(null, (event) => {
     if (record.chosen === at && event.detail === 0) edit(at); else choose(at, "record");
-  }, { cls: `value ${match ? matchClass(match) : ""} ${place && place.confidence !== null && place.confidence < 0.5 ? "low" : ""} ${value && value.length > 16 ? "long" : ""} ${isNumber(spec) ? "number" : ""}`, tabIndex: -1,
+  }, { cls: `value ${match ? matchClass(match) : ""} ${place && place.confidence !== null && place.confidence < told.low ? "low" : ""} ${value && value.length > 16 ? "long" : ""} ${isNumber(spec) ? "number" : ""}`, tabIndex: -1,
     ondblclick: () => edit(at) });
   element.append(value === null ? make("em", { text: "null" }) : isolated(value));
   element.setAttribute("aria-label", `${labelOf(at)}: ${value ?? "null"}${match ? `, ${match}` : ""}`);

@@ -24,6 +24,7 @@ from flows.review.page import script, served_page, style
 from flows.review.pictures import Pictures
 from flows.review.place import place_of
 from flows.sandbox import Sandbox
+from flows.scans import scans_of
 from flows.settings import Settings
 from flows.storage.dataset import Dataset
 from schemas.document_type import DocumentType
@@ -57,7 +58,8 @@ def serve(
     ):
         tokens, at = Secrets(), listening.getsockname()[1]
         desk = Desk(dataset, document_type, by)
-        app = application(desk, Pictures(dataset, sandbox, Folder(folder), settings.passwords), tokens)
+        pictures = Pictures(dataset, sandbox, Folder(folder), settings.passwords, scans_of(settings, sandbox))
+        app = application(desk, pictures, tokens)
         server = uvicorn.Server(_quiet(Guard(app, tokens, at)))
 
         def stop(*_: object) -> None:

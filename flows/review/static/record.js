@@ -73,11 +73,13 @@ function drawProblems() {
   if (!problems.length) return "";
   return make("section", { cls: "told", ariaLabel: "Problems" }, make("h3", { text: many(problems.length, "problem") }),
     make("ul", {}, ...problems.map((text) => {
-      const colon = text.indexOf(": ");
-      const field = colon > 0 ? text.slice(0, colon) : "";
-      if (!field.startsWith("/")) return make("li", { text: text.replace(/^record: /, "") });
-      const link = button(labelOf(field), () => choose(field, "problem"), { cls: "link" });
-      return make("li", {}, link, `: ${text.slice(colon + 2)}`);
+      const [, field] = text.match(/^(\/.*?): /) || [];
+      const [about, number] = text.match(/^(?:record: )?page (\d+)(?=: )/) || [];
+      if (field) return make("li", {}, button(labelOf(field), () => choose(field, "problem"), { cls: "link" }), text.slice(field.length));
+      if (number && pageFacts(Number(number))) {
+        return make("li", {}, button(`page ${number}`, () => showPage(Number(number)), { cls: "link" }), text.slice(about.length));
+      }
+      return make("li", { text: text.replace(/^record: /, "") });
     })));
 }
 

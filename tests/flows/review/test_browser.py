@@ -367,6 +367,16 @@ def test_the_file_opens_without_a_server_and_asks_for_nothing(
     check_harmless(page, target.as_uri())
 
 
+def test_a_problem_of_a_page_brings_that_page(page: Browser, samples_out: dict[str, Path], tmp_path: Path) -> None:
+    export(samples_out["reports"], None, load_settings(), tmp_path / "review.html", 1)
+    enter(page, (tmp_path / "review.html").as_uri())
+    assert "page 2: 1 of 8 rows of key_figures" in text(page, ".told")
+    assert text(page, "#page-number") == "page 1 of 12"
+    page.click(".told .link")
+    page.wait("document.querySelector('#page-number').textContent === 'page 2 of 12'")
+    assert page.troubles == []
+
+
 def test_a_run_that_goes_on_meanwhile_is_seen_at_the_next_look(page: Browser, painted: Studio) -> None:
     painted.write("a0", "b0")
     painted.run()

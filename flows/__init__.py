@@ -8,4 +8,5 @@ run_facts a run, from the tables     run_page  its page              plots    th
 last_run  what `status` tells of it  artifacts its page in Prefect   log      lines on standard error
 crew      who carries shards out     message   what they are told    carrier  a shard in a process of a cluster
 past      shards that were tried     dask_cluster  Dask              tour     what `make run` shows
+records   published records          review    the page to correct on held     where documents stand now
 """

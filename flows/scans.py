@@ -38,13 +38,14 @@ class Scans:
         aside = frames.with_name(f"{frames.name}.read")
         with aside.open("wb") as file:
             for page in read_frames(frames):
-                read = await self._read(page, document_id) if is_unread(page) else page
+                read = await self.read_page(page, document_id) if is_unread(page) else page
                 body = pickle.dumps(read, protocol=pickle.HIGHEST_PROTOCOL)
                 file.write(FRAME_HEAD.pack(len(body)))
                 file.write(body)
         aside.replace(frames)
 
-    async def _read(self, page: Page, document_id: str) -> Page:
+    async def read_page(self, page: Page, document_id: str) -> Page:
+        """The page with the words of its picture; as it is where they cannot be read."""
         assert page.image is not None
         name = hashlib.sha256(reader_name().encode() + page.image.data).hexdigest()
         kept = self.cache / document_id / f"{name}.json"

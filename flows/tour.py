@@ -13,6 +13,7 @@ from extractors.values import printed
 from flows.engine import engine
 from flows.estimate import estimate
 from flows.report import sum_line
+from flows.review.export import export
 from flows.run import Outcome, RunRequest, run
 from flows.settings import Settings, load_settings
 from flows.storage.dataset import read_dataset
@@ -57,7 +58,11 @@ def tour(samples: Path, out: Path) -> int:
         _show_rows(console, out / name)
     console.print("\n[bold]4. Every value can be checked[/]")
     console.print(f"   {_one_value(out / 'invoices')}")
-    console.print("\n[bold]5. Next: your own folder[/]")
+    console.print("\n[bold]5. Every value can be corrected[/]")
+    export(out / "invoices", None, settings, out / "review.html", 20)
+    console.print(f"   {out}/review.html shows the invoices, each value on its page; open it in a browser.")
+    console.print(f"   .venv/bin/pagemill review {out}/invoices --open   to correct them there")
+    console.print("\n[bold]6. Next: your own folder[/]")
     console.print("   .venv/bin/pagemill run YOUR_FOLDER --type invoice --out out/mine --model offline")
     console.print("   With a real model: export OPENROUTER_API_KEY=..., and leave out `--model offline`.")
     return max(outcome.exit_code for _, _, outcome in outcomes)

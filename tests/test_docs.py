@@ -20,6 +20,7 @@ DOCUMENTS = [
     "docs/answers.md",
     "docs/warehouse.md",
     "docs/corrections.md",
+    "docs/review.md",
 ]
 # What cannot run here, and why.
 NOT_RUN = {
@@ -40,6 +41,7 @@ NOT_RUN = {
     "export": "a setting, checked by name below",
     "YOUR_FOLDER": "needs a real model, or runs until it is stopped: tests/flows/test_serve.py, tests/flows/test_scheduled.py",
     "YOUR_BUCKET": "needs a store; tests/flows/test_s3.py runs it against a server on loopback",
+    "pagemill review out/invoices --open": "runs until it is stopped; tests/flows/review/test_server.py starts it",
     "pagemill forget": "removes what other commands show; tests/flows/test_forget.py runs it",
 }
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flows.review.listing import MARKS, Listing, Wanted
+from flows.review.listing import LOW, MARKS, PAGE, Listing, Wanted
 from flows.review.page import standing_page
 from flows.review.pictures import Pictures
 from flows.review.shown import Json, page_text, shown
@@ -62,8 +62,8 @@ def export(out: Out, document_type: DocumentType | None, settings: Settings, tar
     if missing:
         left_out.append(f"Pictures of {missing:,} pages are left out, so that it opens quickly.")
     data = {
-        "type": document_type.name, "dataset": dataset.place, "by": "", "group": None, "groups": [], "rows": kept,
-        "counts": {mark: sum(row[mark] for row in kept) for mark in MARKS}, "shown": records, "pages": pages,
+        "type": document_type.name, "dataset": dataset.place, "by": "", "group": None, "groups": [], "low": LOW, "page": PAGE,
+        "rows": kept, "counts": {mark: sum(row[mark] for row in kept) for mark in MARKS}, "shown": records, "pages": pages,
         "left_out": left_out,
     }  # fmt: skip
     try:

@@ -12,8 +12,10 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from extractors.ocr import is_unread
 from flows.held import addresses_of, spooled
 from flows.sandbox import Sandbox
+from flows.scans import Scans
 from flows.storage.dataset import Dataset
 from schemas.errors import DocumentError, UnreadableDocumentError
 from schemas.pipeline import Page
@@ -24,13 +26,24 @@ Row = Mapping[str, Any]
 
 
 class Pictures:
-    """Pages of documents of one dataset, drawn in `sandbox` from copies in `folder`. For one event loop."""
+    """Pages of documents of one dataset, drawn in `sandbox` from copies in `folder`. For one event loop.
 
-    def __init__(self, dataset: Dataset, sandbox: Sandbox, folder: Path, passwords: tuple[str, ...] = ()) -> None:
+    With `scans` a page that is a picture has the words that the second reader finds on it.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        sandbox: Sandbox,
+        folder: Path,
+        passwords: tuple[str, ...] = (),
+        scans: Scans | None = None,
+    ) -> None:
         self._dataset = dataset
         self._sandbox = sandbox
         self._folder = folder
         self._passwords = passwords
+        self._scans = scans
         self._copies: OrderedDict[str, Path] = OrderedDict()
         self._pages: OrderedDict[tuple[str, int], Page | DocumentError] = OrderedDict()
         self._turn = asyncio.Lock()
@@ -53,7 +66,10 @@ class Pictures:
     async def _drawn(self, row: Row, number: int) -> Page | DocumentError:
         try:
             copy = await asyncio.to_thread(self._copy, row)
-            return await self._sandbox.look(copy, row["file_name"] or copy.name[:12], number, self._passwords)
+            page = await self._sandbox.look(copy, row["file_name"] or copy.name[:12], number, self._passwords)
+            if self._scans is None or not is_unread(page):
+                return page
+            return await self._scans.read_page(page, row["document_id"])
         except DocumentError as error:
             return error
 

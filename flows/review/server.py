@@ -19,11 +19,12 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from flows.review.desk import Change, Desk
 from flows.review.guard import Guard, Secrets
-from flows.review.listing import Wanted, marks_of
+from flows.review.listing import LOW, PAGE, Wanted, marks_of
 from flows.review.page import script, served_page, style
 from flows.review.pictures import Pictures
 from flows.review.place import place_of
 from flows.sandbox import Sandbox
+from flows.scans import scans_of
 from flows.settings import Settings
 from flows.storage.dataset import Dataset
 from schemas.document_type import DocumentType
@@ -57,7 +58,8 @@ def serve(
     ):
         tokens, at = Secrets(), listening.getsockname()[1]
         desk = Desk(dataset, document_type, by)
-        app = application(desk, Pictures(dataset, sandbox, Folder(folder), settings.passwords), tokens)
+        pictures = Pictures(dataset, sandbox, Folder(folder), settings.passwords, scans_of(settings, sandbox))
+        app = application(desk, pictures, tokens)
         server = uvicorn.Server(_quiet(Guard(app, tokens, at)))
 
         def stop(*_: object) -> None:
@@ -86,7 +88,7 @@ def application(desk: Desk, pictures: Pictures, tokens: Secrets) -> FastAPI:
     def whole() -> HTMLResponse:
         told = {
             "type": desk.document_type.name, "dataset": desk.dataset.place, "by": desk.by, "token": tokens.changes,
-            "group": groups, "groups": desk.groups() if groups else [],
+            "group": groups, "low": LOW, "page": PAGE, "groups": desk.groups() if groups else [],
         }  # fmt: skip
         return HTMLResponse(served_page(told))
 

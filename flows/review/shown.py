@@ -143,7 +143,8 @@ def _pointer(keys: Sequence[str]) -> str:
 def _place(row: Mapping[str, Any]) -> Json:
     box = [row[side] for side in ("x0", "y0", "x1", "y1")]
     return {
-        "page": row["page"], "box": None if None in box else box, "quote": row["quote"], "match": row["match"],
+        "page": row["page"], "box": None if None in box else [round(side, 2) for side in box],
+        "quote": row["quote"], "match": row["match"],
         "confidence": row.get("confidence"), "value": row["value"],
     }  # fmt: skip
 

@@ -4,6 +4,7 @@ import base64
 import itertools
 import json
 import os
+import select
 import shutil
 import subprocess
 import tempfile
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 PROGRAM = "chromium"
+SILENCE = 60.0  # seconds after which a browser that says nothing has hung
 _FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--remote-debugging-pipe",
@@ -37,6 +39,7 @@ class Browser:
         self._send, self._receive = send, receive
         self._ids = itertools.count(1)
         self._session: str | None = None
+        self._held = b""
         self.troubles: list[str] = []
         self.requested: list[str] = []
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
@@ -61,8 +64,22 @@ class Browser:
         self.requested.clear()
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if is_dark else "light"}
-        self.call("Emulation.setEmulatedMedia", features=[scheme])
+        still = {
+            "name": "prefers-reduced-motion",
+            "value": "reduce",
+        }  # what is clicked on stands where it was a moment ago
+        self.call("Emulation.setEmulatedMedia", features=[scheme, still])
         self.call("Page.navigate", url=url)
+        self._loaded()
+
+    def reload(self) -> None:
+        """Load the page once more, as the button of a browser does."""
+        self.troubles.clear()
+        self.requested.clear()
+        self.call("Page.reload")
+        self._loaded()
+
+    def _loaded(self) -> None:
         while self._next().get("method") != "Page.loadEventFired":
             pass
 
@@ -128,11 +145,13 @@ class Browser:
         path.write_bytes(base64.b64decode(shot["data"]))
 
     def _next(self) -> dict[str, Any]:
-        held = bytearray()
-        while (byte := self._receive.read(1)) != b"\0":
-            assert byte, "the browser has ended"
-            held += byte
-        message: dict[str, Any] = json.loads(held)
+        while b"\0" not in self._held:
+            assert select.select([self._receive], [], [], SILENCE)[0], f"the browser says nothing; {self.troubles}"
+            piece = os.read(self._receive.fileno(), 1 << 20)
+            assert piece, "the browser has ended"
+            self._held += piece
+        told_whole, _, self._held = self._held.partition(b"\0")
+        message: dict[str, Any] = json.loads(told_whole)
         method, told = message.get("method"), message.get("params", {})
         if method == "Runtime.exceptionThrown":
             self.troubles.append(str(told["exceptionDetails"]))

@@ -105,7 +105,11 @@ function hintOf(spec) {
 
 async function accept() {
   if (!source.canWrite || !record.doc) return;
-  const { id } = record.doc;
+  const { id, accepted } = record.doc;
+  if (accepted && !noteText()) {
+    await step(1);
+    return;
+  }
   if (await send({ field: "", value: null }, null, "accepted") && record.doc.id === id) await step(1);
 }
 

@@ -20,7 +20,10 @@ document.addEventListener("keydown", (event) => {
   const { target, key } = event;
   if (event.ctrlKey || event.altKey || event.metaKey || byId("keys").open) return;
   if (target.matches("input:not([type=checkbox]), textarea, select")) {
-    if (key === "Escape") target.blur();
+    if (key === "Escape") {
+      if (target.id === "search") searchFor("");
+      target.blur();
+    }
     return;
   }
   const scrolls = target.id === "scroll" || target.id === "page-text";

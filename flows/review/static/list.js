@@ -26,11 +26,18 @@ function drawFilters() {
   let waiting;
   byId("search").oninput = () => {
     clearTimeout(waiting);
-    waiting = setTimeout(() => { wanted.search = byId("search").value.trim(); load(0, true); }, 200);
+    waiting = setTimeout(() => searchFor(byId("search").value), 200);
   };
   byId("filters").onsubmit = (event) => event.preventDefault();
-  byId("earlier").onclick = () => load(Math.max(0, list.start - PAGE));
-  byId("later").onclick = () => load(list.start + PAGE);
+  byId("earlier").onclick = () => load(Math.max(0, list.start - told.page));
+  byId("later").onclick = () => load(list.start + told.page);
+}
+
+function searchFor(text) {
+  byId("search").value = text;
+  if (wanted.search === text.trim()) return;
+  wanted.search = text.trim();
+  load(0, true);
 }
 
 let asked = 0;
@@ -52,7 +59,7 @@ async function load(start, opens = false) {
   const all = many(found.documents, "document");
   const what = found.total === found.documents ? all : `${found.total.toLocaleString("en")} of ${all}`;
   const last = found.start + found.rows.length;
-  byId("total").textContent = found.total > PAGE ? `${found.start + 1} to ${last} of ${what}, worst first` : `${what}, worst first`;
+  byId("total").textContent = found.total > told.page ? `${found.start + 1} to ${last} of ${what}, worst first` : `${what}, worst first`;
   say(what);
   drawList();
   if (opens && list.rows.length && !list.rows.some((row) => row.id === list.open)) await openDocument(list.rows[0].id);
@@ -103,10 +110,10 @@ function updateRow(doc) {
 async function step(by) {
   let at = list.rows.findIndex((row) => row.id === list.open) + by;
   if (at < 0 && list.start > 0) {
-    await load(list.start - PAGE);
+    await load(list.start - told.page);
     at = list.rows.length - 1;
   } else if (at >= list.rows.length && list.start + list.rows.length < list.total) {
-    await load(list.start + PAGE);
+    await load(list.start + told.page);
     at = 0;
   }
   if (at < 0 || at >= list.rows.length) return say(by > 0 ? "this is the last document" : "this is the first document");

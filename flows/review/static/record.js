@@ -31,8 +31,8 @@ async function openDocument(id) {
   takeDocument(doc, true);
   byId("record").scrollTo({ top: 0 });
   const first = Math.min(...Object.values(doc.places).map((place) => place.page ?? Infinity), Infinity);
-  await showPage(Number.isFinite(first) ? first : 1);
-  return say(`${doc.name}: ${doc.status}${doc.review ? ", needs review" : ""}`);
+  say(`${doc.name}: ${doc.status}${doc.review ? ", needs review" : ""}`);
+  return showPage(Number.isFinite(first) ? first : 1);
 }
 
 // Draw the document as it is now; the page, the chosen field and what is scrolled stay, unless it is a new one.
@@ -73,11 +73,13 @@ function drawProblems() {
   if (!problems.length) return "";
   return make("section", { cls: "told", ariaLabel: "Problems" }, make("h3", { text: many(problems.length, "problem") }),
     make("ul", {}, ...problems.map((text) => {
-      const colon = text.indexOf(": ");
-      const field = colon > 0 ? text.slice(0, colon) : "";
-      if (!field.startsWith("/")) return make("li", { text: text.replace(/^record: /, "") });
-      const link = button(labelOf(field), () => choose(field, "problem"), { cls: "link" });
-      return make("li", {}, link, `: ${text.slice(colon + 2)}`);
+      const [, field] = text.match(/^(\/.*?): /) || [];
+      const [about, number] = text.match(/^(?:record: )?page (\d+)(?=: )/) || [];
+      if (field) return make("li", {}, button(labelOf(field), () => choose(field, "problem"), { cls: "link" }), text.slice(field.length));
+      if (number && pageFacts(Number(number))) {
+        return make("li", {}, button(`page ${number}`, () => showPage(Number(number)), { cls: "link" }), text.slice(about.length));
+      }
+      return make("li", { text: text.replace(/^record: /, "") });
     })));
 }
 
@@ -130,7 +132,7 @@ function valueButton(at, spec, value) {
   const match = place ? place.match : corrected;
   const element = button(null, (event) => {
     if (record.chosen === at && event.detail === 0) edit(at); else choose(at, "record");
-  }, { cls: `value ${match ? matchClass(match) : ""} ${place && place.confidence !== null && place.confidence < 0.5 ? "low" : ""} ${value && value.length > 16 ? "long" : ""} ${isNumber(spec) ? "number" : ""}`, tabIndex: -1,
+  }, { cls: `value ${match ? matchClass(match) : ""} ${place && place.confidence !== null && place.confidence < told.low ? "low" : ""} ${value && value.length > 16 ? "long" : ""} ${isNumber(spec) ? "number" : ""}`, tabIndex: -1,
     ondblclick: () => edit(at) });
   element.append(value === null ? make("em", { text: "null" }) : isolated(value));
   element.setAttribute("aria-label", `${labelOf(at)}: ${value ?? "null"}${match ? `, ${match}` : ""}`);

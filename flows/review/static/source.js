@@ -1,5 +1,4 @@
 // Where documents come from: a server, or the file itself, which can only be read.
-const PAGE = 50;
 
 class Refused extends Error {
   constructor(message, answer) { super(message); this.answer = answer; }
@@ -40,7 +39,7 @@ const held = {
     const search = wanted.search.toLowerCase();
     const fits = told.rows.filter((row) => [...wanted.marks].every((mark) => row[mark])
       && (!wanted.group || row.group === wanted.group) && row.name.toLowerCase().includes(search));
-    return { rows: fits.slice(start, start + PAGE), start, total: fits.length, documents: told.rows.length, counts: told.counts };
+    return { rows: fits.slice(start, start + told.page), start, total: fits.length, documents: told.rows.length, counts: told.counts };
   },
   document: async (id) => told.shown[id],
   page: async (id, number) => told.pages[`${id}/${number}`] || { note: "The picture of this page is not in this file.", text: "" },

@@ -11,6 +11,7 @@ from flows import cli
 from flows.review import pictures as module
 from flows.review.pictures import Pictures
 from flows.sandbox import Sandbox
+from flows.scans import Scans
 from flows.storage.dataset import Dataset, read_dataset
 from schemas.errors import SandboxLimitError, UnreadableDocumentError
 from tests.conftest import SAMPLES
@@ -88,6 +89,21 @@ def test_a_document_that_moved_is_drawn_and_one_with_other_bytes_is_not(
     fresh = drawer(dataset, sandbox, tmp_path / "others")
     with pytest.raises(UnreadableDocumentError, match=r"two.pdf: cannot be read \(No such file"):
         fresh(ids["two"], 1)
+
+
+def test_the_second_reader_gives_a_scan_its_words(samples_out: dict[str, Path], tmp_path: Path) -> None:
+    dataset = read_dataset(samples_out["invoices"])
+    rows = dataset.rows("documents", ["file_name", "document_id"]).to_pylist()
+    letter = next(row["document_id"] for row in rows if row["file_name"] == "whitmore_letter.pdf")
+    (tmp_path / "copies").mkdir()
+    with Sandbox(1, 120.0, 4 << 30) as roomy:
+        with_words = Pictures(dataset, roomy, tmp_path / "copies", scans=Scans(roomy, tmp_path / "read"))
+        loop = asyncio.new_event_loop()
+        page = loop.run_until_complete(with_words.page(letter, 1))
+        loop.close()
+    places = {word.text: word for word in page.words}
+    assert places["720.00"].x0 > 0.5 * page.width
+    assert places["Daughters"].y0 < 0.2 * page.height < places["720.00"].y0 < page.height
 
 
 def test_few_copies_and_pictures_are_kept(

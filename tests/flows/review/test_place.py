@@ -56,7 +56,7 @@ def test_of_equal_prices_the_one_of_the_row_is_taken(row: int) -> None:
     ("pointer", "typed"),
     [
         ("/number", "not on the page"), ("/rows/0/quantity", "many"), ("/rows/0/name", "Bolt lonk"), ("/rows", "4"),
-        ("/rows/0", "4"), ("/nothing", "4"), ("", "4"), ("/rows/9/quantity", "9"), ("/number", ""),
+        ("/rows/0", "4"), ("/nothing", "4"), ("", "4"), ("/rows/9/quantity", "9"), ("/number", ""), ("/number", "Total carried forwrad"),
     ],
 )  # fmt: skip
 def test_what_is_no_value_or_not_there_as_typed_has_no_place(pointer: str, typed: str) -> None:

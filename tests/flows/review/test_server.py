@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+import time
 from collections.abc import Callable
 from decimal import Decimal
 from io import BytesIO
@@ -177,6 +178,20 @@ def test_two_servers_each_have_their_own_cookie(out: Path) -> None:
         both = f"{one.cookie}; {two.cookie}"
         assert one.ask("/api/documents", cookie=both).status == two.ask("/api/documents", cookie=both).status == 200
         assert one.ask("/api/documents", cookie=two.cookie).status == 403
+
+
+def test_the_browser_is_given_the_whole_address(out: Path, tmp_path: Path) -> None:
+    script = tmp_path / "browser"
+    script.write_text(
+        f'#!/bin/sh\nprintf %s "$1" > {tmp_path}/opened.aside && mv {tmp_path}/opened.aside {tmp_path}/opened\n'
+    )
+    script.chmod(0o700)
+    with reviewing(out, "--open", BROWSER=f"{script} %s") as server:
+        until = time.monotonic() + 20
+        while not (tmp_path / "opened").exists():
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        assert (tmp_path / "opened").read_text() == server.url
 
 
 def test_it_dies_with_nothing_left_behind(out: Path) -> None:

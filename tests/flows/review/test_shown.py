@@ -92,7 +92,7 @@ def test_a_document_is_told_with_its_places_checks_pages_and_changes(out: Path) 
             assert values[row["field"]] is not None
             place = told["places"][row["field"]]
             assert place["page"] == row["page"]
-            assert place["box"] == [row[side] for side in ("x0", "y0", "x1", "y1")]
+            assert place["box"] == pytest.approx([row[side] for side in ("x0", "y0", "x1", "y1")], abs=0.01)
     assert [each["field"] for each in told["conflicts"]] == ["/net_total"]
     assert [page["page"] for page in told["pages"]] == [1, 2, 3]
     assert [each["check"] for each in told["checks"]] == ["net", "gross", "dates"]

@@ -88,19 +88,20 @@ def main() -> None:
 
 
 def _truth(shared: Path, *, misses: bool) -> None:
-    norm = _module(shared / "tools" / "truth" / "norm.py")
+    norm = module_at(shared / "tools" / "truth" / "norm.py")
     whole = Share()
     for name in SETS:
         of_set = Share()
-        for entry, path in _labelled(shared, name):
-            of_set.add(_judged(entry, path, _kind(shared, entry), norm, misses=misses))
+        for entry, path in labelled(shared, name):
+            of_set.add(judged(entry, path, _pages(path), kind_of(shared, entry), norm, misses=misses))
         print(of_set.line(name), flush=True)
         whole.add(of_set)
     print(whole.line("all"))
 
 
-def _judged(entry: dict[str, Any], path: Path, kind: DocumentType, norm: ModuleType, *, misses: bool) -> Share:
-    pages = _pages(path)
+def judged(
+    entry: dict[str, Any], path: Path, pages: Sequence[Page], kind: DocumentType, norm: ModuleType, *, misses: bool
+) -> Share:
     answer = parse(json.dumps(entry["fields"]), kind.root)
     evidence = ground(answer, kind.root, 0, pages).evidence
     with pymupdf.open(path) as document:
@@ -183,14 +184,14 @@ def _dotted(pointer: str) -> str:
     return re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", ".".join(keys_of(pointer)))
 
 
-def _labelled(shared: Path, name: str) -> Iterator[tuple[dict[str, Any], Path]]:
+def labelled(shared: Path, name: str) -> Iterator[tuple[dict[str, Any], Path]]:
     folder = shared / "truth" / name
     for line in (folder / "truth.jsonl").read_text(encoding="utf-8").splitlines():
         entry = json.loads(line)
         yield entry, folder / entry["doc"]
 
 
-def _kind(shared: Path, entry: dict[str, Any]) -> DocumentType:
+def kind_of(shared: Path, entry: dict[str, Any]) -> DocumentType:
     """The benchmark's own schema where it has one, else the shape of the labels."""
     own = shared / "truth" / entry["set"] / "schemas" / f"{entry['schema']}.json"
     schema = json.loads(own.read_text(encoding="utf-8")) if own.exists() else _schema_of(entry["fields"])
@@ -220,9 +221,9 @@ def _pages(path: Path) -> list[Page]:
 def _time(shared: Path) -> None:
     """The longest labelled documents, and one of 100 pages whose every page states 20 of 2,000 values."""
     for name in ("eb_credit_agreement__mmm_credit_agreement_2019_11_15", "eb_10kq__tho_10q_fy2025q2"):
-        for entry, path in _labelled(shared, "extractbench"):
+        for entry, path in labelled(shared, "extractbench"):
             if entry["id"] == name:
-                kind = _kind(shared, entry)
+                kind = kind_of(shared, entry)
                 _timed(path.name, _pages(path), json.dumps(entry["fields"]), kind)
     rows = [{"name": f"Part {n} of {n * 7 % 911}", "price": round(n * 1.37, 2)} for n in range(2_000)]
     schema = _schema_of({"items": rows})
@@ -252,7 +253,7 @@ def _timed(name: str, pages: Sequence[Page], text: str, kind: DocumentType) -> N
     )
 
 
-def _module(path: Path) -> ModuleType:
+def module_at(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location("labels_norm", path)
     assert spec is not None
     assert spec.loader is not None

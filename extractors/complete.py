@@ -13,7 +13,7 @@ import statistics
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from extractors.values import fold_text
@@ -25,6 +25,7 @@ _NEARLY_ALWAYS = (
     0.8  # of the rows have a number in a column of the list's, as a rule: those in descriptions align by chance
 )
 _OFTEN = 0.5  # the same where no column has that many
+_SCANNED_EDGE = 5.0  # the same where they were read from a picture: the boxes of the same print differ
 _AT_EDGE = 2  # lines at the top and the bottom of a page that may be its header and footer
 _PAGES = frozenset({"page", "seite", "blatt", "pagina"})  # words of lines that number pages
 _SELDOM = 0.15  # the same where no column has that many: debit and credit
@@ -145,7 +146,8 @@ class _Table:
 
 def sheet(page: Page) -> Sheet:
     """What is kept of a page to count its rows later."""
-    return Sheet(page.number, tuple(_lines(page.words)), bool(page.images and not page.words))
+    lines = tuple(_lines(page.words))
+    return Sheet(page.number, _snapped(lines) if page.is_scanned else lines, bool(page.images and not page.words))
 
 
 def coverage(located: Sequence[Located], root: Field, sheets: Sequence[Sheet]) -> list[Coverage]:
@@ -405,6 +407,26 @@ def _lines(words: Sequence[Word]) -> Iterator[Line]:
         heads = bool(numbers) and all(map(_YEAR.fullmatch, numbers))
         first, likeness = _likeness(words_here[:1]), _likeness(words_here)
         yield Line(middle, group[0].y1 - group[0].y0, group[0].x0, edges, sums, heads, first, likeness)
+
+
+def _snapped(lines: Sequence[Line]) -> tuple[Line, ...]:
+    """The lines of a scan with edges and starts that nearly agree set to one place, so that columns are columns."""
+    edges = _nearly_one(edge for line in lines for edge in line.edges)
+    starts = _nearly_one(line.start for line in lines)
+    return tuple(
+        replace(line, edges=tuple(edges[edge] for edge in line.edges), start=starts[line.start]) for line in lines
+    )
+
+
+def _nearly_one(places: Iterable[float]) -> dict[float, float]:
+    """For each place the middle of those that are nearly the same."""
+    runs: list[list[float]] = []
+    for place in sorted(places):
+        if runs and place - runs[-1][0] <= _SCANNED_EDGE:
+            runs[-1].append(place)
+        else:
+            runs.append([place])
+    return {place: statistics.median(run) for run in runs for place in run}
 
 
 def _likeness(words: Sequence[str]) -> int:

@@ -314,15 +314,17 @@ def _found_again(draft: _Draft, correction: Correction, root: Field) -> list[str
 def _nearest(
     items: Sequence[Any], known: Any, place: int, item: Field, below: Sequence[str], least: float
 ) -> int | None:
-    """The item that is most like what is known of it, without the place that was corrected; of equals the nearest one."""
+    """The item that is most like what is known of it, without the place that was corrected; of equals the nearest one.
+
+    Where nothing else is known of it, it is the one that says at that place what was corrected.
+    """
     but = "".join(f"/{escape(key)}" for key in below)
-    wanted = {at: value for at, value in _leaves(known, item, "") if value is not None and not (but and at == but)}
-    if not wanted:
-        return place if place < len(items) else None
+    stated = {at: value for at, value in _leaves(known, item, "") if value is not None}
+    wanted = {at: value for at, value in stated.items() if at != but} or stated
     best: tuple[float, int] | None = None
     for at, each in enumerate(items):
         there = dict(_leaves(each, item, ""))
-        share = sum(there.get(pointer) == value for pointer, value in wanted.items()) / len(wanted)
+        share = sum(there.get(pointer) == value for pointer, value in wanted.items()) / max(1, len(wanted))
         if share >= least and (best is None or (share, -abs(at - place)) > (best[0], -abs(best[1] - place))):
             best = share, at
     return None if best is None else best[1]

@@ -30,6 +30,9 @@ _GROUP_BEFORE = re.compile(r"(?<!\d)\d{1,3}$")
 _GROUP_AFTER = re.compile(r"\d{3}(?!\d)")
 _DAY_DOT = re.compile(r"\d{1,2}[.]$")
 _PRINTED_DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{2,4}(?!\d)")  # two of them in a word are a period
+_DATE_THEN_TIME = re.compile(  # in one word, as a reader of pictures sees them
+    r"(?:\d{1,2}([-/.])\d{1,2}\1(?:19|20)\d\d|(?:19|20)\d\d([-/.])\d{1,2}\2\d{1,2}?)(?=\d{1,2}:\d\d)"
+)
 _DAY_OF = re.compile(r"\b(?:day|jour|tag)\s+(?=(?:of|de|des)\b)", re.IGNORECASE)
 _SPACED_ORDINAL = re.compile(r"(?<=\d)\s+(?=(?:st|nd|rd|th)\b)", re.IGNORECASE)
 _GRAM = 4
@@ -154,7 +157,7 @@ def _dates(texts: Sequence[str]) -> dict[datetime.date, list[Span]]:
         digits = sum(map(str.isdigit, text))
         spans: list[Span] = [(at, at)] if digits >= 3 else []
         if digits >= 10:  # a period in one word: each of its days
-            for printed in _PRINTED_DATE.finditer(text):
+            for printed in (*_PRINTED_DATE.finditer(text), *_DATE_THEN_TIME.finditer(text)):
                 for date in date_readings(printed[0]):
                     found.setdefault(date, []).append((at, at))
         if _DAY_DOT.match(text):

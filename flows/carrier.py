@@ -33,6 +33,7 @@ from flows.plan import Before
 from flows.recipe import make_recipe
 from flows.retry import read_retries
 from flows.sandbox import Sandbox
+from flows.scans import scans_of
 from flows.settings import Settings, load_settings, require_model
 from flows.shard import Work, extract_shard
 from flows.storage.dataset import Dataset, read_dataset
@@ -95,7 +96,9 @@ class _Bench:
         sandbox = stack.enter_context(Sandbox(settings.workers, settings.split_seconds, settings.split_memory))
         self.endpoint = Endpoint(settings, base_url, key, Spending(), memory_of(self.dataset, settings))
         self.endpoint.pressure.on_outage = OutageNotice(settings.host, settings.patience, quiet=False)
-        self.tools = Tools(recipe, sandbox, Answers(self.endpoint), run.run_id, self.endpoint.interrupt)
+        self.tools = Tools(
+            recipe, sandbox, Answers(self.endpoint), run.run_id, self.endpoint.interrupt, scans_of(settings, sandbox)
+        )
         self.in_flight = asyncio.Semaphore(settings.concurrency + 2 * settings.workers)
         self.failures = _failures(self.dataset, run)
         self.forgotten = frozenset(self.dataset.forgotten_ids())

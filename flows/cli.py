@@ -11,6 +11,7 @@ import typer
 
 from flows.canary import FAILED, PARTIAL, Canary
 from flows.cli_correct import app as correct_app
+from flows.cli_review import app as review_app
 from flows.cli_shared import (
     AsJson,
     ChunkTokens,
@@ -39,6 +40,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(correct_app)
+app.add_typer(review_app)
 app.add_typer(truth_app)
 
 

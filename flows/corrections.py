@@ -12,7 +12,7 @@ from extractors.correct import reapplied
 from extractors.tabulate import record_batches
 from extractors.values import json_text
 from flows.storage.dataset import Dataset
-from flows.storage.publish import Batches, Last
+from flows.storage.publish import Batches, Last, publish
 from schemas.document_type import DocumentType
 from schemas.pipeline import Correction
 from schemas.tables import record_tables
@@ -100,6 +100,23 @@ def with_corrections(
 def corrector(dataset: Dataset, document_type: DocumentType) -> Last:
     """What publishing does last: people's corrections are put in."""
     return lambda batches: with_corrections(dataset, batches, document_type)[0]
+
+
+def carry_corrections(old: Dataset, new: Dataset, name: str) -> int:
+    """Tell the dataset `new` what people have corrected in `old`; returns how many rows it did not know yet.
+
+    `name` is this command's own, `<run_id>-<n>`. Done before anything is published there, so that it is put in.
+    """
+    rows = [{**row, "run_id": None} for held in correction_rows(old).values() for row in held]
+    with new.locked():
+        known = {_made(row) for held in correction_rows(new).values() for row in held}
+    if fresh := [row for row in rows if _made(row) not in known]:
+        publish(new, name, {"corrections": [pa.RecordBatch.from_pylist(fresh, schema=new.tables["corrections"])]})
+    return len(fresh)
+
+
+def _made(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return row["document_id"], row["field"], row["at"], row["by"]
 
 
 def _by_document(held: Any, ids: pa.Array) -> dict[str, list[dict[str, Any]]]:

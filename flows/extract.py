@@ -27,6 +27,7 @@ from flows.model.answers import Answers
 from flows.prove import PageNotes, Proven, prove
 from flows.recipe import Reader, Recipe, chunks_of
 from flows.sandbox import Sandbox, read_frames
+from flows.scans import Scans
 from flows.storage.dataset import Dataset
 from schemas.errors import (
     BudgetExceededError,
@@ -50,6 +51,7 @@ class Tools:
     answers: Answers
     run_id: str
     interrupt: Interrupt = field(default_factory=Interrupt)
+    scans: Scans | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,8 @@ async def extract_document(
     try:
         split = tools.sandbox.split(path, document.file_name, frames, tools.recipe.options)
         info = await tools.interrupt.guard(split)
+        if tools.scans is not None:
+            await tools.interrupt.guard(tools.scans.read(frames, document.document_id))
         reading, record = await _read(tools, document, frames, used, stored, keep, unusable)
     finally:
         frames.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 from flows.book import new_run_id
 from flows.find import Found
+from flows.scans import forget_scans, scans_cache
 from flows.settings import Settings
 from flows.storage.dataset import read_dataset
 from flows.storage.erase import Forgotten
@@ -28,6 +29,8 @@ def forget(out: Out, documents: Sequence[Found], settings: Settings, *, wait: bo
     done = forget_documents(dataset, staging, ids, wait=wait)
     if removed:
         done.rows["answers of try"] = removed
+    if read := forget_scans(scans_cache(settings), ids):
+        done.rows["scanned pages"] = read
     return done
 
 

@@ -2,11 +2,14 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flows.addresses import Address
 from flows.ledger import newest
+from flows.spool import Spooled, spool
 from flows.storage.dataset import Dataset
 
 
@@ -26,3 +29,16 @@ def addresses_of(dataset: Dataset, ids: Iterable[str]) -> Mapping[str, Sequence[
 def standing(uri: str, held: Sequence[str]) -> list[str]:
     """Those of a document's addresses at which something stands, the one that it was read at first."""
     return [each for each in dict.fromkeys((uri, *held)) if "://" in each or os.path.lexists(each)]
+
+
+def spooled(document_id: str, uri: str, held: Sequence[str], folder: Path) -> Spooled | None:
+    """A copy in `folder` of the document as it stands at `uri` or at another of its addresses; null where none has its bytes now.
+
+    What stands there instead stays in `folder`: it may be another document that is asked for next. Raises DocumentError for
+    what cannot be read.
+    """
+    for place in standing(uri, held) or [uri]:
+        taken = spool(Address(place, None, None), folder)
+        if taken.document.document_id == document_id:
+            return taken
+    return None

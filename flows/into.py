@@ -1,14 +1,17 @@
 """`pagemill refresh OUT --into NEW`: a dataset's documents extracted into a new one, whose columns may be others.
 
-Answers that OUT has stored are taken where the requests are equal, and stored in NEW as reused: they cost nothing again.
+Answers that OUT has stored are taken where the requests are equal, and stored in NEW as reused: they cost nothing again. What
+people have corrected in OUT is told in NEW, too, and put in there.
 """
 
+from flows.book import new_run_id, spec_of
 from flows.consent import Confirm
+from flows.corrections import carry_corrections
 from flows.engine import Engine
 from flows.held import addresses_of, standing
 from flows.log import say
 from flows.run import Outcome, RunRequest, run
-from flows.storage.dataset import read_dataset
+from flows.storage.dataset import open_dataset, read_dataset
 from flows.storage.store import Out
 from schemas.document_type import DocumentType
 from schemas.document_types import DOCUMENT_TYPES
@@ -52,4 +55,5 @@ def refresh_into(
     if left:
         named = ", ".join([*left[:_MOST_NAMED], *(["…"] if len(left) > _MOST_NAMED else [])])
         say(f"{len(left):,} documents stand nowhere any more, and are not in {into}: {named}")
+    carry_corrections(old, open_dataset(into, spec_of(kind)), f"{new_run_id()}-00000")
     return run(engine, RunRequest(addresses, kind, into, budget_usd, allow_empty=True, confirm=confirm, lender=old))

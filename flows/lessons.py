@@ -15,10 +15,9 @@ from typing import Any, TextIO
 from extractors.lesson import lesson
 from extractors.prompt import prompt
 from flows.extract import is_sent
-from flows.held import addresses_of
+from flows.held import addresses_of, spooled
 from flows.recipe import Recipe, chunks_of, make_recipe
 from flows.records import Published, read_records
-from flows.reread import reread
 from flows.sandbox import Sandbox, read_frames, workplace
 from flows.settings import Settings
 from flows.spool import Spooled
@@ -112,10 +111,10 @@ class _Reread:
     def _taken(self, document_id: str, uri: str) -> Spooled | None:
         """The document as it was read; where it is not at its address, it may have moved."""
         with suppress(UnreadableDocumentError):
-            if (taken := reread(document_id, uri, (), self.folder)) is not None:
+            if (taken := spooled(document_id, uri, (), self.folder)) is not None:
                 return taken
         held = addresses_of(self.dataset, [document_id]).get(document_id, ())
-        return reread(document_id, uri, held, self.folder)
+        return spooled(document_id, uri, held, self.folder)
 
     def _of_chunks(self, published: Published, frames: Path) -> Iterator[dict[str, Any]]:
         reader = self.recipe.readers[0]

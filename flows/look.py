@@ -18,6 +18,7 @@ from flows.model.spending import Spending
 from flows.outage import OutageNotice
 from flows.recipe import Recipe, chunks_of, make_recipe
 from flows.sandbox import Sandbox, read_frames, workplace
+from flows.scans import scans_of
 from flows.settings import Settings
 from flows.spool import spool
 from flows.storage.journal import Segment, read_segment
@@ -132,7 +133,13 @@ async def _tried(
     memory = EndpointMemory(cache / "endpoints.json", cache / "endpoints.lock", settings.endpoint)
     endpoint = Endpoint(settings, address[0], address[1], Spending(), memory)
     endpoint.pressure.on_outage = OutageNotice(settings.place, settings.patience, quiet=False)
-    tools = Tools(recipe, sandbox, Answers(endpoint), f"try-{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S}")
+    tools = Tools(
+        recipe,
+        sandbox,
+        Answers(endpoint),
+        f"try-{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S}",
+        scans=scans_of(settings, sandbox),
+    )
     document_id = taken.document.document_id
     stored = {(row["document_id"], row["request_id"]): row for row in read_segment(journal)}
     segment = Segment(journal)

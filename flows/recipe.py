@@ -9,6 +9,7 @@ from typing import Any
 
 from extractors.chunk import Room, answer_estimator, chunk, scalar_answer_tokens
 from extractors.groups import groups
+from extractors.ocr import reader_name
 from extractors.parse import PARSE_VERSION
 from extractors.prompt import PROMPT_VERSION, Decoding, frame_tokens, page_tokens, schema_tokens, system_text
 from extractors.split.split import SPLIT_VERSION, SplitOptions
@@ -87,6 +88,8 @@ def make_recipe(document_type: DocumentType, settings: Settings, windows: Mappin
             for model, reader in zip(models, readers, strict=True)
         ],
     }
+    if settings.ocr:  # what is found on scans, and which lists are proven; without it recipes stay what they were
+        kept = {**kept, "ocr": reader_name()}
     versions = {"split": SPLIT_VERSION, "prompt": PROMPT_VERSION, "parse": PARSE_VERSION}
     slugs = [model.slug for model in models]
     identity = [document_type.identity, system_text(document_type), slugs, kept, versions]

@@ -29,7 +29,7 @@ from flows.difference import Difference, differences_of, disagreement_lines
 from flows.engine import Engine, tell_outages, through_prefect
 from flows.extract import STOPS, Tools, extract_document, stored_in
 from flows.find import find_documents
-from flows.held import addresses_of
+from flows.held import addresses_of, spooled
 from flows.log import note
 from flows.model.answers import Answers
 from flows.model.endpoint import Endpoint
@@ -38,9 +38,9 @@ from flows.model.memory import memory_of
 from flows.model.spending import Spending
 from flows.progress import ProgressLine
 from flows.recipe import make_recipe
-from flows.reread import reread
 from flows.run_page import keep_report
-from flows.spool import is_disk_full
+from flows.scans import scans_of
+from flows.spool import Spooled, is_disk_full
 from flows.storage.dataset import BIRTH_FILE, Dataset, open_dataset, read_dataset
 from flows.storage.publish import publish, replace_documents
 from flows.storage.recover import recover
@@ -140,7 +140,9 @@ def refresh(engine: Engine, request: RefreshRequest) -> tuple[Refreshed, Pagemil
     if request.budget_usd is None:
         cost = pc.sum(chosen.column("cost_usd")).as_py() or 0.0
         confirm_cost(settings, cost, f"{chosen.num_rows:,} documents cost before", request.confirm)
-    tools = Tools(recipe, engine.sandbox, Answers(endpoint), new_run_id(), endpoint.interrupt)
+    tools = Tools(
+        recipe, engine.sandbox, Answers(endpoint), new_run_id(), endpoint.interrupt, scans_of(settings, engine.sandbox)
+    )
 
     flow_runs: list[UUID | None] = []
 
@@ -334,6 +336,11 @@ def _taken(work: Work, ids: Sequence[str]) -> tuple[set[str], Stored]:
     return mine, stored_in(dataset, ids)
 
 
+def _spooled(work: Work, document_id: str, uri: str) -> Spooled | None:
+    """The document as it stands at `uri`, or where it has moved to; null where something else stands there now."""
+    return spooled(document_id, uri, work.held.get(document_id, ()), work.spool_folder)
+
+
 async def _one(
     work: Work, row: Mapping[str, Any], stored: Stored, keep: Any, mine: set[str]
 ) -> tuple[str, Batches] | Kept | None:
@@ -346,7 +353,7 @@ async def _one(
             if work.stopped is not None:
                 return None
             # what stands elsewhere stays spooled until the end: it may be another document of this shard
-            taken = await asyncio.to_thread(reread, document_id, uri, work.held.get(document_id, ()), work.spool_folder)
+            taken = await asyncio.to_thread(_spooled, work, document_id, uri)
             if taken is None:
                 return Kept(document_id, uri, "its source has other bytes now")
             try:

@@ -18,6 +18,7 @@ from flows.recipe import make_recipe
 from flows.refresh import Refreshed, Shard, Work, make_anew, opened
 from flows.run_page import keep_report
 from flows.sandbox import Sandbox
+from flows.scans import scans_of
 from flows.settings import Settings
 from flows.storage.dataset import Dataset
 from flows.storage.store import Out
@@ -54,7 +55,7 @@ def replay(out: Out, settings: Settings, document_type: DocumentType | None = No
     recipe = make_recipe(document_type, settings, _windows(dataset, settings))
     chosen = dataset.rows("documents", ["document_id", "source_uri"])
     with Sandbox(settings.workers, settings.split_seconds, settings.split_memory) as sandbox:
-        tools = Tools(recipe, sandbox, _StoredOnly(), new_run_id())  # type: ignore[arg-type] # it speaks the same
+        tools = Tools(recipe, sandbox, _StoredOnly(), new_run_id(), scans=scans_of(settings, sandbox))  # type: ignore[arg-type] # it speaks the same
         done, stopped = make_anew(dataset, tools, chosen, Spending(None), _one_after_the_other, command="replay")
     done.cost_usd = 0.0
     if stopped is not None:

@@ -41,6 +41,18 @@ IN_SHARD = {
     ("evidence", "a value stands on a page that there is"): """
         select e.document_id || e.field from evidence e
         left join pages p on p.document_id = e.document_id and p.page = e.page where e.page is not null and p.page is null""",
+    # of a field whose place has gone the record tells a problem, and of one that was accepted later the accepted value counts
+    ("corrections", "what people have corrected is what is published"): """
+        select c.document_id || c.field from
+        (select document_id, field, arg_max("new", correction_id) as said from corrections
+        where context is null and field <> '' group by document_id, field) c
+        join documents d using (document_id)
+        left join evidence e on e.document_id = c.document_id and e.field = c.field and e.match = 'corrected'
+        where not list_contains(coalesce(d.problem_kinds, []), 'misplaced')
+        and (e.field is null or e.value is distinct from c.said)""",
+    ("corrections", "a document that people have corrected says what was read before"): """
+        select document_id from documents where extracted is null
+        and document_id in (select document_id from corrections)""",
     ("checks", "a failed check makes the document partial"): """
         select document_id from checks join documents using (document_id) where not ok and status <> 'partial'""",
 }
@@ -101,10 +113,19 @@ EVERYWHERE = {
     ("changes", "of what was forgotten no value is left"): """
         select document_id from changes where document_id in (select id from forgotten)
         and (record is not null or old is not null or new is not null)""",
+    ("corrections", "a number is there once"): """
+        select correction_id::text from corrections group by correction_id having count(*) > 1""",
+    ("corrections", "it is in `changes`"): """
+        select run_id from corrections where run_id is not null group by run_id, document_id
+        having count(*) > (select count(*) from changes where changes.run_id = corrections.run_id
+        and changes.document_id = corrections.document_id and kind = 'corrected')""",
+    ("corrections", "it was not forgotten"): """
+        select document_id from corrections where document_id in (select id from forgotten)""",
     ("sources", "of what was forgotten no address is left"): """
         select document_id from sources where document_id in (select id from forgotten)""",
 }
 COLUMNS = {  # in the order in which they are read: what is published meanwhile is in what is read last
+    "corrections": ("correction_id", "document_id", "run_id"),
     "changes": ("change_id", "at", "document_id", "run_id", "record", "kind", "old", "new"),
     "documents": ("document_id", "run_id", "recipe_id", "requests"),
     "calls": ("document_id", "request_id", "run_id", "cost_usd"),

@@ -39,6 +39,7 @@ from flows.progress import ProgressLine
 from flows.quality import Quality
 from flows.recipe import Recipe, make_recipe
 from flows.run_page import keep_report
+from flows.scans import scans_of
 from flows.settings import Settings, require_model
 from flows.shard import Work, extract_shard
 from flows.storage.dataset import Dataset, open_dataset
@@ -138,7 +139,9 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
         _confirm(engine, request, plan, recipe, endpoint)
         open_book(dataset, run_id, recipe, accounts, request.command, request.schedule)
         spool_folder = dataset.spool(run_id)
-        tools = Tools(recipe, engine.sandbox, Answers(endpoint), run_id, endpoint.interrupt)
+        tools = Tools(
+            recipe, engine.sandbox, Answers(endpoint), run_id, endpoint.interrupt, scans_of(settings, engine.sandbox)
+        )
         with ProgressLine(len(plan.pending), quiet=request.quiet) as line:
             work = Work(
                 dataset, tools, plan.before, accounts, spool_folder,

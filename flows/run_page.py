@@ -51,8 +51,7 @@ def draw_run(out: Out, path: Path, run_id: str | None = None) -> str:
     """
     dataset = read_dataset(out)
     check_target(path)
-    if "://" not in dataset.place and path.resolve().is_relative_to(Path(dataset.place).resolve()):
-        raise ConfigurationError(f"--html {path}: is in the dataset, where only tables may stand; name another file")
+    check_outside(dataset, path)
     run = run_row(dataset, run_id)
     if run is None:
         raise ConfigurationError(f"{dataset.place}: no run has ended in this dataset yet; there is nothing to draw")
@@ -62,6 +61,12 @@ def draw_run(out: Out, path: Path, run_id: str | None = None) -> str:
     except OSError as error:
         raise ConfigurationError(f"--html {path}: cannot be written ({error.strerror}); name another file") from error
     return str(run["run_id"])
+
+
+def check_outside(dataset: Dataset, path: Path) -> None:
+    """Raise ConfigurationError where `path` is in the dataset."""
+    if "://" not in dataset.place and path.resolve().is_relative_to(Path(dataset.place).resolve()):
+        raise ConfigurationError(f"--html {path}: is in the dataset, where only tables may stand; name another file")
 
 
 def keep_report(dataset: Dataset, run_id: str) -> str | None:

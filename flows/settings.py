@@ -12,6 +12,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
+from extractors.ocr import is_installed
 from schemas.errors import ConfigurationError
 from schemas.models import OFFLINE, Model, model_entry
 
@@ -66,6 +67,7 @@ class Settings(BaseSettings):
     attachments: Literal["never", "text"] = "never"  # offer embedded text files to the model
     shard_size: Annotated[int, Field(ge=1, le=100_000)] = 256  # documents
     shard_bytes: Annotated[int, Field(ge=1)] = 256 * 1024 * 1024
+    ocr: bool = False  # a second reader for pages that are pictures: the extra pagemill[ocr]
     settle: Literal["checks", "ask"] = "checks"  # who decides between values that a document states differently
     fields_per_request: Annotated[int, Field(ge=1)] = 80  # a wider schema is asked for in groups of so many leaves
     chunk_tokens: Annotated[int, Field(ge=256)] | None = None  # cap of one request's pages
@@ -97,6 +99,13 @@ class Settings(BaseSettings):
         if not (key.isascii() and key.isprintable()) or " " in key:
             raise ValueError("a key is one word of ASCII letters, digits and signs")
         return SecretStr(key) if key else None
+
+    @field_validator("ocr")
+    @classmethod
+    def _installed(cls, value: bool) -> bool:
+        if value and not is_installed():
+            raise ValueError("the extra is not installed: `pip install 'pagemill[ocr]'`, or leave PAGEMILL_OCR out")
+        return value
 
     @field_validator("cache_dir")
     @classmethod

@@ -22,6 +22,9 @@ _HEAVY = {"text", "image", "response", "quote"}  # content that no rule looks at
 _OURS = {**SHARD_TABLES, **LOG_TABLES}
 
 
+_SAID = ("correction_id", "document_id", "field", "new", "context")
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A rule that does not hold: where, what it says, how many rows break it, and the first of them."""
@@ -78,8 +81,14 @@ def _shards(dataset: Dataset) -> list[str]:
 
 def _of_shard(dataset: Dataset, shard: str, located: Mapping[str, Collection[str]]) -> Iterator[Finding]:
     names = ["documents", "pages", "figures", "evidence", "checks", *dataset.record_tables]
+    before = _columns(dataset, "corrections", _SAID)
     held = {name: _light(dataset, name, shard) for name in names}
-    yield from _broken(held, shard_rules(dataset, located, held))
+    after = _columns(dataset, "corrections", _SAID)
+    last = pc.max(before.column("correction_id")).as_py() or 0
+    newer = after.filter(pc.greater(after.column("correction_id"), last))
+    corrected_meanwhile = newer.column("document_id").combine_chunks()
+    told = before.filter(pc.invert(pc.is_in(before.column("document_id"), value_set=corrected_meanwhile)))
+    yield from _broken({**held, "corrections": told}, shard_rules(dataset, located, held))
 
 
 def _of_all(dataset: Dataset) -> Iterator[Finding]:

@@ -55,7 +55,8 @@ class Page:
     """One page as split yields it. `words` are what grounding searches, `text` is what the model reads.
 
     `image` is the whole page as a picture where its text cannot be trusted. `hidden_text` counts characters that are
-    on the page but that no eye sees. `problem` says why the page, or a part of it, could not be read. The
+    on the page but that no eye sees. `problem` says why the page, or a part of it, could not be read. `is_scanned` is true
+    where the words were read from the picture by a second reader, and are not in `text`. The
     `words` of a piece of a page that was cut are still those of the whole page.
     """
 
@@ -70,6 +71,7 @@ class Page:
     figures: tuple[Figure, ...] = ()
     hidden_text: int = 0
     problem: str | None = None
+    is_scanned: bool = False
 
     @property
     def images(self) -> tuple[Image, ...]:

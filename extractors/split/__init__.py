@@ -8,4 +8,5 @@ forms      fields -> label: value                       notes      annotations t
 hidden     text that no eye sees; unseen only counts    trust      whether the characters can be trusted
 figures    pictures, and drawings, worth sending        picture    a part of a page as JPEG or PNG
 attached   embedded files                               mupdf      the library itself, as untyped
+look       one page for people: picture, size, words
 """

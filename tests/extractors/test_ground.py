@@ -61,6 +61,8 @@ def locate(value: dict, *pages: Page):
         ({"d": datetime.date(2005, 3, 28)}, "this 28th day of March, 2005. Signed", "normalized"),
         ({"d": datetime.date(2014, 8, 3)}, "August 3 , 2014 TOTAL", "normalized"),
         ({"d": datetime.date(2012, 1, 11)}, "the 11 th January , 2012", "normalized"),
+        ({"d": datetime.date(2018, 4, 16)}, "REG 16-04-201814:51 C01", "normalized"),
+        ({"d": datetime.date(2016, 7, 31)}, "Date: 2016-07-3113:48:37", "normalized"),
         ({"s": "2015-12-31"}, "per 31 december 2015 in EUR", "normalized"),
         ({"s": "384"}, "of $384.0 million", "normalized"),
         ({"s": "Northwind Traders Limited"}, "Northvvind Traders Limited, London", "fuzzy"),

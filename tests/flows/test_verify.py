@@ -137,6 +137,25 @@ def test_what_is_broken_is_found(out: Path, table: str, change: Change, where: s
     assert main(["status", str(out), "--check"]) == 1
 
 
+CORRECTED: list[tuple[str, Change, str]] = [
+    ("evidence", with_column("value", constant("0")), "what people have corrected is what is published"),
+    ("evidence", with_column("match", constant("exact")), "what people have corrected is what is published"),
+    ("documents", with_column("extracted", constant(None)), "a document that people have corrected says what was read before"),
+    ("corrections", twice, "a number is there once"),
+    ("changes", emptied, "it is in `changes`"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("table", "change", "rule"), CORRECTED)
+def test_a_broken_correction_is_found(out: Path, table: str, change: Change, rule: str) -> None:
+    assert main(["correct", str(out), "nordlicht.pdf", "/gross_total", "7", "--by", "ada"]) == 0
+    assert main(["correct", str(out), "nordlicht.pdf", "/line_items/1/amount", "7", "--by", "ada"]) == 0
+    assert main(["correct", str(out), "nordlicht.pdf", "--accept", "--by", "ada"]) == 0
+    assert verify(out) == []
+    damaged(out, table, change)
+    assert ("corrections", rule) in {(each.table, each.rule) for each in verify(out)}
+
+
 def test_a_flipped_bit_is_found_by_its_checksum(out: Path) -> None:
     path = max((out / "pages").glob("2*.parquet"))
     text = pq.ParquetFile(path).metadata.row_group(0).column(4)

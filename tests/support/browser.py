@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,16 @@ _FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--remote-debugging-pipe",
 )  # fmt: skip
+
+
+_CODES = {
+    "Enter": 13,
+    "Escape": 27,
+    "Tab": 9,
+    "ArrowUp": 38,
+    "ArrowDown": 40,
+    "Backspace": 8,
+}  # Windows' numbers of keys
 
 
 class Browser:
@@ -58,6 +69,56 @@ class Browser:
     def tell(self, script: str) -> Any:
         """The value of an expression in the page."""
         return self.call("Runtime.evaluate", expression=script, returnByValue=True)["result"].get("value")
+
+    def wait(self, script: str, seconds: float = 20.0) -> Any:
+        """The value of an expression as soon as it is true."""
+        until = time.monotonic() + seconds
+        while not (value := self.tell(script)):
+            assert time.monotonic() < until, f"never true: {script}; {self.troubles}"
+            time.sleep(0.02)
+        return value
+
+    def click(self, selector: str, *, times: int = 1, shift: bool = False) -> None:
+        """Click, with the mouse, on the middle of the first element that a selector finds."""
+        self.wait(f"document.querySelector({json.dumps(selector)}) !== null")
+        script = f"""(() => {{
+            const element = document.querySelector({json.dumps(selector)});
+            element.scrollIntoView({{block: "nearest", inline: "nearest", behavior: "instant"}});
+            const box = element.getBoundingClientRect();
+            return [box.left + box.width / 2, box.top + box.height / 2];
+        }})()"""
+        x, y = self.tell(script)
+        for kind, count in [
+            ("mouseMoved", 0),
+            *[(kind, n + 1) for n in range(times) for kind in ("mousePressed", "mouseReleased")],
+        ]:
+            self.call(
+                "Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left" if count else "none", clickCount=count,
+                modifiers=8 if shift else 0,
+            )  # fmt: skip
+
+    def write(self, text: str) -> None:
+        """Put text in where the focus is, as a keyboard with any sign does."""
+        self.call("Input.insertText", text=text)
+
+    def press(self, *keys: str) -> None:
+        """Press keys, one after the other: a sign, or a name such as Enter, Escape, Tab, ArrowDown; `Shift+Tab` with Shift."""
+        for key in keys:
+            name = key.removeprefix("Shift+")
+            text = {"Enter": "\r"}.get(name, name if len(name) == 1 else "")
+            code = _CODES.get(name, ord(name.upper()[0]) if len(name) == 1 and name.isalnum() else 0)
+            about = {"key": name, "windowsVirtualKeyCode": code, "modifiers": 8 if key != name else 0}
+            self.call(
+                "Input.dispatchKeyEvent",
+                type="keyDown" if text else "rawKeyDown",
+                **about,
+                **({"text": text} if text else {}),
+            )
+            self.call("Input.dispatchKeyEvent", type="keyUp", **about)
+
+    def screen(self, path: Path) -> None:
+        """What is in sight, as PNG."""
+        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
 
     def picture(self, path: Path) -> None:
         """The whole page as PNG."""

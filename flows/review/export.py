@@ -1,0 +1,130 @@
+"""The review page as one file: the worst documents with pictures of their pages, to be looked at without a server.
+
+The file stays small enough for a browser to open it in seconds. What does not find room is left out, and the page says so.
+"""
+
+import asyncio
+import base64
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flows.review.listing import MARKS, Listing, Wanted
+from flows.review.page import standing_page
+from flows.review.pictures import Pictures
+from flows.review.shown import Json, page_text, shown
+from flows.run_page import check_outside
+from flows.sandbox import Sandbox
+from flows.settings import Settings
+from flows.show_page import check_target
+from flows.storage.dataset import Dataset, read_dataset
+from flows.storage.files import write_durably
+from flows.storage.store import Out
+from flows.types import type_of
+from schemas.document_type import DocumentType
+from schemas.errors import ConfigurationError, DocumentError, PagemillError
+
+MOST_PICTURES = 24_000_000  # characters of data URLs
+MOST_RECORDS = 8_000_000  # characters of everything else
+MOST_PAGES = 8  # pictures of one document: those of pages on which values stand first
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What a file has: documents, and pictures of pages; `left_out` says in words what it has not."""
+
+    documents: int
+    pictures: int
+    left_out: tuple[str, ...]
+
+
+def export(out: Out, document_type: DocumentType | None, settings: Settings, target: Path, limit: int) -> Exported:
+    """Write the `limit` worst documents of the dataset to `target`, whole or not at all.
+
+    Raises ConfigurationError where the file cannot be written or there is no dataset.
+    """
+    dataset = read_dataset(out)
+    document_type = document_type or type_of(dataset.document_type, dataset.schema, dataset.place)
+    check_target(target)
+    check_outside(dataset, target)
+    found = Listing(dataset, document_type).slice(Wanted(), 0, limit)
+    kept, records, left_out = _records(dataset, document_type, found.rows)
+    if found.total > len(found.rows):
+        left_out.insert(0, f"This file has the {len(found.rows):,} worst of {found.total:,} documents.")
+    with (
+        tempfile.TemporaryDirectory(prefix="pagemill-") as folder,
+        Sandbox(settings.workers, settings.split_seconds, settings.split_memory) as sandbox,
+    ):
+        pictures = Pictures(dataset, sandbox, Path(folder), settings.passwords)
+        pages, count, missing = asyncio.run(_pages(pictures, dataset, records))
+    if missing:
+        left_out.append(f"Pictures of {missing:,} pages are left out, so that it opens quickly.")
+    data = {
+        "type": document_type.name, "dataset": dataset.place, "by": "", "group": None, "groups": [], "rows": kept,
+        "counts": {mark: sum(row[mark] for row in kept) for mark in MARKS}, "shown": records, "pages": pages,
+        "left_out": left_out,
+    }  # fmt: skip
+    try:
+        write_durably(target.resolve(), standing_page(data).encode("utf-8", "replace"))
+    except OSError as error:
+        raise ConfigurationError(f"--html {target}: cannot be written ({error.strerror}); name another file") from error
+    return Exported(len(kept), count, tuple(left_out))
+
+
+def export_line(done: Exported, target: Path) -> str:
+    """`--html` for people."""
+    documents = f"{done.documents:,} document{'' if done.documents == 1 else 's'}"
+    said = f"{documents} with {done.pictures:,} pictures of pages drawn in {target}"
+    return " ".join([said + ("." if done.left_out else ""), *done.left_out])
+
+
+def _records(
+    dataset: Dataset, document_type: DocumentType, rows: list[dict[str, Any]]
+) -> tuple[list[dict[str, Any]], dict[str, Json], list[str]]:
+    """The documents that find room, and what is said of the others."""
+    kept, records, room = [], {}, MOST_RECORDS
+    for row in rows:
+        try:
+            record = shown(dataset, document_type, row["id"])
+        except PagemillError:  # removed meanwhile
+            continue
+        room -= len(str(record))
+        if room >= 0:
+            kept.append(row)
+            records[row["id"]] = record
+    lost = len(rows) - len(kept)
+    return kept, records, [f"{lost:,} of them are left out, so that it opens quickly."] if lost else []
+
+
+async def _pages(pictures: Pictures, dataset: Dataset, records: dict[str, Json]) -> tuple[dict[str, Json], int, int]:
+    """What the file shows of each page, by `document/page`; how many pictures it has, and how many it has not."""
+    pages: dict[str, Json] = {}
+    room, count, missing = MOST_PICTURES, 0, 0
+    for document_id, record in records.items():
+        chosen = list(_worth_a_picture(record))
+        missing += max(0, len(chosen) - MOST_PAGES)
+        for number in chosen[:MOST_PAGES]:
+            try:
+                page = await pictures.page(document_id, number)
+            except DocumentError as error:
+                text = await asyncio.to_thread(page_text, dataset, record["shard"], document_id, number)
+                pages[f"{document_id}/{number}"] = {"note": str(error), "text": text}
+                continue
+            assert page.image is not None
+            url = f"data:{page.image.mime};base64,{base64.b64encode(page.image.data).decode('ascii')}"
+            if len(url) > room:
+                missing += 1
+                continue
+            room, count = room - len(url), count + 1
+            pages[f"{document_id}/{number}"] = {"picture": url, "width": page.width, "height": page.height}
+    return pages, count, missing
+
+
+def _worth_a_picture(record: Json) -> Iterator[int]:
+    """The pages of a document: those on which values stand first."""
+    told = {place["page"] for place in record["places"].values()}
+    numbers = [page["page"] for page in record["pages"]]
+    yield from (number for number in numbers if number in told)
+    yield from (number for number in numbers if number not in told)

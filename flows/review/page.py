@@ -1,0 +1,70 @@
+"""The page itself: template, script, style and data, each escaped for where it stands.
+
+What a document, a file's name, a note or a model says is only ever data: it reaches the page as JSON, and the script sets it as
+text.
+"""
+
+import base64
+import functools
+import hashlib
+import json
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+_SCRIPTS = (
+    "dom.js",
+    "source.js",
+    "list.js",
+    "sheet.js",
+    "edit.js",
+    "record.js",
+    "keys.js",
+    "start.js",
+)  # in this order
+_FOR_JSON = str.maketrans({each: f"\\u{ord(each):04x}" for each in "<>&\u2028\u2029"})
+
+
+@functools.cache
+def script() -> str:
+    """The script, in one piece; nothing of it is global."""
+    parts = [_static(name) for name in _SCRIPTS]
+    return '(() => {\n"use strict";\n' + "\n".join(parts) + "})();\n"
+
+
+@functools.cache
+def style() -> str:
+    """The style, with the colours that all pages share."""
+    colours = files("flows").joinpath("templates", "colours.css").read_text(encoding="utf-8")
+    return f"{colours}\n{_static('review.css')}"
+
+
+def served_page(data: Any) -> str:
+    """The page for a server that has script and style at addresses of their own."""
+    return _render(data=_as_json(data), alone=False)
+
+
+def standing_page(data: Any) -> str:
+    """The page as one file: script and style are in it, and its policy names them by their hashes."""
+    inside = {"script": script(), "style": style()}
+    hashes = {name: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for name, text in inside.items()}
+    texts = {name: Markup(text) for name, text in inside.items()}  # noqa: S704 - our own files, with nothing put into them
+    return _render(data=_as_json(data), alone=True, hashes=hashes, **texts)
+
+
+def _as_json(data: Any) -> Markup:
+    """JSON that ends no script element and no line of one."""
+    return Markup(json.dumps(data, ensure_ascii=False, separators=(",", ":")).translate(_FOR_JSON))  # noqa: S704 - as above
+
+
+def _render(**values: Any) -> str:
+    environment = Environment(
+        loader=PackageLoader("flows"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template("review.html").render(**values)
+
+
+def _static(name: str) -> str:
+    return files("flows.review").joinpath("static", name).read_text(encoding="utf-8")

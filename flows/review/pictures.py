@@ -1,0 +1,90 @@
+"""Pictures of pages on demand: a document is read where it stands now, and only if its bytes are still the ones of its id.
+
+The last few copies and pictures are kept. A page that could not be drawn is not tried again, so that what crashes the library
+costs a process once.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+
+from flows.held import addresses_of, spooled
+from flows.sandbox import Sandbox
+from flows.storage.dataset import Dataset
+from schemas.errors import DocumentError, UnreadableDocumentError
+from schemas.pipeline import Page
+
+KEPT_DOCUMENTS = 4  # copies on this machine's disk
+KEPT_PAGES = 24  # pictures in memory, some 300 KB each
+Row = Mapping[str, Any]
+
+
+class Pictures:
+    """Pages of documents of one dataset, drawn in `sandbox` from copies in `folder`. For one event loop."""
+
+    def __init__(self, dataset: Dataset, sandbox: Sandbox, folder: Path, passwords: tuple[str, ...] = ()) -> None:
+        self._dataset = dataset
+        self._sandbox = sandbox
+        self._folder = folder
+        self._passwords = passwords
+        self._copies: OrderedDict[str, Path] = OrderedDict()
+        self._pages: OrderedDict[tuple[str, int], Page | DocumentError] = OrderedDict()
+        self._turn = asyncio.Lock()
+
+    async def page(self, document_id: str, number: int) -> Page:
+        """A page with its picture and words. Raises DocumentError where there is none, and why."""
+        key = document_id, number
+        async with self._turn:  # one at a time: two that ask for one page are given the same
+            row = await asyncio.to_thread(self._row, document_id)
+            found = self._pages.get(key)
+            if found is None:
+                found = self._pages[key] = await self._drawn(row, number)
+            self._pages.move_to_end(key)
+            while len(self._pages) > KEPT_PAGES:
+                self._pages.popitem(last=False)
+        if isinstance(found, DocumentError):
+            raise found
+        return found
+
+    async def _drawn(self, row: Row, number: int) -> Page | DocumentError:
+        try:
+            copy = await asyncio.to_thread(self._copy, row)
+            return await self._sandbox.look(copy, row["file_name"] or copy.name[:12], number, self._passwords)
+        except DocumentError as error:
+            return error
+
+    def _copy(self, row: Row) -> Path:
+        """A copy of the document."""
+        document_id, uri = row["document_id"], row["source_uri"]
+        if document_id not in self._copies:
+            held = addresses_of(self._dataset, [document_id])
+            taken = spooled(document_id, uri, held.get(document_id, ()), self._folder)
+            if taken is None:
+                raise UnreadableDocumentError(f"{uri}: has other bytes now; put the file back to see its pages")
+            self._copies[document_id] = taken.path
+        self._copies.move_to_end(document_id)
+        kept = set(list(self._copies)[-KEPT_DOCUMENTS:])
+        for other in self._folder.iterdir():  # what stood at an address in its place is left there, too
+            if other.name not in kept:
+                other.unlink(missing_ok=True)
+                self._copies.pop(other.name, None)
+        return self._copies[document_id]
+
+    def _row(self, document_id: str) -> Row:
+        """The document's row of `documents`. What is removed or forgotten while it is looked at is dropped here, too."""
+        rows = self._dataset.rows("documents", ["document_id", "source_uri", "file_name"])
+        found: list[Row] = rows.filter(pc.equal(rows.column("document_id"), document_id)).to_pylist()
+        if not found:
+            self._drop(document_id)
+            raise UnreadableDocumentError(f"{document_id[:12]} is not published any more")
+        return found[0]
+
+    def _drop(self, document_id: str) -> None:
+        for key in [key for key in self._pages if key[0] == document_id]:
+            del self._pages[key]
+        if (copy := self._copies.pop(document_id, None)) is not None:
+            copy.unlink(missing_ok=True)

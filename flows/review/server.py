@@ -1,0 +1,223 @@
+"""The addresses of the review page, and the server on loopback that has them until it is told to stop."""
+
+import signal
+import socket
+import tempfile
+import threading
+import webbrowser
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path as Folder
+from typing import Annotated, Any
+
+import uvicorn
+from fastapi import Body, FastAPI, Path, Query, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from flows.review.desk import Change, Desk
+from flows.review.guard import Guard, Secrets
+from flows.review.listing import Wanted, marks_of
+from flows.review.page import script, served_page, style
+from flows.review.pictures import Pictures
+from flows.review.place import place_of
+from flows.sandbox import Sandbox
+from flows.settings import Settings
+from flows.storage.dataset import Dataset
+from schemas.document_type import DocumentType
+from schemas.errors import ConfigurationError, DatasetError, DocumentError, PagemillError
+from schemas.pipeline import Evidence, Page
+
+HOST = "127.0.0.1"
+DRAWING_SECONDS = 30.0  # for one picture, where the setting allows no less
+_STATUS = {ConfigurationError: 422, DocumentError: 404, DatasetError: 503}
+
+Id = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
+Number = Annotated[int, Path(ge=1, le=1_000_000)]
+Json = dict[str, Any]
+
+
+def serve(
+    dataset: Dataset,
+    document_type: DocumentType,
+    settings: Settings,
+    *,
+    by: str,
+    port: int,
+    opens: bool,
+    tell: Callable[[str], None],
+) -> None:
+    """Serve the page until Ctrl-C or SIGTERM; `tell` is given its address. Raises ConfigurationError before it begins."""
+    with (
+        _listening(port) as listening,
+        tempfile.TemporaryDirectory(prefix="pagemill-") as folder,
+        Sandbox(1, min(settings.split_seconds, DRAWING_SECONDS), settings.split_memory) as sandbox,
+    ):
+        tokens, at = Secrets(), listening.getsockname()[1]
+        desk = Desk(dataset, document_type, by)
+        app = application(desk, Pictures(dataset, sandbox, Folder(folder), settings.passwords), tokens)
+        server = uvicorn.Server(_quiet(Guard(app, tokens, at)))
+
+        def stop(*_: object) -> None:
+            server.should_exit = True
+
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, stop)  # uvicorn raises what it was told to stop by once more, when it has stopped
+        url = f"http://{HOST}:{at}/?token={tokens.entry}"
+        tell(url)
+        if opens:
+            threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+        server.run(sockets=[listening])
+
+
+def application(desk: Desk, pictures: Pictures, tokens: Secrets) -> FastAPI:
+    """The addresses, without their guard."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    for kind, status in _STATUS.items():
+        app.add_exception_handler(kind, _teller(status))
+    app.add_exception_handler(RequestValidationError, _misused)
+    app.add_exception_handler(HTTPException, _unknown)
+    app.add_exception_handler(Exception, _at_fault)
+    groups = None if not desk.document_type.group else ".".join(desk.document_type.group)
+
+    @app.get("/")
+    def whole() -> HTMLResponse:
+        told = {
+            "type": desk.document_type.name, "dataset": desk.dataset.place, "by": desk.by, "token": tokens.changes,
+            "group": groups, "groups": desk.groups() if groups else [],
+        }  # fmt: skip
+        return HTMLResponse(served_page(told))
+
+    @app.get("/review.js")
+    def scripts() -> Response:
+        return Response(script(), media_type="text/javascript")
+
+    @app.get("/review.css")
+    def styles() -> Response:
+        return Response(style(), media_type="text/css")
+
+    @app.get("/favicon.ico")
+    def icon() -> Response:
+        return Response(status_code=204)
+
+    @app.get("/api/documents")
+    def documents(
+        marks: str = "",
+        group: str | None = None,
+        search: Annotated[str, Query(max_length=300)] = "",
+        start: Annotated[int, Query(ge=0)] = 0,
+    ) -> JSONResponse:
+        return JSONResponse(desk.documents(Wanted(marks_of(marks.split(",")), group, search), start))
+
+    @app.get("/api/documents/{document_id}")
+    def document(document_id: Id) -> JSONResponse:
+        return JSONResponse(desk.document(document_id))
+
+    @app.get("/api/documents/{document_id}/pages/{number}")
+    async def page(document_id: Id, number: Number) -> JSONResponse:
+        try:
+            drawn = await pictures.page(document_id, number)
+        except DocumentError as error:
+            text = await run_in_threadpool(desk.text, document_id, number)
+            return JSONResponse({"note": str(error), "text": text})
+        return JSONResponse({"picture": f"/api/documents/{document_id}/pages/{number}/picture", **size(drawn)})
+
+    @app.get("/api/documents/{document_id}/pages/{number}/picture")
+    async def picture(document_id: Id, number: Number) -> Response:
+        image = (await pictures.page(document_id, number)).image
+        assert image is not None
+        return Response(image.data, media_type=image.mime)
+
+    @app.post("/api/documents/{document_id}/corrections")
+    async def corrections(document_id: Id, asked: Annotated[Json, Body()]) -> JSONResponse:
+        change = _change(asked)
+        if change.value and isinstance(asked.get("page"), int):
+            change = replace(change, place=await _seen(desk, pictures, document_id, change, asked["page"]))
+        is_done = await run_in_threadpool(desk.change, document_id, change)
+        now = await run_in_threadpool(desk.document, document_id)
+        if not is_done:
+            return JSONResponse({"error": "the record was changed meanwhile: look at it again", "document": now}, 409)
+        return JSONResponse({"document": now})
+
+    return app
+
+
+def size(page: Page) -> Json:
+    """A page's size in points, and its words, each with its box."""
+    return {
+        "width": page.width,
+        "height": page.height,
+        "words": [[word.text, *(round(side, 1) for side in word[1:])] for word in page.words],
+    }
+
+
+def _change(asked: Json) -> Change:
+    """What was asked for. Raises ConfigurationError for what is no change."""
+    field, value, note, version = (asked.get(name) for name in ("field", "value", "note", "version"))
+    texts = (value is None or isinstance(value, str)) and (note is None or isinstance(note, str))
+    if not (isinstance(field, str) and isinstance(version, str) and texts):
+        raise ConfigurationError("a change has texts for field, value, note and version")
+    return Change(field, value, (note or "").strip() or None, version)
+
+
+async def _seen(desk: Desk, pictures: Pictures, document_id: str, change: Change, number: int) -> Evidence | None:
+    """Where the new value stands on the page that the person had before them."""
+    try:
+        page = await pictures.page(document_id, number)
+    except DocumentError:
+        return None
+    record = await run_in_threadpool(desk.value, document_id)
+    assert change.value is not None
+    return await run_in_threadpool(place_of, page, desk.document_type.root, record, change.field, change.value)
+
+
+def _teller(status: int) -> Callable[[Request, Exception], Response]:
+    def tell(_: Request, error: Exception) -> Response:
+        assert isinstance(error, PagemillError)
+        return JSONResponse({"error": str(error)}, status)
+
+    return tell
+
+
+def _misused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    where = " ".join(str(each) for each in error.errors()[0]["loc"])
+    return JSONResponse({"error": f"{where}: {error.errors()[0]['msg']}"}, 422)
+
+
+def _unknown(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, error.status_code)
+
+
+def _at_fault(_: Request, error: Exception) -> Response:
+    return JSONResponse({"error": f"{type(error).__name__}: {error}; look at the document again before you go on"}, 500)
+
+
+def _quiet(app: Guard) -> uvicorn.Config:
+    """A server that says nothing by itself, and ends a second after it was told to."""
+    return uvicorn.Config(
+        app,
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        server_header=False,
+        ws="none",
+        timeout_graceful_shutdown=1,
+    )
+
+
+def _listening(port: int) -> socket.socket:
+    """A socket that listens on loopback. Raises ConfigurationError for a port that is taken."""
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((HOST, port))
+    except OSError as error:
+        listening.close()
+        raise ConfigurationError(f"--port {port}: {error.strerror}; choose another one, or 0 for any") from error
+    listening.listen()
+    return listening

@@ -149,8 +149,11 @@ async def _read(
     """The document as the first model reads it whose answers are all valid, else as the one that lost least."""
     best: tuple[int, _Reading, Record] | None = None
     why: str = ""
+    own = tools.recipe.own_pages(read_frames(frames))
     for reader in tools.recipe.readers:
-        asker = Asker(tools.recipe, reader, tools.answers, tools.run_id, document.document_id, stored, keep, unusable)
+        asker = Asker(
+            tools.recipe, reader, tools.answers, tools.run_id, document.document_id, stored, keep, unusable, own
+        )  # fmt: skip
         reading = _Reading(reader.decoding.model)
         async for result in _answered(asker, _chunks(tools.recipe, reader, frames, reading, document.document_id)):
             reading.enter(result, used)

@@ -56,7 +56,9 @@ def write_lessons(
     Documents that people have corrected or accepted are taken, with `all_ok` those of status ok, too. The same document always
     goes to the same file. Raises ConfigurationError where a file cannot be written.
     """
-    recipe = make_recipe(document_type, settings)
+    recipe = make_recipe(
+        document_type, settings.model_copy(update={"examples": None})
+    )  # of which these lines become some
     paths = [target, validation_path(target)] if share > 0 else [target]
     done = Lessons([str(path) for path in paths])
     try:

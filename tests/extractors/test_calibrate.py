@@ -41,7 +41,7 @@ def test_only_a_datasets_own_weights_know_its_fields() -> None:
 def test_labels_that_a_signal_separates_wholly_still_give_finite_weights() -> None:
     apart = [({"sure": 1.0, "good": 1.0}, True), ({"sure": 1.0}, False)] * 100
     found = fit(apart, {"sure": 8.0, "good": -8.0}, by_field=False)
-    assert confidence(apart[0][0], found) > 0.9 > 0.1 > confidence(apart[1][0], found)
+    assert confidence(apart[0][0], found) > 0.8 > 0.3 > confidence(apart[1][0], found)
     assert max(map(abs, found.values())) < 20
 
 

@@ -15,7 +15,7 @@ TOTAL = Evidence("/gross_total", "119", 1, (300, 700, 340, 710), "Gross total 11
 NET = Evidence("/net_total", "100", 1, (300, 680, 340, 690), "100.00", "normalized")
 AMOUNT = Evidence("/line_items/0/amount", "60", 2, (300, 80, 340, 90), "Lamp 60", "exact")
 VALUE = {
-    **{name: "x" for name in ("number", "issue_date", "due_date", "currency", "iban")},
+    **dict.fromkeys(("number", "issue_date", "due_date", "currency", "iban"), "x"),
     "seller": {"name": "x", "address": "x", "tax_id": "x"}, "net_total": 100, "tax_total": 19, "gross_total": 119,
 }  # fmt: skip
 SUMS = CheckResult("gross", ok=True, expected="119", found="119", fields=("/net_total", "/gross_total"))

@@ -7,7 +7,7 @@ taken from the places nearest to that row.
 
 import datetime
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -25,6 +25,7 @@ _MOST_LABELLED = 50  # of these, places whose neighbourhood is read
 _LABEL_WORDS = 40  # words before a value among which those beside and above it are looked for
 _PLAIN_NUMBER = re.compile(r"[-+(]?\d[\d.,' ]*\)?\s*%?$")
 _ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}$")
+_SAME_LINE = 0.4  # heights of a line within which words stand on it
 _NAME_WEIGHT = 3  # a word of the field's name beside a value says more than one of its description
 
 
@@ -40,28 +41,38 @@ def ground(answer: Answer, root: Field, chunk: int, pages: Sequence[Page]) -> Lo
     """Locate every non-null leaf of `answer`. Values found nowhere are `absent`, or `image` where a picture was sent."""
     search = _Search([index(page) for page in pages])
     evidence: dict[str, Evidence] = {}
-    _locate(answer.value, root, "", search, None, evidence)
+    _locate(answer.value, root, "", search, None, set(), evidence)
     return Located(chunk, tuple(page.number for page in pages), answer, evidence)
 
 
 def _locate(
-    value: Any, field: Field, pointer: str, search: "_Search", row: _Hit | None, out: dict[str, Evidence]
+    value: Any,
+    field: Field,
+    pointer: str,
+    search: "_Search",
+    row: _Hit | None,
+    taken: set[tuple[int, int]],
+    out: dict[str, Evidence],
 ) -> None:
+    """`row` is where the list's item stands, `taken` the places of its other values."""
     if value is None:
         return
     if field.kind == "object":
         for child in field.fields:
-            _locate(value[child.name], child, f"{pointer}/{escape(child.name)}", search, row, out)
+            _locate(value[child.name], child, f"{pointer}/{escape(child.name)}", search, row, taken, out)
     elif field.item is not None:
         cursor = row
         for index, item in enumerate(value):
             if field.item.kind == "object":
                 cursor = search.anchor(item, field.item, cursor) or cursor
-                _locate(item, field.item, f"{pointer}/{index}", search, cursor, out)
+                _locate(item, field.item, f"{pointer}/{index}", search, cursor, set(), out)
             else:
-                _locate(item, field.item, f"{pointer}/{index}", search, row, out)
+                _locate(item, field.item, f"{pointer}/{index}", search, row, taken, out)
     elif field.evidence and field.kind not in {"json", "boolean"}:
-        out[pointer] = search.evidence(pointer, value, search.chosen(search.hits(value), field, row))
+        hit = search.chosen(search.hits(value), field, row, taken)
+        if hit is not None:
+            taken.add((hit.page, hit.first))
+        out[pointer] = search.evidence(pointer, value, hit)
 
 
 class _Search:
@@ -93,18 +104,25 @@ class _Search:
                 return following[0] if following else hits[0]
         return None
 
-    def chosen(self, hits: list[_Hit], field: Field, row: _Hit | None) -> _Hit | None:
-        """The hit nearest to the item's row; without one, the hit whose neighbourhood names the field."""
+    def chosen(
+        self, hits: list[_Hit], field: Field, row: _Hit | None, taken: Container[tuple[int, int]]
+    ) -> _Hit | None:
+        """The hit nearest to the item's row; without one, the hit whose neighbourhood names the field.
+
+        In a row that prints one number twice, as a price and as an amount, each of the two values gets its own.
+        """
         if len(hits) < 2:
             return hits[0] if hits else None
         if row is None:
             label = _label(field)
             return max(hits[:_MOST_LABELLED], key=lambda hit: self._named(hit, label))  # of equals the first
-        height = _middle(self.pages[row.page].page.words[row.first])
+        anchor = self.pages[row.page].page.words[row.first]
+        line = max(1.0, anchor.y1 - anchor.y0) * _SAME_LINE
 
-        def distance(hit: _Hit) -> tuple[int, float, int]:
-            words = self.pages[hit.page].page.words
-            return abs(hit.page - row.page), abs(_middle(words[hit.first]) - height), abs(hit.first - row.last)
+        def distance(hit: _Hit) -> tuple[int, float, bool, float, int]:
+            off = abs(_middle(self.pages[hit.page].page.words[hit.first]) - _middle(anchor))
+            is_taken = (hit.page, hit.first) in taken
+            return abs(hit.page - row.page), off // line, is_taken, off, abs(hit.first - row.last)
 
         return min(hits, key=distance)
 

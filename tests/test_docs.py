@@ -19,6 +19,7 @@ DOCUMENTS = [
     "docs/contributing.md",
     "docs/answers.md",
     "docs/warehouse.md",
+    "docs/corrections.md",
 ]
 # What cannot run here, and why.
 NOT_RUN = {

@@ -1,6 +1,7 @@
 """Where values stand: the right page and box, the right one of several, and the truth when there is none."""
 
 import datetime
+import json
 import time
 from decimal import Decimal
 
@@ -167,3 +168,32 @@ def test_a_long_list_costs_no_quadratic_scan() -> None:
         return best
 
     assert seconds(800) / seconds(200) < 12  # four times the rows; sixteen would be quadratic
+
+
+def test_a_number_that_a_row_prints_twice_is_found_twice() -> None:
+    said = {
+        "rows": [
+            {"name": "Report", "count": 1, "price": 185, "amount": 185},
+            {"name": "Travel", "count": 4, "price": 79, "amount": 316},
+        ]
+    }
+    kind = {"type": "number", "format": "decimal"}
+    row = {"name": {"type": "string"}, "count": {"type": "integer"}, "price": kind, "amount": kind}
+    schema = {
+        "title": "t",
+        "type": "object",
+        "properties": {"rows": {"type": "array", "items": {"type": "object", "properties": row}}},
+    }
+    root = field_tree(schema)
+    lines = ["Report 1 185,00 19 % 185,00", "Travel 4 79,00 19 % 316,00", "Total 185,00 501,00"]
+    sheet = page(1, *lines)
+    found = ground(parse(json.dumps(said), root), root, 0, [sheet]).evidence
+    price, amount = found["/rows/0/price"], found["/rows/0/amount"]
+    assert price.box is not None
+    assert amount.box is not None
+    assert price.box[0] < amount.box[0]
+    assert price.box[1] == amount.box[1]
+    once = ground(
+        parse(json.dumps({"rows": [{"name": "Travel", "price": 316, "amount": 316}]}), root), root, 0, [sheet]
+    ).evidence
+    assert once["/rows/0/price"].box == once["/rows/0/amount"].box  # printed once: both stand there

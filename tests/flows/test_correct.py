@@ -136,6 +136,19 @@ def test_a_new_dataset_of_another_type_takes_the_corrections_along(place: Place)
     assert verify(place.root / "new") == []
 
 
+def test_a_document_that_is_published_anew_is_published_as_it_was_corrected(place: Place) -> None:
+    place.write("a", "b")
+    place.run(kind())
+    main(["correct", str(place.out), "a.txt", "/colour", "green", "--by", "ada"])
+    (shard,) = [path.name for path in (place.out / "documents").glob("2*.parquet")]
+    for path in place.out.glob(f"*/{shard}"):  # as a damaged file is remedied
+        if path.parent.name not in {"calls", "failures", "changes"}:
+            path.unlink()
+    place.run(kind())
+    assert sorted(rows(place.out, "paint", "file_name, colour")) == [("a.txt", "green"), ("b.txt", "red")]
+    assert verify(place.out) == []
+
+
 def test_what_is_forgotten_is_forgotten_here_too(place: Place) -> None:
     place.write("a", "b")
     place.run(kind())

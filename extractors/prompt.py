@@ -9,7 +9,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,7 +67,7 @@ class Decoding:
     temperature: float = TEMPERATURE
 
 
-def prompt(
+def prompt(  # noqa: PLR0913 - all that decides what is asked
     chunk: Chunk,
     document_type: DocumentType,
     decoding: Decoding,
@@ -76,14 +76,16 @@ def prompt(
     is_free: bool = False,
     group: Field | None = None,
     repair: Repair | None = None,
+    examples: Sequence[Mapping[str, Any]] = (),
 ) -> Request:
     """The request for one chunk; `group` is the part of a wide schema that it asks for.
 
     `attempt` is above 0 only when the same body is asked again on purpose; with `is_free` the model then writes without
-    constraints and at a higher temperature. `repair` asks for a part of the answer only.
+    constraints and at a higher temperature. `repair` asks for a part of the answer only. `examples` are turns before it.
     """
     messages = (
         {"role": "system", "content": system_text(document_type, has_groups=group is not None)},
+        *examples,
         {"role": "user", "content": _user_content(chunk, _task(document_type, group, repair))},
     )
     schema = wire_schema(repair.root if repair is not None else group or document_type.root)
@@ -124,6 +126,16 @@ def frame_tokens(document_type: DocumentType, group: Field | None = None) -> int
 def schema_tokens(root: Field) -> int:
     """The size of the `response_format` schema: not in the prompt, but kept free in the window as a margin."""
     return count_text(json.dumps(wire_schema(root)))
+
+
+def task_text(document_type: DocumentType, group: Field | None = None) -> str:
+    """What is asked for at the end of a request for the whole type, or for one group of its fields."""
+    return _task(document_type, group, None)
+
+
+def page_content(page: Page) -> str | list[dict[str, Any]]:
+    """A page as it stands in the user's message, alone."""
+    return _user_content(Chunk(0, 0, (page,), (0,)), "")
 
 
 def system_text(document_type: DocumentType, *, has_groups: bool = False) -> str:

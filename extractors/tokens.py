@@ -20,8 +20,8 @@ PATCH = 28  # pixels: patch 14 x spatial merge 2
 MAX_SIDE = 1540  # pixels: larger images are scaled down by the encoder
 _VOCABULARY = "data/tekken_240911.json"
 _INNER_VOCABULARY_SIZE = 130_072
-_FRAME = 5  # <s>[SYSTEM_PROMPT]...[/SYSTEM_PROMPT][INST]...[/INST]
-_FRAME_WITHOUT_SYSTEM = 3
+_START = 1  # <s>, once
+_FRAMES = {"system": 2, "user": 2, "assistant": 1}  # [SYSTEM_PROMPT]...[/SYSTEM_PROMPT], [INST]...[/INST], ...</s>
 
 
 def count_text(text: str) -> int:
@@ -39,11 +39,10 @@ def count_image(width: int, height: int) -> int:
 
 
 def count_messages(messages: Iterable[Mapping[str, Any]]) -> int:
-    """Prompt tokens of one system message (or none) and one user message, in the form of the chat completions API."""
-    total = _FRAME_WITHOUT_SYSTEM
+    """Prompt tokens of a system message (or none), and turns of user and assistant, as the chat completions API takes them."""
+    total = _START
     for message in messages:
-        if message.get("role") == "system":
-            total += _FRAME - _FRAME_WITHOUT_SYSTEM
+        total += _FRAMES.get(str(message.get("role")), 2)
         content = message.get("content") or ""
         total += count_text(content) if isinstance(content, str) else sum(map(_count_part, content))
     return total

@@ -68,7 +68,8 @@ class _Asked:
 class Asker:
     """Asks `reader` for the chunks of one document. `stored` are answers paid for earlier, `keep` journals new ones.
 
-    `unusable` is how often the document failed before because none of its answers could be used.
+    `unusable` is how often the document failed before because none of its answers could be used, `own` what examples that were
+    made of it are known by.
     """
 
     recipe: Recipe
@@ -79,6 +80,7 @@ class Asker:
     stored: Stored
     keep: Keep
     unusable: int = 0
+    own: frozenset[str] = frozenset()
 
     async def ask(self, whole: Chunk) -> list[Result]:
         """The results for a chunk, of one group of fields after the other: their requests start alike, for prompt caches."""
@@ -113,10 +115,12 @@ class Asker:
         said = ""
         is_free = False
         last: Answer | None = None
+        examples = self.recipe.turns(whole, asked.group, self.own)
         for attempt in self._attempts(asked):
             request = prompt(
-                whole, self.recipe.document_type, self.reader.decoding, attempt, is_free=is_free, group=asked.group
-            )
+                whole, self.recipe.document_type, self.reader.decoding, attempt, is_free=is_free, group=asked.group,
+                examples=examples,
+            )  # fmt: skip
             try:
                 completion = await self._completion(request, whole, asked.root if attempt == 0 else None)
             except RequestTooLargeError as error:

@@ -38,6 +38,7 @@ from flows.settings import Settings, load_settings, require_model
 from flows.shard import Work, extract_shard
 from flows.storage.dataset import Dataset, read_dataset
 from flows.storage.disk import DiskStore
+from flows.weights import weights_for
 from schemas.errors import (
     BudgetExceededError,
     ConfigurationError,
@@ -97,7 +98,13 @@ class _Bench:
         self.endpoint = Endpoint(settings, base_url, key, Spending(), memory_of(self.dataset, settings))
         self.endpoint.pressure.on_outage = OutageNotice(settings.host, settings.patience, quiet=False)
         self.tools = Tools(
-            recipe, sandbox, Answers(self.endpoint), run.run_id, self.endpoint.interrupt, scans_of(settings, sandbox)
+            recipe,
+            sandbox,
+            Answers(self.endpoint),
+            run.run_id,
+            self.endpoint.interrupt,
+            scans_of(settings, sandbox),
+            weights_for(self.dataset),
         )
         self.in_flight = asyncio.Semaphore(settings.concurrency + 2 * settings.workers)
         self.failures = _failures(self.dataset, run)

@@ -1,5 +1,6 @@
 """The commands that set what was read beside what is right, and hand it on: `evaluate` and `export`."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
@@ -43,6 +44,9 @@ def evaluate_command(
         Path | None, typer.Option("--record", metavar="FILE", help="record the level of each field there")
     ] = None,
     tolerance: Annotated[float, typer.Option(min=0, max=1, help="of F1 that a field may lose under --gate")] = 0.01,
+    calibrates: Annotated[
+        bool, typer.Option("--calibrate", help="fit the confidence of this dataset's values to what is right")
+    ] = False,
     type_name: TypeOfDataset = None,
     as_json: AsJson = False,
 ) -> int:
@@ -68,6 +72,11 @@ def evaluate_command(
     else:
         truth = truth_of(dataset, own, truth_file, names_of(_pairs(rename or [])))
         compared = compare(dataset, own, truth)
+    labelled: list[tuple[Mapping[str, float], bool]] = []
+    if calibrates:
+        from flows.calibration import keeping
+
+        compared = keeping(dataset, own, compared, labelled)
     done = evaluate(compared, own.root, truth)
     below = [] if levels is None else fallen(done, levels, tolerance)
     if html is not None:
@@ -76,10 +85,16 @@ def evaluate_command(
         draw_evaluation(done, dataset.place, html)
     if record_file is not None:
         record(done, record_file)
+    tables, told = evaluation_tables(done), {**evaluation_json(done), "below": [fallen_line(each) for each in below]}
+    if calibrates:
+        from flows.calibration import calibrate, calibration_table
+
+        told["weights"] = weights = calibrate(dataset, labelled)
+        tables.append(calibration_table(labelled, weights))
     if as_json:
-        print_json({**evaluation_json(done), "below": [fallen_line(each) for each in below]})
+        print_json(told)
     else:
-        show_tables(evaluation_tables(done))
+        show_tables(tables)
         print_lines([*evaluation_lines(done), *map(fallen_line, below)])
     if not done.documents:
         complain(f"no document of {out} is in {truth_file or 'its corrections'}: nothing was compared")

@@ -161,7 +161,13 @@ def _count(figures: Figures, recipe: Recipe, pages: Iterable[Page], asked: set[s
         if not is_sent(each):
             continue
         for group, root in zip(recipe.group_roots, recipe.groups, strict=True):
-            request = prompt(each, recipe.document_type, reader.decoding, group=group)
+            request = prompt(
+                each,
+                recipe.document_type,
+                reader.decoding,
+                group=group,
+                examples=recipe.turns(each, group, frozenset()),
+            )
             if request.request_id in asked:  # an equal request is asked once
                 continue
             asked.add(request.request_id)

@@ -19,6 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from extractors.confidence import Weights, default_weights, rated, signs
 from extractors.merge import merge
 from extractors.tabulate import Batches, Extraction, page_batches, rows, tabulate
 from flows.asking import Asker, Keep, Result, Stored, unanswered
@@ -52,6 +53,7 @@ class Tools:
     run_id: str
     interrupt: Interrupt = field(default_factory=Interrupt)
     scans: Scans | None = None
+    weights: Weights = field(default_factory=default_weights)  # of confidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,8 @@ async def extract_document(
         reading, record = await _read(tools, document, frames, used, stored, keep, unusable)
     finally:
         frames.unlink(missing_ok=True)
+    seen = signs(_page_rows(reading.batches), used.requests, len(tools.recipe.groups))
+    record = rated(record, tools.recipe.document_type.root, seen, tools.weights)
     extraction = Extraction(
         document=document,
         info=info,
@@ -143,14 +147,23 @@ async def extract_document(
     return Extracted({**reading.batches, **tabulate(extraction, tools.recipe.document_type)}, extraction)
 
 
+def _page_rows(batches: Batches) -> list[dict[str, Any]]:
+    """The rows of `pages` without their texts."""
+    columns = ["page", "sent_as", "hidden_text", "chunk"]
+    return [row for batch in batches.get("pages", ()) for row in batch.select(columns).to_pylist()]
+
+
 async def _read(
     tools: Tools, document: Document, frames: Path, used: _Used, stored: Stored, keep: Keep, unusable: int
 ) -> tuple[_Reading, Record]:
     """The document as the first model reads it whose answers are all valid, else as the one that lost least."""
     best: tuple[int, _Reading, Record] | None = None
     why: str = ""
+    own = tools.recipe.own_pages(read_frames(frames))
     for reader in tools.recipe.readers:
-        asker = Asker(tools.recipe, reader, tools.answers, tools.run_id, document.document_id, stored, keep, unusable)
+        asker = Asker(
+            tools.recipe, reader, tools.answers, tools.run_id, document.document_id, stored, keep, unusable, own
+        )  # fmt: skip
         reading = _Reading(reader.decoding.model)
         async for result in _answered(asker, _chunks(tools.recipe, reader, frames, reading, document.document_id)):
             reading.enter(result, used)

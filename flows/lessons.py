@@ -14,6 +14,7 @@ from typing import Any, TextIO
 
 from extractors.lesson import lesson
 from extractors.prompt import prompt
+from flows.corrections import correction_rows
 from flows.extract import is_sent
 from flows.held import addresses_of, spooled
 from flows.recipe import Recipe, chunks_of, make_recipe
@@ -56,7 +57,9 @@ def write_lessons(
     Documents that people have corrected or accepted are taken, with `all_ok` those of status ok, too. The same document always
     goes to the same file. Raises ConfigurationError where a file cannot be written.
     """
-    recipe = make_recipe(document_type, settings)
+    recipe = make_recipe(
+        document_type, settings.model_copy(update={"examples": None})
+    )  # of which these lines become some
     paths = [target, validation_path(target)] if share > 0 else [target]
     done = Lessons([str(path) for path in paths])
     try:
@@ -134,7 +137,8 @@ class _Reread:
 
 
 def _chosen(dataset: Dataset, document_type: DocumentType, *, all_ok: bool) -> Iterator[Published]:
-    for each in read_records(dataset, document_type):
+    ids = None if all_ok else correction_rows(dataset).keys()
+    for each in read_records(dataset, document_type, ids):
         if each.record.corrected_fields or (all_ok and each.record.status == "ok"):
             yield each
 

@@ -110,8 +110,9 @@ async def _prepared(
     await sandbox.split(taken.path, path.name, frames, recipe.options)
     reader = recipe.readers[0]
     chunks = list(chunks_of(recipe, reader, read_frames(frames)))
+    own = recipe.own_pages(page for chunk in chunks for page in chunk.pages)
     requests = [
-        prompt(chunk, recipe.document_type, reader.decoding, group=group)
+        prompt(chunk, recipe.document_type, reader.decoding, group=group, examples=recipe.turns(chunk, group, own))
         for chunk in chunks
         if is_sent(chunk)
         for group in recipe.group_roots

@@ -99,6 +99,8 @@ def settings_to_tell(settings: Settings) -> dict[str, Any]:
         del told["base_url"]  # credentials: each process has the URL in its own environment
     if settings.passwords_file is not None:
         told["passwords_file"] = settings.passwords_file.absolute()
+    if settings.examples is not None:
+        told["examples"] = settings.examples.absolute()
     return told
 
 

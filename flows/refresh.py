@@ -46,6 +46,7 @@ from flows.storage.publish import publish, replace_documents
 from flows.storage.recover import recover
 from flows.storage.store import Out
 from flows.types import type_of
+from flows.weights import weights_for
 from schemas.document_type import DocumentType
 from schemas.errors import ConfigurationError, DatasetError, DocumentError, PagemillError
 from schemas.tables import pointers_of
@@ -141,7 +142,13 @@ def refresh(engine: Engine, request: RefreshRequest) -> tuple[Refreshed, Pagemil
         cost = pc.sum(chosen.column("cost_usd")).as_py() or 0.0
         confirm_cost(settings, cost, f"{chosen.num_rows:,} documents cost before", request.confirm)
     tools = Tools(
-        recipe, engine.sandbox, Answers(endpoint), new_run_id(), endpoint.interrupt, scans_of(settings, engine.sandbox)
+        recipe,
+        engine.sandbox,
+        Answers(endpoint),
+        new_run_id(),
+        endpoint.interrupt,
+        scans_of(settings, engine.sandbox),
+        weights_for(dataset),
     )
 
     flow_runs: list[UUID | None] = []

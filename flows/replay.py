@@ -22,6 +22,7 @@ from flows.scans import scans_of
 from flows.settings import Settings
 from flows.storage.dataset import Dataset
 from flows.storage.store import Out
+from flows.weights import weights_for
 from schemas.document_type import DocumentType
 from schemas.errors import AnswerNotStoredError
 from schemas.pipeline import Completion, Request
@@ -55,7 +56,9 @@ def replay(out: Out, settings: Settings, document_type: DocumentType | None = No
     recipe = make_recipe(document_type, settings, _windows(dataset, settings))
     chosen = dataset.rows("documents", ["document_id", "source_uri"])
     with Sandbox(settings.workers, settings.split_seconds, settings.split_memory) as sandbox:
-        tools = Tools(recipe, sandbox, _StoredOnly(), new_run_id(), scans=scans_of(settings, sandbox))  # type: ignore[arg-type] # it speaks the same
+        answers: Any = _StoredOnly()  # it speaks the same as Answers
+        scans = scans_of(settings, sandbox)
+        tools = Tools(recipe, sandbox, answers, new_run_id(), scans=scans, weights=weights_for(dataset))
         done, stopped = make_anew(dataset, tools, chosen, Spending(None), _one_after_the_other, command="replay")
     done.cost_usd = 0.0
     if stopped is not None:

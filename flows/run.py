@@ -48,6 +48,7 @@ from flows.storage.recover import recover
 from flows.storage.remove import supersede_documents
 from flows.storage.store import Out
 from flows.superseded import superseded_ids
+from flows.weights import weights_for
 from schemas.document_type import DocumentType
 from schemas.errors import DatasetError, PagemillError, exit_code_of
 from schemas.models import OFFLINE
@@ -140,7 +141,13 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
         open_book(dataset, run_id, recipe, accounts, request.command, request.schedule)
         spool_folder = dataset.spool(run_id)
         tools = Tools(
-            recipe, engine.sandbox, Answers(endpoint), run_id, endpoint.interrupt, scans_of(settings, engine.sandbox)
+            recipe,
+            engine.sandbox,
+            Answers(endpoint),
+            run_id,
+            endpoint.interrupt,
+            scans_of(settings, engine.sandbox),
+            weights_for(dataset),
         )
         with ProgressLine(len(plan.pending), quiet=request.quiet) as line:
             work = Work(

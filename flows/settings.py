@@ -75,6 +75,8 @@ class Settings(BaseSettings):
     split_seconds: Annotated[float, Field(gt=0)] = 300.0  # for one document
     split_memory: Annotated[int, Field(ge=1 << 28)] = 4 << 30  # bytes of address space of one split process
     passwords_file: Path | None = None
+    examples: Path | None = None  # lines of `export --format chat`, shown to the model before each request
+    examples_count: Annotated[int, Field(ge=1, le=20)] = 3  # of them, at most
     runner: Literal["local", "dask"] = "local"  # who carries shards out: this process, or those of a Dask cluster
     dask_address: str | None = None  # of a scheduler that runs; without one a cluster is made on this machine
     dask_workers: Annotated[int, Field(ge=1, le=256)] = max(1, os.cpu_count() or 1)  # its processes
@@ -180,6 +182,17 @@ class Settings(BaseSettings):
         if self.api_key is not None:
             return self.api_key
         return self.openrouter_api_key if self.is_openrouter else None
+
+    @property
+    def example_lines(self) -> tuple[str, ...]:
+        """The lines of `examples`."""
+        if self.examples is None:
+            return ()
+        try:
+            return tuple(self.examples.read_text(encoding="utf-8").splitlines())
+        except (OSError, UnicodeDecodeError) as error:
+            what = getattr(error, "strerror", None) or "no text in UTF-8"
+            raise ConfigurationError(f"PAGEMILL_EXAMPLES: {self.examples}: {what}") from error
 
     @property
     def passwords(self) -> tuple[str, ...]:

@@ -14,8 +14,8 @@ _SCHEMA_LINE = re.compile(r"^JSON Schema: (.+)$", re.MULTILINE)
 
 
 def pages(body: Mapping[str, Any]) -> list[Page]:
-    """The page blocks of the user's message, in order."""
-    found, _ = _taken_apart(clean_text("\n".join(_texts(body, "user"))))
+    """The page blocks of the user's last message, in order: those before it are examples."""
+    found, _ = _taken_apart(clean_text("\n".join(_texts(body, "user")[-1:])))
     return found
 
 

@@ -57,6 +57,33 @@ def test_messages_count_frame_text_and_images() -> None:
     assert count_messages([{"role": "user", "content": "Hello"}]) == 3 + count_text("Hello")
 
 
+def test_turns_count_as_the_models_own_tokenizer_lays_them_out() -> None:
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from pathlib import Path
+
+        import mistral_common
+        from mistral_common.protocol.instruct.messages import AssistantMessage, SystemMessage, UserMessage
+        from mistral_common.protocol.instruct.request import ChatCompletionRequest
+        from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
+
+        path = Path(mistral_common.__file__).parent / "data" / "tekken_240911.json"
+        texts = ["Be brief", "Invoice number: 7", '{"number": "7"}', "Invoice number: 8"]
+        kinds = [SystemMessage, UserMessage, AssistantMessage, UserMessage]
+        turns = [kind(content=text) for kind, text in zip(kinds, texts, strict=True)]
+        tokens = (
+            MistralTokenizer.from_file(str(path)).encode_chat_completion(ChatCompletionRequest(messages=turns)).tokens
+        )
+    roles = ["system", "user", "assistant", "user"]
+    messages = [{"role": role, "content": text} for role, text in zip(roles, texts, strict=True)]
+    assert count_messages(messages) - len(tokens) in {
+        0,
+        1,
+    }  # the file's own version lays the system's part out otherwise
+
+
 def test_what_is_no_picture_is_refused() -> None:
     with pytest.raises(ValueError, match="neither"):
         image_size(b"GIF89a")

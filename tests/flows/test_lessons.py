@@ -108,6 +108,7 @@ def test_the_same_document_always_goes_to_the_same_file(out: Path, tmp_path: Pat
     assert some == again
     assert not set(some[0]) & set(some[1])
     assert set(some[1]) <= set(most[1])  # a larger share only adds
+    assert most[1]
 
 
 def test_a_document_whose_source_is_gone_or_another_is_named_and_the_others_are_written(

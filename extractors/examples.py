@@ -1,0 +1,114 @@
+"""Examples before a request: what was asked for other documents, and what was right, as turns of user and assistant.
+
+They are lines as `pagemill export --format chat` writes them. A line serves requests that ask for the same fields, never for a
+document that has one of its pages, and with pictures only before a request that has some (an endpoint may take none).
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from extractors.tokens import count_messages
+from schemas.errors import ConfigurationError
+
+MOST_KEPT = 50  # lines for each thing that is asked for: a few are shown, the others stand in for a document's own
+_PAGE = re.compile(r'<page number="\d+">(.*?)</page>', re.DOTALL)
+
+Message = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One line. `task` is what it asks for, after its pages; `pages` are hashes of them; `sent_bytes` are its pictures'."""
+
+    task: str
+    pages: frozenset[str]
+    turns: tuple[Message, Message]
+    tokens: int
+    images: int
+    sent_bytes: int
+
+
+def read_examples(lines: Iterable[str], tasks: Sequence[str]) -> tuple[Example, ...]:
+    """The examples that ask for one of `tasks`. Raises ConfigurationError, with its number, for a line that does not."""
+    found: list[Example] = []
+    counts = {task.strip(): 0 for task in tasks}
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            example = _example(json.loads(line))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            raise ConfigurationError(
+                f"line {number}: no example; write the file with `pagemill export OUT FILE --format chat`"
+            ) from None
+        if example.task not in counts:
+            raise ConfigurationError(
+                f"line {number}: it asks for other fields, or otherwise, than this type does; write the file anew with "
+                "`pagemill export OUT FILE --format chat`"
+            )
+        counts[example.task] += 1
+        if counts[example.task] <= MOST_KEPT:
+            found.append(example)
+    return tuple(found)
+
+
+def turns(
+    examples: Iterable[Example], task: str, own: frozenset[str], count: int, *, has_images: bool
+) -> tuple[Message, ...]:
+    """The messages of the first `count` examples for `task` that share no page with `own`."""
+    fitting = [
+        each
+        for each in examples
+        if each.task == task.strip() and not each.pages & own and (has_images or not each.images)
+    ]  # fmt: skip
+    return tuple(message for each in fitting[:count] for message in each.turns)
+
+
+def dearest(examples: Iterable[Example], count: int) -> tuple[int, int, int]:
+    """The most that `count` examples of one task can take: tokens, pictures, and bytes of these as they are sent."""
+    by_task: dict[str, list[Example]] = {}
+    for each in examples:
+        by_task.setdefault(each.task, []).append(each)
+
+    def most(name: str) -> int:
+        sums = (sum(sorted((getattr(each, name) for each in held), reverse=True)[:count]) for held in by_task.values())
+        return max(sums, default=0)
+
+    return most("tokens"), most("images"), most("sent_bytes")
+
+
+def page_keys(content: str | Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    """What the pages of a message are known by again: hashes of their text and pictures; empty ones are left out."""
+    return frozenset(
+        hashlib.sha256(page.encode("utf-8", "replace")).hexdigest()
+        for page in _PAGE.findall(_flat(content))
+        if page.strip()
+    )
+
+
+def _example(line: Mapping[str, Any]) -> Example:
+    user, assistant = line["messages"][-2:]
+    if (user["role"], assistant["role"]) != ("user", "assistant") or not isinstance(assistant["content"], str):
+        raise ValueError("no turn of user and assistant")
+    kept = ({"role": "user", "content": user["content"]}, {"role": "assistant", "content": assistant["content"]})
+    urls = [part["image_url"]["url"] for part in _parts(user["content"]) if part["type"] == "image_url"]
+    return Example(
+        task=_flat(user["content"]).rpartition("</page>")[2].strip(),
+        pages=page_keys(user["content"]),
+        turns=kept,
+        tokens=count_messages(kept),
+        images=len(urls),
+        sent_bytes=sum(map(len, urls)),
+    )
+
+
+def _parts(content: Any) -> Sequence[Mapping[str, Any]]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+def _flat(content: Any) -> str:
+    return "".join(part["text"] if part["type"] == "text" else part["image_url"]["url"] for part in _parts(content))

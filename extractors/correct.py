@@ -159,7 +159,7 @@ def _put(draft: _Draft, correction: Correction, keys: Sequence[str], document_ty
 
 def _accept(draft: _Draft, correction: Correction, root: Field) -> None:
     """Make the record the one that was accepted; what a machine reads otherwise is a disagreement."""
-    accepted, _ = parse_value(parse_json(correction.new or "{}"), root, "")
+    accepted = _as_told(parse_json(correction.new or "{}"), root)
     before, after = dict(_leaves(draft.value, root, "")), dict(_leaves(accepted, root, ""))
     draft.value = accepted
     for pointer in dict.fromkeys((*before, *after)):
@@ -278,6 +278,16 @@ def _read(text: str, target: Field, pointer: str) -> Any:
     return found
 
 
+def _as_told(value: Any, target: Field) -> Any:
+    """What `json_text` has written, in the types of its fields again; items without a value are items, too."""
+    if target.kind == "object":
+        told = value if isinstance(value, Mapping) else {}
+        return {child.name: _as_told(told.get(child.name), child) for child in target.fields}
+    if target.item is not None:
+        return [_as_told(each, target.item) for each in value or ()]
+    return parse_value(value, target, "")[0]
+
+
 def _found_again(draft: _Draft, correction: Correction, root: Field) -> list[str] | None:
     """Where a correction belongs now: its keys; none of them where nothing is left to do; null where its row has gone."""
     keys = keys_of(correction.field)
@@ -303,7 +313,7 @@ def _found_again(draft: _Draft, correction: Correction, root: Field) -> list[str
     assert item is not None
     is_whole = len(keys) == at + 1
     is_removed = is_whole and correction.new is None
-    known, _ = parse_value(context, item, "")
+    known = _as_told(context, item)
     place = _nearest(items or [], known, int(keys[at]), item, keys[at + 1 :], _SAME_ROW if is_removed else _SAME_ITEM)
     if place is None:
         return [] if is_removed else None

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from extractors.correct import corrected, correction_of, reapplied
@@ -298,6 +298,14 @@ def pointer_of(value: dict, what: str, number: int, word: str | None) -> tuple[s
 
 @settings(max_examples=200)
 @given(books, steps)
+@example(
+    [{"title": "one", "year": None, "chapters": [{"name": "x"}, {"name": "x"}]}] * 2,
+    [("chapter", 0, None), ("out", 0, "a")],
+)
+@example(
+    [{"title": "one", "year": None, "chapters": [{"name": "x"}, {"name": "x"}]}],
+    [("chapter", 0, None), ("accept", 0, "a")],
+)
 def test_all_corrections_over_the_same_reading_give_what_was_published(said: list[dict], told: list[tuple]) -> None:
     record = read({"name": "shelf", "tags": ["t"], "books": distinct(said)}, KIND)
     first, made = copy.deepcopy(record), []

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli_shared import AsJson, Dataset, TypeOfDataset, print_json, print_lines
+from flows.cli_shared import AsJson, Dataset, TypeOfDataset, print_json, print_lines, type_in
 
 app = typer.Typer()
 
@@ -71,12 +71,10 @@ def why_command(
     from flows.field_names import pointer_of
     from flows.settings import load_settings
     from flows.storage.dataset import read_dataset
-    from flows.types import load_type, type_of
     from flows.why import draw_why, why, why_json, why_lines
 
     dataset = read_dataset(out)
-    named = load_type(type_name) if type_name is not None else None
-    document_type = named or type_of(dataset.document_type, dataset.schema, dataset.place)
+    document_type = type_in(dataset, type_name)
     told = why(dataset, document_type, document_named(dataset, document), pointer_of(document_type, field))
     if html is not None:
         from flows.show_page import check_target

@@ -3,11 +3,15 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from schemas.document_type import DocumentType
 from schemas.errors import PagemillError
+
+if TYPE_CHECKING:
+    from flows.storage.dataset import Dataset as Stored
 
 Sources = Annotated[list[str], typer.Argument(metavar="SOURCE...", help="files, folders, globs, s3:// URLs, @lists")]
 Type = Annotated[str, typer.Option("--type", help="a built-in type, path/to/schema.json, or path/to/file.py:Class")]
@@ -28,6 +32,13 @@ Dataset = Annotated[str, typer.Argument(metavar="OUT", help="folder of the datas
 TypeOfDataset = Annotated[
     str | None, typer.Option("--type", help="the dataset's type where it is a class: path/to/file.py:Class")
 ]
+
+
+def type_in(dataset: "Stored", type_name: str | None) -> DocumentType:
+    """The type that --type names, else the dataset's own. Raises ConfigurationError where only its class would tell it."""
+    from flows.types import load_type, type_of
+
+    return load_type(type_name) if type_name else type_of(dataset.document_type, dataset.schema, dataset.place)
 
 
 def print_lines(lines: list[str]) -> None:

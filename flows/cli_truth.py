@@ -17,6 +17,7 @@ from flows.cli_shared import (
     complain,
     print_json,
     print_lines,
+    type_in,
 )
 from schemas.errors import ConfigurationError
 
@@ -57,7 +58,6 @@ def evaluate_command(
     from flows.gate import fallen, fallen_line, read_levels, record
     from flows.last_run import show_tables
     from flows.storage.dataset import read_dataset
-    from flows.types import load_type, type_of
 
     if (truth_file is None) != by_people:
         raise ConfigurationError(
@@ -65,7 +65,7 @@ def evaluate_command(
         )
     levels = None if gate is None else read_levels(gate)
     dataset = read_dataset(out)
-    own = type_of(dataset.document_type, dataset.schema, dataset.place) if type_name is None else load_type(type_name)
+    own = type_in(dataset, type_name)
     if truth_file is None:
         truth = Truth()
         compared = compare_corrections(dataset, own)
@@ -125,16 +125,13 @@ def export_command(
 ) -> int:
     """Write the records as CSV or Excel files, or what people have corrected as fine-tuning lines."""
     from flows.storage.dataset import read_dataset
-    from flows.types import load_type, type_of
 
     dataset = read_dataset(out)
     if form == "chat":
         from flows.lessons import lesson_lines, write_lessons
         from flows.settings import load_settings
 
-        own = (
-            type_of(dataset.document_type, dataset.schema, dataset.place) if type_name is None else load_type(type_name)
-        )
+        own = type_in(dataset, type_name)
         settings = load_settings(model=model, images=images, chunk_tokens=chunk_tokens)
         done = write_lessons(dataset, own, settings, target, validation, all_ok=all_ok)
         print_json(asdict(done)) if as_json else print_lines(lesson_lines(done))

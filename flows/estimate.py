@@ -62,7 +62,7 @@ def estimate(
     chosen: Sequence[Address] = addresses
     if len(addresses) > SAMPLE_ABOVE and not exact:
         chosen = _sample(addresses, SAMPLE_ABOVE)
-    with workplace(settings) as (sandbox, folder):
+    with workplace(settings, settings.workers) as (sandbox, folder):
         figures = asyncio.run(_counted(sandbox, recipe, chosen, folder, None))
     scale = len(addresses) / max(1, len(chosen))
     prompt_tokens, completion_tokens = (

@@ -116,11 +116,14 @@ class Sandbox:
 
 
 @contextmanager
-def workplace(settings: Settings) -> Iterator[tuple[Sandbox, Path]]:
-    """A sandbox and a temporary folder, for as long as documents are looked at without a dataset."""
+def workplace(settings: Settings, workers: int = 1) -> Iterator[tuple[Sandbox, Path]]:
+    """A sandbox and a temporary folder, for as long as documents are looked at without a dataset.
+
+    One document needs one worker: another would still be starting when the command ends, and complain of it.
+    """
     with (
         tempfile.TemporaryDirectory(prefix="pagemill-") as folder,
-        Sandbox(settings.workers, settings.split_seconds, settings.split_memory) as sandbox,
+        Sandbox(workers, settings.split_seconds, settings.split_memory) as sandbox,
     ):
         yield sandbox, Path(folder)
 

@@ -232,3 +232,40 @@ def need_shared(name: str) -> Path:
     if not path.exists():
         pytest.skip(f"../shared/{name} is not beside this checkout")
     return path
+
+
+WAITING = frozenset(  # these wait for schedules, servers and grace periods more than they compute
+    f"test_{name}.py"
+    for name in (
+        "serve",
+        "stopping",
+        "workers",
+        "deploy",
+        "kill",
+        "readers",
+        "dask_cluster",
+        "compose",
+        "scheduled",
+        "clock",
+    )
+)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Each test process begins with its share of the tests that wait, spread over it: else they are all left for the end.
+
+    xdist gives each process as many of the items as the others, one after the other.
+    """
+    processes = int(getattr(config, "workerinput", {}).get("workercount", 1))
+    waiting = [item for item in items if item.path.name in WAITING]
+    others = iter([item for item in items if item.path.name not in WAITING])
+    ordered: list[pytest.Item] = []
+    for process in range(processes):
+        mine = waiting[process::processes]
+        count = (len(items) - len(ordered)) // (processes - process)
+        every = max(1, count // max(1, len(mine)) * 2 // 3)  # done with by two thirds of the time
+        for place in range(count):
+            is_turn = place % every == 0 and mine
+            item = mine.pop(0) if is_turn else next(others, None) or mine.pop(0)
+            ordered.append(item)
+    items[:] = ordered

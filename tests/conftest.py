@@ -258,14 +258,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     processes = int(getattr(config, "workerinput", {}).get("workercount", 1))
     waiting = [item for item in items if item.path.name in WAITING]
-    others = iter([item for item in items if item.path.name not in WAITING])
+    others = [item for item in items if item.path.name not in WAITING]
     ordered: list[pytest.Item] = []
     for process in range(processes):
-        mine = waiting[process::processes]
-        count = (len(items) - len(ordered)) // (processes - process)
-        every = max(1, count // max(1, len(mine)) * 2 // 3)  # done with by two thirds of the time
-        for place in range(count):
-            is_turn = place % every == 0 and mine
-            item = mine.pop(0) if is_turn else next(others, None) or mine.pop(0)
-            ordered.append(item)
-    items[:] = ordered
+        left = processes - process
+        mine, waiting = waiting[::left], [item for place, item in enumerate(waiting) if place % left]
+        count = (len(items) - len(ordered)) // left - len(mine)
+        beside, others = others[: max(0, count)], others[max(0, count) :]
+        every = max(1, len(beside) * 2 // (3 * max(1, len(mine))))  # done with by two thirds of the time
+        for place, item in enumerate(mine):
+            ordered += [item, *beside[place * every : (place + 1) * every]]
+        ordered += beside[len(mine) * every :]
+    items[:] = [*ordered, *others]

@@ -15,7 +15,7 @@ from extractors.values import json_text, printed
 from extractors.verdict import checked, is_doubtful, status_of
 from schemas.document_type import DocumentType
 from schemas.errors import ConfigurationError
-from schemas.fields import Field, escape, field_at, keys_of, value_at
+from schemas.fields import Field, escape, field_at, is_index, keys_of, value_at
 from schemas.pipeline import Correction, Evidence, Problem, Record
 
 _SAME_ITEM = 0.5  # of the values that an item had; the others may be what another recipe reads otherwise
@@ -78,7 +78,7 @@ def correction_of(
     is_there = (
         is_added
         or (isinstance(holder, Mapping) and keys[-1] in holder)
-        or (isinstance(holder, list) and keys[-1].isdigit() and int(keys[-1]) < len(holder))
+        or (isinstance(holder, list) and is_index(keys[-1]) and int(keys[-1]) < len(holder))
     )
     if target is None or not is_there:
         count = f": {pointer.rpartition('/')[0]} has {len(holder)} items" if isinstance(holder, list) else ""
@@ -307,7 +307,7 @@ def _found_again(draft: _Draft, correction: Correction, root: Field) -> list[str
             return []
         draft.disagreements.append(Disagreement(correction.field, None, correction.new))
         return keys
-    at = next(place for place, key in enumerate(keys) if key.isdigit() and _is_list(root, keys[:place]))
+    at = next(place for place, key in enumerate(keys) if is_index(key) and _is_list(root, keys[:place]))
     items = value_at(draft.value, keys[:at])
     item = field_at(root, keys[: at + 1])
     assert item is not None
@@ -369,7 +369,7 @@ def _is_there(value: Any, pointer: str) -> bool:
     *path, last = keys_of(pointer)
     holder = value_at(value, path)
     if isinstance(holder, list):
-        return last.isdigit() and int(last) < len(holder)
+        return is_index(last) and int(last) < len(holder)
     return isinstance(holder, Mapping) and last in holder
 
 

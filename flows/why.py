@@ -21,7 +21,7 @@ from flows.storage.dataset import Dataset
 from flows.storage.files import write_durably
 from schemas.document_type import DocumentType
 from schemas.errors import ConfigurationError, DocumentError
-from schemas.fields import field_at, keys_of, value_at
+from schemas.fields import field_at, is_index, keys_of, value_at
 from schemas.pipeline import Page
 
 _CALL = (
@@ -63,7 +63,7 @@ def why(dataset: Dataset, document_type: DocumentType, document_id: str, pointer
     keys = keys_of(pointer)
     holder = value_at(found.value, keys[:-1])
     is_there = (isinstance(holder, Mapping) and keys[-1] in holder) or (
-        isinstance(holder, list) and keys[-1].isdigit() and int(keys[-1]) < len(holder)
+        isinstance(holder, list) and is_index(keys[-1]) and int(keys[-1]) < len(holder)
     )
     if field_at(document_type.root, keys) is None or not is_there:
         names = ", ".join(f"/{child.name}" for child in document_type.root.fields)
@@ -72,7 +72,7 @@ def why(dataset: Dataset, document_type: DocumentType, document_id: str, pointer
         )
     mine = [each for each in found.evidence if each["field"] == pointer]
     own = next((each for each in mine if each["match"] != "conflict"), None)
-    general = "/".join("*" if key.isdigit() else key for key in pointer.split("/"))
+    general = "/".join("*" if is_index(key) else key for key in pointer.split("/"))
     spoken = {each.name for each in document_type.checks if general in each.fields}
     page = own["page"] if own else None
     return Why(

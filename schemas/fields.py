@@ -7,6 +7,7 @@ Keywords of our own: `format: decimal`, `x-pagemill-scale` (4 for money, 6 for p
 text by which documents are told apart when their quality is followed (an invoice's seller).
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -17,6 +18,7 @@ Kind = Literal["object", "list", "string", "integer", "number", "decimal", "date
 MONEY_SCALE = 4
 PRICE_SCALE = 6
 GROUP_KEYWORD = "x-pagemill-group"
+_INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 _SCALARS: dict[str, Kind] = {"integer": "integer", "number": "number", "boolean": "boolean", "string": "string"}
 _LIMITS = {
     "pattern": "matches {}", "minimum": "at least {}", "exclusiveMinimum": "more than {}", "maximum": "at most {}",
@@ -91,6 +93,11 @@ def keys_of(pointer: str) -> list[str]:
     return [unescape(step) for step in pointer.split("/")[1:]]
 
 
+def is_index(key: str) -> bool:
+    """True for a place in a list (RFC 6901, section 4), of a length that there is."""
+    return _INDEX.fullmatch(key) is not None
+
+
 def field_at(root: Field, keys: Iterable[str]) -> Field | None:
     """The field that `keys` lead to, where a list's place is digits or `*`; null where there is none."""
     here: Field | None = root
@@ -98,7 +105,7 @@ def field_at(root: Field, keys: Iterable[str]) -> Field | None:
         if here is None:
             return None
         if here.item is not None:
-            here = here.item if key.isdigit() or key == "*" else None
+            here = here.item if is_index(key) or key == "*" else None
         else:
             here = next((child for child in here.fields if child.name == key), None)
     return here
@@ -109,7 +116,7 @@ def value_at(value: Any, keys: Iterable[str]) -> Any:
     for key in keys:
         if isinstance(value, Mapping):
             value = value.get(key)
-        elif isinstance(value, list) and key.isdigit() and int(key) < len(value):
+        elif isinstance(value, list) and is_index(key) and int(key) < len(value):
             value = value[int(key)]
         else:
             return None

@@ -53,6 +53,26 @@ def test_a_conflict_tells_what_is_stated_elsewhere(out: Path, capsys: pytest.Cap
     assert "problem: conflict" in said
 
 
+def test_a_value_cannot_command_the_terminal(out: Path, capsys: pytest.CaptureFixture) -> None:
+    main(
+        [
+            "correct",
+            str(out),
+            "nordlicht.pdf",
+            "/buyer/name",
+            "a\x1b[31mb\u202ec",
+            "--by",
+            "ada\x07",
+            "--note",
+            "\x9b2J",
+        ]
+    )
+    main(["why", str(out), "nordlicht.pdf", "/buyer/name"])
+    said = capsys.readouterr().out
+    assert "a\ufffd[31mb\ufffdc" in said
+    assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(said)
+
+
 def test_the_picture_shows_the_place_and_stays_there_without_the_source(
     out: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

@@ -60,6 +60,9 @@ class Browser:
 
     def open(self, url: str, width: int, *, is_dark: bool = False) -> None:
         """Load a page at a width in pixels, and wait until it is there."""
+        self.call("Page.navigate", url="about:blank")  # what the page before still asks for is no trouble of this one
+        while self._next().get("method") != "Page.loadEventFired":
+            pass
         self.troubles.clear()
         self.requested.clear()
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)

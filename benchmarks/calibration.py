@@ -21,16 +21,16 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.evaluate import RENAMED  # noqa: E402
-from extractors.calibrate import Labelled, fit, reliability  # noqa: E402
-from extractors.confidence import Weights, confidence  # noqa: E402
-from extractors.labels import names_of  # noqa: E402
-from flows.calibration import labelled_values  # noqa: E402
-from flows.engine import engine  # noqa: E402
-from flows.evaluate import compare, truth_of  # noqa: E402
-from flows.run import RunRequest, run  # noqa: E402
+from extractors.confidence.confidence import Weights, confidence  # noqa: E402
+from extractors.confidence.fit import Labelled, fit, reliability  # noqa: E402
+from extractors.evaluate.labels import names_of  # noqa: E402
+from flows.evaluation.calibration import labelled_values  # noqa: E402
+from flows.evaluation.evaluate import compare, truth_of  # noqa: E402
+from flows.runs.prefect_flow import engine  # noqa: E402
+from flows.runs.run import RunRequest, run  # noqa: E402
 from flows.settings import load_settings  # noqa: E402
 from flows.storage.dataset import read_dataset  # noqa: E402
-from flows.types import load_type  # noqa: E402
+from flows.type_loader import load_type  # noqa: E402
 from schemas.document_type import DocumentType  # noqa: E402
 
 TEXT, DAY, MONEY = {"type": "string"}, {"type": "string", "format": "date"}, {"type": "number", "format": "decimal"}
@@ -56,7 +56,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
     parser.add_argument("--keep", type=Path, help="where the datasets are made and found again; default: nowhere")
-    parser.add_argument("--write", action="store_true", help="write extractors/confidence.json")
+    parser.add_argument("--write", action="store_true", help="write extractors/confidence/confidence.json")
     chosen = parser.parse_args()
     if not (chosen.shared / "truth").is_dir():
         print(f"skipped: {chosen.shared} with the labelled documents is not here")
@@ -81,7 +81,7 @@ def main() -> None:
         print(f"{weight:8.3f}  {name}")
     if chosen.write:
         told = {"fitted_on": f"{len(documents)} documents, {count} values of the embedded model", "weights": weights}
-        (ROOT / "extractors" / "confidence.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        (ROOT / "extractors" / "confidence" / "confidence.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
 
 
 def _documents(truth: Path, place: Path) -> Iterator[tuple[str, Values]]:

@@ -17,12 +17,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from extractors.labels import names_of  # noqa: E402
-from extractors.score import Counts  # noqa: E402
-from flows.evaluate import compare, evaluate, truth_of  # noqa: E402
-from flows.records import read_records  # noqa: E402
+from extractors.evaluate.labels import names_of  # noqa: E402
+from extractors.evaluate.score import Counts  # noqa: E402
+from flows.evaluation.evaluate import compare, evaluate, truth_of  # noqa: E402
+from flows.review.records import read_records  # noqa: E402
 from flows.storage.dataset import read_dataset  # noqa: E402
-from flows.types import load_type  # noqa: E402
+from flows.type_loader import load_type  # noqa: E402
 from schemas.fields import keys_of, value_at  # noqa: E402
 
 # what the labels call the fields of the built-in type, where it is not the name of a column

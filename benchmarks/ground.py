@@ -26,8 +26,8 @@ import pymupdf
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from extractors.ground import ground  # noqa: E402
-from extractors.parse import parse  # noqa: E402
+from extractors.ground.ground import ground  # noqa: E402
+from extractors.parse.parse import parse  # noqa: E402
 from extractors.split.split import SplitOptions, split  # noqa: E402
 from schemas.document_type import DocumentType  # noqa: E402
 from schemas.fields import keys_of, value_at  # noqa: E402

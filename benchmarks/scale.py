@@ -34,14 +34,14 @@ import pymupdf
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from flows.server import ChildServer  # noqa: E402
+from flows.runs.prefect_server import ChildServer  # noqa: E402
 
 PARTS = {"server": r"flows\.server", "split": r"multiprocessing"}
 WITHOUT = """
 import sys
-import flows.run
+import flows.runs.run
 from tests.support.quick import without_prefect
-flows.run.through_prefect = without_prefect
+flows.runs.run.through_prefect = without_prefect
 from flows.cli import main
 sys.exit(main(sys.argv[1:]))
 """
@@ -276,7 +276,9 @@ def standing(home: Path) -> Iterator[Standing]:
     server = ChildServer(home)
     try:
         url = server.url()
-        (process,) = (each for each in psutil.Process().children() if "flows.server" in " ".join(each.cmdline()))
+        (process,) = (
+            each for each in psutil.Process().children() if "flows.runs.prefect_server" in " ".join(each.cmdline())
+        )
         time.sleep(5)
         yield Standing(home, url, process)
     finally:

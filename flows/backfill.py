@@ -7,9 +7,9 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import Field
 
-from flows.canary import DOCUMENTS, FAILED, PARTIAL, Canary
-from flows.order import Order
-from flows.scheduled import Task, carry_out, run_name
+from flows.runs.canary import DOCUMENTS, FAILED, PARTIAL, Canary
+from flows.runs.scheduled import Task, carry_out, run_name
+from flows.sources.selection import Order
 
 
 @flow(name="backfill", flow_run_name=run_name)

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import Any
 
-from flows.accounts import Accounts
+from flows.documents.recipe import Recipe
 from flows.log import say
-from flows.model.spending import Spending
-from flows.recipe import Recipe
+from flows.model.budget import Spending
+from flows.runs.accounting import Accounts
 from flows.storage.dataset import Dataset, DatasetSpec
 from flows.storage.publish import end_run
 from schemas.catalog import catalog

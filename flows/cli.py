@@ -9,10 +9,9 @@ from typing import Annotated
 
 import typer
 
-from flows.canary import FAILED, PARTIAL, Canary
-from flows.cli_correct import app as correct_app
 from flows.cli_review import app as review_app
-from flows.cli_shared import (
+from flows.commands.evaluation import app as truth_app
+from flows.commands.options import (
     AsJson,
     ChunkTokens,
     Dataset,
@@ -28,7 +27,8 @@ from flows.cli_shared import (
     print_json,
     print_lines,
 )
-from flows.cli_truth import app as truth_app
+from flows.commands.review import app as correct_app
+from flows.runs.canary import FAILED, PARTIAL, Canary
 from schemas.errors import ConfigurationError, ModelUnavailableError, PagemillError, exit_code_of
 
 app = typer.Typer(
@@ -84,16 +84,16 @@ def run_command(
 ) -> int:
     """Extract what is new in SOURCE and publish it to OUT."""
     from flows.settings import load_settings, require_model
-    from flows.types import load_type
+    from flows.type_loader import load_type
 
     flags = {"model": model, "concurrency": concurrency, "shard_size": shard_size, "images": images}
     flags["log_format"] = log_format
     settings = load_settings(**flags, chunk_tokens=chunk_tokens)
     require_model(settings)
     document_type = load_type(type_name)
-    from flows.engine import engine
-    from flows.order import day, deadline, part
-    from flows.run import RunRequest, run
+    from flows.runs.prefect_flow import engine
+    from flows.runs.run import RunRequest, run
+    from flows.sources.selection import day, deadline, part
 
     with engine(settings) as shared:
         request = RunRequest(
@@ -104,7 +104,7 @@ def run_command(
             canary=None if canary is None else Canary(canary, canary_failed, canary_partial, canary_cost),
         )  # fmt: skip
         outcome = run(shared, request)
-    from flows.report import run_lines, tell_end
+    from flows.reports.status import run_lines, tell_end
 
     tell_end(outcome.summary, out)
     print_json(outcome.summary) if as_json else print_lines(run_lines(outcome.summary, out))
@@ -123,9 +123,9 @@ def try_command(
     as_json: AsJson = False,
 ) -> int:
     """Extract one document now and show each value with its page and quote; publishes nothing."""
-    from flows.look import try_document, try_lines
+    from flows.preview.trial import try_document, try_lines
     from flows.settings import load_settings, require_model
-    from flows.types import load_type
+    from flows.type_loader import load_type
 
     settings = load_settings(model=model, images=images, chunk_tokens=chunk_tokens)
     require_model(settings)
@@ -145,9 +145,9 @@ def estimate_command(
     as_json: AsJson = False,
 ) -> int:
     """Count documents, pages, tokens and requests, and what they would cost; sends nothing."""
-    from flows.estimate import estimate, estimate_lines
+    from flows.preview.estimate import estimate, estimate_lines
     from flows.settings import load_settings
-    from flows.types import load_type
+    from flows.type_loader import load_type
 
     document_type = load_type(type_name) if type_name is not None else None
     settings = load_settings(model=model, images=images, chunk_tokens=chunk_tokens)
@@ -167,9 +167,9 @@ def show_command(
     as_json: AsJson = False,
 ) -> int:
     """Show what would be sent for one document: page by page, with the reason, tokens and hidden text."""
-    from flows.look import show_document, show_lines
+    from flows.preview.trial import show_document, show_lines
     from flows.settings import load_settings
-    from flows.types import load_type
+    from flows.type_loader import load_type
 
     settings = load_settings(model=model, images=images, chunk_tokens=chunk_tokens)
     result = show_document(document, load_type(type_name), settings, html)
@@ -212,26 +212,26 @@ def refresh_command(
 ) -> int:
     """Make published rows anew: under today's recipe, as a sample first, or from stored answers for nothing."""
     from flows.settings import load_settings, require_model
-    from flows.types import load_type
+    from flows.type_loader import load_type
 
     document_type = load_type(type_name) if type_name is not None else None
     settings = load_settings(model=model, images=images, chunk_tokens=chunk_tokens, log_format=log_format)
     if use_stored:
-        from flows.refresh import refresh_lines, tell_refreshed
-        from flows.replay import replay
+        from flows.runs.refresh import refresh_lines, tell_refreshed
+        from flows.runs.replay import replay
 
         replayed = replay(out, settings, document_type)
         tell_refreshed(replayed, out, is_sample=False)
         print_json(asdict(replayed)) if as_json else print_lines(refresh_lines(replayed, out, is_sample=False))
         return 0
     require_model(settings)
-    from flows.difference import difference_lines, draw_differences
-    from flows.engine import engine
-    from flows.refresh import RefreshRequest, refresh, refresh_lines, tell_refreshed
+    from flows.runs.differences import difference_lines, draw_differences
+    from flows.runs.prefect_flow import engine
+    from flows.runs.refresh import RefreshRequest, refresh, refresh_lines, tell_refreshed
 
     if into is not None:
-        from flows.into import refresh_into
-        from flows.report import run_lines, tell_end
+        from flows.reports.status import run_lines, tell_end
+        from flows.runs.migrate import refresh_into
 
         with engine(settings) as shared:
             outcome = refresh_into(shared, out, into, document_type, budget, _asker())
@@ -271,10 +271,10 @@ def forget_command(
     as_json: AsJson = False,
 ) -> int:
     """Remove documents from every table and keep them out."""
-    from flows.find import find_documents
-    from flows.forget import forget, forget_lines
+    from flows.runs.forget import forget, forget_lines
     from flows.settings import load_settings
     from flows.storage.dataset import read_dataset
+    from flows.storage.find import find_documents
 
     if not documents and where is None:
         raise ConfigurationError("name a DOCUMENT or a condition with --where")
@@ -301,7 +301,7 @@ def retry_command(
     as_json: AsJson = False,
 ) -> int:
     """Make failures due again at the next run, also those that no waiting cures."""
-    from flows.retry import retry, retry_lines
+    from flows.runs.retry import retry, retry_lines
 
     counts = retry(out, error)
     print_json({"due": sum(counts.values()), "errors": counts}) if as_json else print_lines(retry_lines(counts, out))
@@ -311,7 +311,7 @@ def retry_command(
 @app.command("check")
 def check_command(model: ModelName = None, as_json: AsJson = False) -> int:
     """Look at the endpoint before the night: key, model, window, price, pictures, schema; for less than a cent."""
-    from flows.check import check, check_lines
+    from flows.model.check import check, check_lines
     from flows.settings import load_settings
 
     checked = check(load_settings(model=model))
@@ -338,19 +338,19 @@ def status_command(
         raise ConfigurationError("--run names the run that --html FILE draws; give both")
     drawn = {}
     if html is not None:
-        from flows.run_page import draw_run
+        from flows.reports.run_page import draw_run
 
         drawn = {"html": str(html), "drawn": draw_run(out, html, run_id)}
         if not verifies and not as_json:
             print_lines([f"run {drawn['drawn']} is drawn in {html}"])
             return 0
-    from flows.last_run import plain_lines, sections, show_tables
-    from flows.report import status, status_lines
+    from flows.reports.last_run import plain_lines, sections, show_tables
+    from flows.reports.status import status, status_lines
 
     result = {**status(out), **drawn}
     lines = status_lines(result, out)
     if verifies:
-        from flows.verify import verify, verify_lines
+        from flows.storage.verify import verify, verify_lines
 
         found = verify(out)
         result["findings"] = [asdict(each) for each in found]
@@ -390,8 +390,8 @@ def serve_command(
     port: Annotated[int, typer.Option(min=1024, max=65535, help="of Prefect's page on this machine")] = 4200,
 ) -> int:
     """Run a nightly schedule on this machine, Prefect's server included, until it is told to stop."""
-    from flows.schedule import require_places, schedule_of
-    from flows.serve import serve
+    from flows.schedules.schedule import require_places, schedule_of
+    from flows.schedules.serve import serve
     from flows.settings import load_settings, require_model
 
     settings = load_settings(model=model)
@@ -418,8 +418,8 @@ def deploy_command(
     pool: Annotated[str, typer.Option(help="work pool, made when it is not there")] = "pagemill",
 ) -> int:
     """Set a nightly and a backfill up on the Prefect server that PREFECT_API_URL names, with the safeguards."""
-    from flows.schedule import schedule_of
-    from flows.serve import deploy_to_server
+    from flows.schedules.schedule import schedule_of
+    from flows.schedules.serve import deploy_to_server
     from flows.settings import load_settings, require_model
 
     settings = load_settings(model=model)
@@ -450,7 +450,7 @@ def types_command(context: typer.Context) -> int | None:
 @types_app.command("check")
 def types_check(name: Annotated[str, typer.Argument(metavar="TYPE")]) -> int:
     """Check a document type and show the tables and columns that it makes."""
-    from flows.types import load_type
+    from flows.type_loader import load_type
     from schemas.tables import record_tables
 
     lines = []
@@ -464,7 +464,7 @@ def types_check(name: Annotated[str, typer.Argument(metavar="TYPE")]) -> int:
 @types_app.command("infer")
 def types_infer(examples: Annotated[list[Path], typer.Argument(metavar="EXAMPLE.json...")]) -> int:
     """Draft a JSON Schema from examples of the answers that you would like; descriptions are left for you to fill in."""
-    from flows.drafts import draft_schema
+    from schemas.draft import draft_schema
 
     loaded = []
     for path in examples:
@@ -484,7 +484,7 @@ def tour_command(
     out: Annotated[Path, typer.Option(help="folder for the three datasets")] = Path("out"),
 ) -> int:
     """Extract the sample documents with the embedded model and look around: what `make run` does."""
-    from flows.tour import tour
+    from flows.commands.tour import tour
 
     return tour(samples, out)
 

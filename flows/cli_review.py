@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from flows.cli_correct import Who, login_name
-from flows.cli_shared import Dataset, TypeOfDataset, print_lines
+from flows.commands.options import Dataset, TypeOfDataset, print_lines
+from flows.commands.review import Who, login_name
 
 app = typer.Typer()
 
@@ -25,7 +25,7 @@ def review_command(
 ) -> int:
     """Serve a page on this machine, worst documents first, to check and correct values beside their page."""
     from flows.settings import load_settings
-    from flows.types import load_type
+    from flows.type_loader import load_type
 
     settings = load_settings()
     document_type = load_type(type_name) if type_name is not None else None
@@ -34,7 +34,7 @@ def review_command(
 
         print_lines([export_line(export(out, document_type, settings, html, limit), html)])
         return 0
-    from flows.correct import opened
+    from flows.review.correct import opened
     from flows.review.server import serve
 
     dataset, document_type = opened(out, document_type)

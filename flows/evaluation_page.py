@@ -4,9 +4,9 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from flows.evaluate import Evaluation
-from flows.evaluation import evaluation_json, evaluation_lines, shown
-from flows.storage.files import write_durably
+from flows.evaluation.evaluate import Evaluation
+from flows.evaluation.report import evaluation_json, evaluation_lines, shown
+from flows.storage.backends.parquet_files import write_durably
 from schemas.errors import ConfigurationError
 
 _MOST_GROUPS = 200
@@ -15,7 +15,11 @@ _MOST_GROUPS = 200
 def draw_evaluation(done: Evaluation, about: str, path: Path) -> None:
     """Draw the evaluation of the dataset `about`. Raises ConfigurationError where the page cannot be written."""
     environment = Environment(
-        loader=PackageLoader("flows"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("flows.ui"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters["shown"] = shown
     page = environment.get_template("evaluation.html").render(

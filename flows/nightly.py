@@ -6,8 +6,8 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import Field
 
-from flows.order import Order
-from flows.scheduled import Task, carry_out, run_name
+from flows.runs.scheduled import Task, carry_out, run_name
+from flows.sources.selection import Order
 
 
 @flow(name="nightly", flow_run_name=run_name)

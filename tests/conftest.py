@@ -31,7 +31,7 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("cache")
     os.environ["PAGEMILL_CACHE_DIR"] = str(path)
     os.environ["PAGEMILL_REPORT"] = (
-        "false"  # hundreds of runs need no page each; tests/flows/test_run_page.py wants them
+        "false"  # hundreds of runs need no page each; tests/flows/reports/test_run_page.py wants them
     )
     for name in [name for name in os.environ if name.startswith(("OPENROUTER_", "OPENAI_", "PREFECT_"))]:
         del os.environ[name]
@@ -175,7 +175,7 @@ def s3_server() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def offline_engine(cache_dir: Path, prefect_database: Path) -> Iterator[object]:
     """One engine with the embedded model for the tests of a process."""
-    from flows.engine import engine
+    from flows.runs.prefect_flow import engine
     from flows.settings import load_settings
 
     placed(prefect_database, cache_dir)
@@ -188,9 +188,9 @@ def extract(offline_engine: object) -> Callable[..., object]:
     """A run in this process on the shared engine: what a command does without its start-up. No `url`: the embedded model."""
     import dataclasses
 
-    from flows.run import RunRequest, run
+    from flows.runs.run import RunRequest, run
     from flows.settings import load_settings
-    from flows.types import load_type
+    from flows.type_loader import load_type
 
     def call(
         source: Path,
@@ -215,8 +215,8 @@ def extract(offline_engine: object) -> Callable[..., object]:
 @pytest.fixture(scope="session")
 def samples_out(tmp_path_factory: pytest.TempPathFactory, offline_engine: object) -> dict[str, Path]:
     """The sample documents, extracted once with the embedded model: a dataset per folder."""
-    from flows.run import RunRequest, run
-    from flows.types import load_type
+    from flows.runs.run import RunRequest, run
+    from flows.type_loader import load_type
 
     root = tmp_path_factory.mktemp("samples")
     types = {"invoices": "invoice", "reports": "report", "prices": str(SAMPLES / "prices" / "price_list.schema.json")}

@@ -22,9 +22,9 @@ import psutil
 import pytest
 import yaml
 
-from flows.verify import verify
+from flows.storage.verify import verify
 from tests.conftest import ROOT, SAMPLES, start
-from tests.flows.test_run import rows
+from tests.flows.runs.test_run import rows
 from tests.support.postgres import postgres
 
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))

@@ -29,21 +29,21 @@ NOT_RUN = {
     "make test": "this is it",
     "make lint": "part of make test",
     "make test-real": "compiles for minutes: run by hand",
-    "prefect gcl create": "needs a Prefect server; tests/flows/model/test_limits.py makes the same limit",
-    "prefect worker start": "runs until it is stopped; tests/flows/test_workers.py starts two",
+    "prefect gcl create": "needs a Prefect server; tests/flows/model/test_rate_limits.py makes the same limit",
+    "prefect worker start": "runs until it is stopped; tests/flows/schedules/test_workers.py starts two",
     "prefect server start": "runs until it is stopped; tests/test_compose.py starts one",
-    "prefect deployment run": "needs a server and a worker; tests/flows/test_workers.py runs it",
-    "dask scheduler": "runs until it is stopped; tests/flows/test_dask_cluster.py starts one",
-    "dask worker": "runs until it is stopped; tests/flows/test_dask_cluster.py starts one",
-    "docker run": "needs Docker: Apprise's API server; tests/flows/test_scheduled.py reads what it would be sent",
+    "prefect deployment run": "needs a server and a worker; tests/flows/schedules/test_workers.py runs it",
+    "dask scheduler": "runs until it is stopped; tests/flows/runs/dask/test_cluster.py starts one",
+    "dask worker": "runs until it is stopped; tests/flows/runs/dask/test_cluster.py starts one",
+    "docker run": "needs Docker: Apprise's API server; tests/flows/runs/test_scheduled.py reads what it would be sent",
     "docker compose": "needs Docker; tests/test_compose.py runs the commands of its services as processes",
     "cp .env.example .env": "for Docker; tests/test_compose.py reads it",
     "vllm serve": "needs the model's weights",
     **dict.fromkeys(("export OPENROUTER_", "export PAGEMILL_", "export PREFECT_"), "a setting, checked by name below"),
-    "YOUR_FOLDER": "needs a real model, or runs until it is stopped: tests/flows/test_serve.py, tests/flows/test_scheduled.py",
-    "YOUR_BUCKET": "needs a store; tests/flows/test_s3.py runs it against a server on loopback",
+    "YOUR_FOLDER": "needs a real model, or runs until it is stopped: tests/flows/schedules/test_serve.py, tests/flows/runs/test_scheduled.py",
+    "YOUR_BUCKET": "needs a store; tests/flows/runs/test_s3.py runs it against a server on loopback",
     "pagemill review out/invoices --open": "runs until it is stopped; tests/flows/review/test_server.py starts it",
-    "pagemill forget": "removes what other commands show; tests/flows/test_forget.py runs it",
+    "pagemill forget": "removes what other commands show; tests/flows/runs/test_forget.py runs it",
 }
 
 
@@ -78,10 +78,10 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, samples_out: dict[str, P
 
 def judged(place: Path) -> None:
     """What docs/evaluation.md speaks of: a truth, the levels reached, a document that was accepted, lines made of it."""
-    from flows.correct import correct, document_named, opened
-    from flows.evaluate import compare, evaluate, truth_of
-    from flows.gate import record
-    from flows.lessons import write_lessons
+    from flows.evaluation.baseline import record
+    from flows.evaluation.evaluate import compare, evaluate, truth_of
+    from flows.evaluation.fine_tuning import write_lessons
+    from flows.review.correct import correct, document_named, opened
     from flows.settings import load_settings
 
     names = ("calder_point", "harrow_finch", "nordlicht", "studio_veldkamp")

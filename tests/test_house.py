@@ -39,10 +39,10 @@ def test_the_import_contracts_hold() -> None:
     ("file", "line"),
     [
         ("schemas/models.py", "import extractors.tokens"),
-        ("extractors/chunk.py", "import extractors.prompt"),
-        ("extractors/merge.py", "import prefect"),
-        ("extractors/prompt.py", "import schemas.invoice"),
-        ("flows/plan.py", "import pymupdf"),
+        ("extractors/chunk.py", "import extractors.prompt.prompt"),
+        ("extractors/merge/merge.py", "import prefect"),
+        ("extractors/prompt/prompt.py", "import schemas.invoice"),
+        ("flows/sources/plan.py", "import pymupdf"),
     ],
 )
 def test_a_broken_contract_is_found(tmp_path: Path, file: str, line: str) -> None:
@@ -85,10 +85,10 @@ def test_no_file_names_an_index_or_a_machine() -> None:
 
 
 def test_settings_are_read_in_one_place() -> None:
-    """Prefect's own variables (flows/server.py) and a child's environment aside, only settings reads the environment."""
+    """Prefect's own variables (flows/runs/prefect_server.py) and a child's environment aside, only settings reads the environment."""
     readers = [
         name
         for name in TRACKED
         if name.startswith("flows/") and name.endswith(".py") and "os.environ" in (ROOT / name).read_text()
     ]
-    assert readers == ["flows/server.py"]
+    assert readers == ["flows/runs/prefect_server.py"]

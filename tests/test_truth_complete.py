@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from flows.extract import Extracted, Tools, extract_document
-from flows.model.answers import Answers
+from flows.documents.extract import Extracted, Tools, extract_document
+from flows.documents.recipe import make_recipe
+from flows.documents.sandbox import Sandbox
+from flows.model.budget import Spending
 from flows.model.endpoint import Endpoint
-from flows.model.spending import Spending
-from flows.recipe import make_recipe
-from flows.sandbox import Sandbox
+from flows.model.in_flight import Answers
 from flows.settings import load_settings
 from schemas.document_type import DocumentType
 from schemas.pipeline import Document, Record

@@ -10,8 +10,8 @@ import json
 import pytest
 
 from extractors.chunk import Room, chunk
-from extractors.parse import PARSE_VERSION, parse
-from extractors.prompt import PROMPT_VERSION, Decoding, page_tokens, prompt
+from extractors.parse.parse import PARSE_VERSION, parse
+from extractors.prompt.prompt import PROMPT_VERSION, Decoding, page_tokens, prompt
 from extractors.split.split import SPLIT_VERSION, SplitOptions, split
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.pipeline import Page

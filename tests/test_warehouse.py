@@ -7,11 +7,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from flows.engine import Engine
-from flows.find import find_documents
-from flows.forget import forget
+from flows.runs.forget import forget
+from flows.runs.prefect_flow import Engine
 from flows.settings import load_settings
 from flows.storage.dataset import read_dataset
+from flows.storage.find import find_documents
 from tests.conftest import ROOT
 from tests.support.painted import Studio, answer, studio
 

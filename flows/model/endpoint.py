@@ -17,12 +17,12 @@ from typing import Any
 import httpx2
 import openai
 
-from flows.interrupt import Interrupt
+from flows.model.budget import Spending
+from flows.model.cancellation import Interrupt
 from flows.model.client import client
-from flows.model.limits import GlobalPermits, MachineLimits
-from flows.model.memory import EndpointMemory
-from flows.model.pressure import Pressure
-from flows.model.spending import Spending
+from flows.model.concurrency import Pressure
+from flows.model.endpoint_memory import EndpointMemory
+from flows.model.rate_limits import GlobalPermits, MachineLimits
 from flows.model.wire import DIALECTS, Refusal, classify, printable, read_answer, request_body
 from flows.settings import Settings
 from schemas.errors import (

@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flows.documents.sandbox import Sandbox
+from flows.preview.show_page import check_target
+from flows.reports.run_page import check_outside
+from flows.review.document_view import Json, page_text, shown
 from flows.review.listing import LOW, MARKS, PAGE, Listing, Wanted
 from flows.review.page import standing_page
 from flows.review.pictures import Pictures
-from flows.review.shown import Json, page_text, shown
-from flows.run_page import check_outside
-from flows.sandbox import Sandbox
 from flows.settings import Settings
-from flows.show_page import check_target
+from flows.storage.backends.parquet_files import write_durably
+from flows.storage.backends.store import Out
 from flows.storage.dataset import Dataset, read_dataset
-from flows.storage.files import write_durably
-from flows.storage.store import Out
-from flows.types import type_of
+from flows.type_loader import type_of
 from schemas.document_type import DocumentType
 from schemas.errors import ConfigurationError, DocumentError, PagemillError
 

@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flows.storage.backends.store import Stamp
 from flows.storage.dataset import Dataset
-from flows.storage.store import Stamp
 from schemas.document_type import DocumentType
 from schemas.tables import record_tables
 

@@ -37,7 +37,7 @@ def script() -> str:
 @functools.cache
 def style() -> str:
     """The style, with the colours that all pages share."""
-    colours = files("flows").joinpath("templates", "colours.css").read_text(encoding="utf-8")
+    colours = files("flows.ui").joinpath("templates", "colours.css").read_text(encoding="utf-8")
     return f"{colours}\n{_static('review.css')}"
 
 
@@ -61,7 +61,11 @@ def _as_json(data: Any) -> Markup:
 
 def _render(**values: Any) -> str:
     environment = Environment(
-        loader=PackageLoader("flows"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("flows.ui"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     return environment.get_template("review.html").render(**values)
 

@@ -13,9 +13,9 @@ from typing import Any
 import pyarrow.compute as pc
 
 from extractors.ocr import is_unread
-from flows.held import addresses_of, spooled
-from flows.sandbox import Sandbox
-from flows.scans import Scans
+from flows.documents.ocr import Scans
+from flows.documents.sandbox import Sandbox
+from flows.sources.locations import addresses_of, spooled
 from flows.storage.dataset import Dataset
 from schemas.errors import DocumentError, UnreadableDocumentError
 from schemas.pipeline import Page

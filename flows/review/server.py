@@ -17,14 +17,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from flows.review.desk import Change, Desk
+from flows.documents.ocr import scans_of
+from flows.documents.sandbox import Sandbox
 from flows.review.guard import Guard, Secrets
 from flows.review.listing import LOW, PAGE, Wanted, marks_of
+from flows.review.locate import place_of
 from flows.review.page import script, served_page, style
 from flows.review.pictures import Pictures
-from flows.review.place import place_of
-from flows.sandbox import Sandbox
-from flows.scans import scans_of
+from flows.review.session import Change, Desk
 from flows.settings import Settings
 from flows.storage.dataset import Dataset
 from schemas.document_type import DocumentType

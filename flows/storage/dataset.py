@@ -16,9 +16,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows.storage.files import column_has_values, read_batches, read_parquet, read_schema
-from flows.storage.journal import Segment
-from flows.storage.store import Out, RunLease, Stamp, Store, store_at
+from flows.storage.backends.journal import Segment
+from flows.storage.backends.parquet_files import column_has_values, read_batches, read_parquet, read_schema
+from flows.storage.backends.store import Out, RunLease, Stamp, Store, store_at
 from schemas.errors import ConfigurationError, DatasetError, UnwritableDatasetError
 from schemas.tables import LOG_TABLES
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from flows.storage.changes import numbered
 from flows.storage.dataset import Dataset, run_of
-from flows.storage.groups import groups_of_nobody_else
+from flows.storage.quality_groups import groups_of_nobody_else
 from flows.storage.staging import Staged, stage_and_move
 
 Keep = Callable[[pa.RecordBatch], pa.BooleanArray]  # which rows stay

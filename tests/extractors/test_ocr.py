@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from extractors.complete import sheet
-from extractors.ground import ground
+from extractors.complete.coverage import sheet
+from extractors.ground.ground import ground
 from extractors.ocr import is_unread, placed, words_of
-from extractors.parse import parse
+from extractors.parse.parse import parse
 from extractors.split.split import SplitOptions, split
 from extractors.values import fold_text
 from schemas.document_types import DOCUMENT_TYPES

@@ -36,7 +36,7 @@ def bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     """An empty bucket: call it with a key and bytes to put an object, which returns its etag."""
     import boto3
 
-    from flows import objects
+    from flows.sources import s3_listing as objects
 
     for name, value in {
         "AWS_ENDPOINT_URL": s3_server,

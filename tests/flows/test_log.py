@@ -10,8 +10,8 @@ import pytest
 
 from flows import cli
 from flows.log import LOG, note, say
-from flows.outage import OutageNotice
-from flows.progress import ProgressLine
+from flows.model.outage import OutageNotice
+from flows.ui.progress import ProgressLine
 from tests.conftest import SAMPLES, Finished
 
 
@@ -111,7 +111,7 @@ def test_a_setting_that_is_no_format_is_refused(
 def test_progress_is_an_object_with_its_figures(
     as_json: object, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flows.progress._PLAIN_EVERY", 0.0)
+    monkeypatch.setattr("flows.ui.progress._PLAIN_EVERY", 0.0)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     with ProgressLine(10) as line:
         line.update(3, 7, 0.25)

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from extractors.tabulate import tabulate
+from extractors.tabulate.tabulate import tabulate
 from schemas.catalog import catalog
 from schemas.document_type import DocumentType
 from schemas.document_types import DOCUMENT_TYPES
@@ -19,7 +19,7 @@ from schemas.errors import ConfigurationError
 from schemas.pipeline import Evidence
 from schemas.tables import LOG_TABLES, all_tables, record_tables
 from tests.conftest import need_shared
-from tests.extractors.test_tabulate import extraction, record
+from tests.extractors.tabulate.test_tabulate import extraction, record
 
 AT = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 ODD = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from flows.server import ChildServer
+from flows.runs.prefect_server import ChildServer
 
 
 def migrated(folder: Path) -> Path:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from flows.storage.s3 import ChangedError, Listed
+from flows.storage.backends.s3 import ChangedError, Listed
 
 
 class FolderClient:

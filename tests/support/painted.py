@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from flows.engine import Engine
-from flows.refresh import Refreshed, RefreshRequest, refresh
-from flows.run import RunRequest, run
+from flows.runs.prefect_flow import Engine
+from flows.runs.refresh import Refreshed, RefreshRequest, refresh
+from flows.runs.run import RunRequest, run
 from flows.settings import load_settings
 from schemas.document_type import DocumentType
 from tests.support.moody import Moody, moody

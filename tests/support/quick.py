@@ -4,7 +4,7 @@ import asyncio
 
 
 def without_prefect(engine: object, run_id: str, shards: list, work: object, endpoint: object, **_: object) -> None:
-    """In the place of `flows.engine.through_prefect`."""
+    """In the place of `flows.runs.prefect_flow.through_prefect`."""
 
     async def all_shards() -> None:
         try:

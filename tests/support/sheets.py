@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from extractors.ground import ground
-from extractors.parse import parse
+from extractors.ground.ground import ground
+from extractors.parse.parse import parse
 from schemas.fields import field_tree
 from schemas.pipeline import Located, Page, Word
 from tests.support.rows import SCHEMA

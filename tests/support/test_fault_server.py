@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from extractors.prompt import wire_schema
+from extractors.prompt.prompt import wire_schema
 from schemas.document_types import DOCUMENT_TYPES
 from tests.support.fault_server import KINDS, MODEL, FaultServer, capacity_option, slots_at, started
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from flows.model import client
+from flows.model.budget import Spending
 from flows.model.endpoint import MOST_TRIES, Endpoint
-from flows.model.spending import Spending
 from flows.settings import load_settings
 from schemas.errors import InvalidCompletionError, ModelUnavailableError, PagemillError
 from schemas.pipeline import Completion, Request

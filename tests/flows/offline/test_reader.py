@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from extractors.prompt import wire_schema
+from extractors.prompt.prompt import wire_schema
 from flows.offline.layout import Page
 from flows.offline.reader import read
 from schemas.document_type import DocumentType

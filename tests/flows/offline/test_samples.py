@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from extractors.prompt import Decoding, prompt
+from extractors.prompt.prompt import Decoding, prompt
 from extractors.split.split import SplitOptions, split
 from flows.offline.server import complete
 from schemas.document_type import DocumentType

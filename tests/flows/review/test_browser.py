@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from flows.engine import Engine
 from flows.review.export import export
+from flows.runs.prefect_flow import Engine
 from flows.settings import load_settings
 from flows.storage.dataset import read_dataset
 from tests.support.browser import Browser, browser

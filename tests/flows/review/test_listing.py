@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from flows.book import spec_of
 from flows.review.listing import LOW, MARKS, Listing, Wanted, marks_of
+from flows.storage.backends.parquet_files import write_parquet
 from flows.storage.dataset import Dataset, open_dataset
-from flows.storage.files import write_parquet
-from flows.types import load_type
+from flows.type_loader import load_type
 
 TYPE = load_type("invoice")
 SHARD = "20260101T000000-abcdef-00000"

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from flows import cli
+from flows.documents.ocr import Scans
+from flows.documents.sandbox import Sandbox
 from flows.review import pictures as module
 from flows.review.pictures import Pictures
-from flows.sandbox import Sandbox
-from flows.scans import Scans
 from flows.storage.dataset import Dataset, read_dataset
 from schemas.errors import SandboxLimitError, UnreadableDocumentError
 from tests.conftest import SAMPLES

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from PIL import Image as Pixels
 
-from flows.correct import correct, opened
+from flows.review.correct import correct, opened
 from flows.storage.dataset import read_dataset
 from tests.conftest import SAMPLES, Finished, start
 from tests.flows.storage.places import Place

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flows.storage.backends.disk import DiskStore
+from flows.storage.backends.heartbeat import Timing
+from flows.storage.backends.object_store import ObjectStore
+from flows.storage.backends.s3 import S3Client
+from flows.storage.backends.store import Store
 from flows.storage.dataset import Dataset, DatasetSpec, open_dataset, read_dataset
-from flows.storage.disk import DiskStore
-from flows.storage.heartbeat import Timing
-from flows.storage.objects import ObjectStore
-from flows.storage.s3 import S3Client
-from flows.storage.store import Store
 from tests.support.folder_client import FolderClient
 
 # The dead are dead at once: for tests that begin when the process before has ended.

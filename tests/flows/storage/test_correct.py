@@ -12,10 +12,10 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from extractors.parse import parse
-from extractors.tabulate import record_batches
+from extractors.parse.parse import parse
+from extractors.tabulate.tabulate import record_batches
 from flows.book import spec_of
-from flows.correct import correct
+from flows.review.correct import correct
 from flows.storage.publish import publish
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.pipeline import Record
@@ -32,7 +32,7 @@ FIRST = f"{1:064d}"
 
 OURS = (
     PARENT.replace("storage.test_publish", "storage.test_correct")
-    .replace("from flows.storage import dataset, publish, remove", "import flows.correct")
+    .replace("from flows.storage import dataset, publish, remove", "import flows.review.correct")
     .replace('"pymupdf", ', "")
 )
 

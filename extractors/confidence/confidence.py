@@ -1,0 +1,139 @@
+"""How sure it is that a value is right, from signals that code can see: a number from 0 to 1 for each row of evidence.
+
+Each signal adds its weight to the log-odds (logistic regression), so that what speaks for and against a value can be told. The
+weights that come with the package were fitted on labelled documents (benchmarks/calibration.py); a dataset may have its own.
+"""
+
+import functools
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from importlib import resources
+from typing import Any
+
+from extractors.values import fold_text
+from schemas.fields import Field, field_at, keys_of, value_at, walk
+from schemas.pipeline import Evidence, Record
+
+Weights = Mapping[str, float]  # by signal; `sure` is what every value begins with
+BEGIN = "sure"
+OF_FIELD = "field "  # what a field begins with beside that: only a dataset's own weights know its fields
+_NOT_READ = frozenset({"corrected"})  # a person says so: nothing to be estimated
+_SHORT = 2  # characters: such a value stands on a page by chance
+_LEAST_WORD = 3  # letters of a label's words that count
+_KINDS = {"decimal": "number", "integer": "number", "number": "number", "date": "date", "datetime": "date"}
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """What is seen of a document beside its record: pages that are pictures or hide text; was something asked for again?"""
+
+    pictures: frozenset[int]
+    hidden: frozenset[int]
+    asked_again: bool
+
+
+def signs(pages: Iterable[Mapping[str, Any]], requests: int, groups: int) -> Signs:
+    """The signs of a document by its rows of `pages`; `groups` is in how many parts its fields were asked for."""
+    rows = list(pages)
+    chunks = {row["chunk"] for row in rows if row["sent_as"] != "blank"}
+    return Signs(
+        frozenset(row["page"] for row in rows if row["sent_as"] == "image"),
+        frozenset(row["page"] for row in rows if row["hidden_text"]),
+        requests > len(chunks) * groups,
+    )
+
+
+def rated(record: Record, root: Field, seen: Signs, weights: Weights) -> Record:
+    """The record with a confidence in each row of evidence that a machine made."""
+    return replace(
+        record,
+        evidence=tuple(
+            each if given is None else replace(each, confidence=round(confidence(given, weights), 4))
+            for each, given in zip(record.evidence, signals(record, root, seen), strict=True)
+        ),
+    )
+
+
+def confidence(given: Mapping[str, float], weights: Weights) -> float:
+    """The probability that the signals and their weights give."""
+    odds = sum(weights.get(name, 0.0) * amount for name, amount in given.items())
+    return 1 / (1 + math.exp(-max(-30.0, min(30.0, odds))))
+
+
+def signals(record: Record, root: Field, seen: Signs) -> list[dict[str, float] | None]:
+    """The signals of each row of evidence; null for those that people have said."""
+    contested = {each.field for each in record.evidence if each.match == "conflict"}
+    places = Counter((each.page, each.box) for each in record.evidence if each.box is not None)
+    passed = {pointer for each in record.checks if each.ok for pointer in each.fields}
+    failed = {pointer for each in record.checks if not each.ok for pointer in each.fields}
+    is_sparse = _is_sparse(record.value, root)
+    labels: dict[str, tuple[str, frozenset[str]]] = {}
+    found: list[dict[str, float] | None] = []
+    for each in record.evidence:
+        if each.match in _NOT_READ:
+            found.append(None)
+            continue
+        path = "".join(f"/{'*' if step.isdigit() else step}" for step in each.field.split("/")[1:])
+        if path not in labels:
+            labels[path] = _label(field_at(root, keys_of(path)))
+        kind, label = labels[path]
+        given = {BEGIN: 1.0, f"{OF_FIELD}{path}": 1.0, f"match {each.match}": 1.0, f"kind {kind}": 1.0}
+        told = {
+            "contested": each.field in contested and each.match != "conflict",
+            "check holds": path in passed,
+            "check fails": path in failed,
+            "another check fails": bool(failed) and path not in failed,
+            "page hides text": each.page in seen.hidden,
+            "page is a picture": each.page in seen.pictures,
+            "place of another value, too": each.box is not None and places[each.page, each.box] > 1,
+            f"label beside a {kind}": _is_labelled(each, label),
+            "asked for again": seen.asked_again,
+            "in a list": "/*" in path,
+            "short": len(each.value or "") <= _SHORT,
+            "record is partial": record.status == "partial",
+            "record is half empty": is_sparse,
+        }
+        found.append({**given, **{name: 1.0 for name, holds in told.items() if holds}})
+    return found
+
+
+@functools.cache
+def default_weights() -> Weights:
+    """The weights that come with the package."""
+    text = resources.files("extractors.confidence").joinpath("confidence.json").read_text(encoding="utf-8")
+    return weights_of(json.loads(text))
+
+
+def weights_of(told: Any) -> Weights:
+    """Weights as they were written. Raises ValueError for what are none."""
+    held = told.get("weights") if isinstance(told, Mapping) else None
+    if not isinstance(held, Mapping) or not all(
+        isinstance(each, int | float) and math.isfinite(each) for each in held.values()
+    ):
+        raise ValueError("no weights by signal")
+    return {str(name): float(each) for name, each in held.items()}
+
+
+def _is_sparse(value: Mapping[str, Any], root: Field) -> bool:
+    """True where less than half of what stands outside of lists is stated."""
+    leaves = [value_at(value, keys_of(path)) for path, _ in walk(root) if "/*" not in path]
+    return 2 * sum(each is not None for each in leaves) < len(leaves)
+
+
+def _label(field: Field | None) -> tuple[str, frozenset[str]]:
+    """The kind of a field, and the words that it may be printed beside."""
+    if field is None:
+        return "text", frozenset()
+    return _KINDS.get(field.kind, "text"), frozenset(_words(f"{field.name.replace('_', ' ')} {field.description}"))
+
+
+def _is_labelled(each: Evidence, label: frozenset[str]) -> bool:
+    return bool(label and each.quote and label.intersection(_words(each.quote)))
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in re.split(r"[\W_]+", fold_text(text)) if len(word) >= _LEAST_WORD]

@@ -1,0 +1,412 @@
+"""Corrections by people, put into a record: once when they are made, and again over whatever a machine reads later.
+
+A correction is of one place, by JSON pointer. The record around it may be another one by the time it is put in again, so an
+item of a list is found by what it said (`Correction.context`), and nearest to where it stood; one that is not there any more
+is a problem of the record, never a value in the wrong row.
+"""
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from extractors.merge.status import checked, is_doubtful, status_of
+from extractors.parse.parse import is_empty, parse_json, parse_value
+from extractors.values import json_text, printed
+from schemas.document_type import DocumentType
+from schemas.errors import ConfigurationError
+from schemas.fields import Field, escape, field_at, is_index, keys_of, value_at
+from schemas.pipeline import Correction, Evidence, Problem, Record
+
+_SAME_ITEM = 0.5  # of the values that an item had; the others may be what another recipe reads otherwise
+_SAME_ROW = 0.8  # of an item that is added or taken out as a whole
+_ABOUT_VALUES = {
+    "rejected",
+    "conflict",
+    "unanswered",
+    "absent",
+    "joined",
+}  # problems that a correction of their place ends
+_FOUND_ANEW = {"check", "required", "misplaced"}
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """A place where a machine reads something else than what a person has said: both as text."""
+
+    field: str
+    machine: str | None
+    corrected: str | None
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A record on its way from what a machine read to what people say."""
+
+    value: dict[str, Any]
+    evidence: list[Evidence]
+    problems: list[Problem]
+    item_pages: dict[str, int | None]
+    corrected: list[str]
+    disagreements: list[Disagreement] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, record: Record) -> "_Draft":
+        value: dict[str, Any] = copy.deepcopy(dict(record.value))
+        return cls(
+            value, list(record.evidence), list(record.problems), dict(record.item_pages), list(record.corrected_fields)
+        )
+
+
+def correction_of(
+    record: Record, pointer: str, text: str | None, document_type: DocumentType, place: Evidence | None = None
+) -> Correction:
+    """What a person says, as a correction of `record`: `text` as typed, null or empty for no value.
+
+    Raises ConfigurationError, for people, where there is no such place, or the value is none that the schema allows.
+    """
+    root = document_type.root
+    text = None if text is None or not text.strip() else text.strip()
+    if not pointer:
+        if text is not None:
+            raise ConfigurationError(f"name a field; {_known(root)}")
+        return Correction("", None, json_text(record.value))
+    keys = keys_of(pointer) if pointer.startswith("/") else [pointer]
+    target = field_at(root, ["*" if key == "-" else key for key in keys])
+    holder = value_at(record.value, keys[:-1])
+    is_added = keys[-1] == "-" and isinstance(holder, list)
+    is_there = (
+        is_added
+        or (isinstance(holder, Mapping) and keys[-1] in holder)
+        or (isinstance(holder, list) and is_index(keys[-1]) and int(keys[-1]) < len(holder))
+    )
+    if target is None or not is_there:
+        count = f": {pointer.rpartition('/')[0]} has {len(holder)} items" if isinstance(holder, list) else ""
+        raise ConfigurationError(f"{pointer} is no place of the record{count}; {_known(root)}")
+    if text is None and (is_added or (not target.is_leaf and not isinstance(holder, list))):
+        raise ConfigurationError(f"{pointer}: give a value as JSON" + ("" if is_added else ", such as [] or {}"))
+    before = None if is_added else value_at(record.value, keys)
+    after = None if text is None else _read(text, target, pointer)
+    said = Correction(pointer, _text(before), _text(after), place=place)
+    if is_added:
+        said = replace(said, context=json_text({"equal": _alike(holder, after)}))
+    elif (item := _item_of(record.value, keys)) is not None:
+        said = replace(said, context=json_text(item))
+    _refuse_invalid(corrected(record, said, document_type), document_type, pointer)
+    return said
+
+
+def corrected(record: Record, correction: Correction, document_type: DocumentType) -> Record:
+    """The record with one correction more, at exactly the place that it names."""
+    draft = _Draft.of(record)
+    _put(draft, correction, keys_of(correction.field), document_type)
+    return _finished(draft, record, document_type)
+
+
+def reapplied(
+    record: Record, corrections: Sequence[Correction], document_type: DocumentType
+) -> tuple[Record, tuple[Disagreement, ...]]:
+    """What a machine has read anew, with all that people have corrected so far, oldest first; and where the two differ."""
+    draft = _Draft.of(record)
+    lost: list[Problem] = []
+    for each in corrections:
+        try:
+            keys = _found_again(draft, each, document_type.root)
+            if keys is None:
+                why = "that place is not there any more"
+                lost.append(Problem(each.field, "misplaced", f"it was corrected to {each.new!r}, and {why}"))
+            elif keys or not each.field:
+                _put(draft, each, keys, document_type)
+        except ConfigurationError as error:  # the type is another one by now
+            lost.append(
+                Problem(each.field, "misplaced", f"it was corrected to {each.new!r}, which is refused: {error}")
+            )
+    last = {each.field: each for each in draft.disagreements}
+    draft.problems = [each for each in draft.problems if each.kind != "misplaced"] + lost
+    found = tuple(each for each in last.values() if each.machine != each.corrected)
+    return _finished(draft, record, document_type, lost), found
+
+
+def _put(draft: _Draft, correction: Correction, keys: Sequence[str], document_type: DocumentType) -> None:
+    """Put one correction in at the place that `keys` lead to."""
+    root = document_type.root
+    if not keys:
+        _accept(draft, correction, root)
+        return
+    target = field_at(root, ["*" if key == "-" else key for key in keys])
+    assert target is not None
+    pointer = "".join(f"/{escape(key)}" for key in keys)
+    holder = value_at(draft.value, keys[:-1])
+    new = None if correction.new is None else _read(correction.new, target, pointer)
+    if keys[-1] == "-":
+        pointer = f"{pointer[:-2]}/{len(holder)}"
+        holder.append(new)
+        draft.item_pages[pointer] = correction.place.page if correction.place else None
+        _tell(draft, correction, pointer, target, new)
+    elif isinstance(holder, list) and new is None:
+        place = int(keys[-1])
+        draft.disagreements.append(Disagreement(pointer, _text(holder.pop(place)), None))
+        _close_gap(draft, pointer.rpartition("/")[0], place)
+        _name(draft, pointer.rpartition("/")[0])
+        return
+    else:
+        before = value_at(draft.value, keys)
+        draft.disagreements.append(Disagreement(pointer, _text(before), _text(new)))
+        _set(draft.value, keys, new)
+        _tell(draft, correction, pointer, target, new, is_same=before == new)
+    _name(draft, pointer)
+
+
+def _accept(draft: _Draft, correction: Correction, root: Field) -> None:
+    """Make the record the one that was accepted; what a machine reads otherwise is a disagreement."""
+    accepted = _as_told(parse_json(correction.new or "{}"), root)
+    before, after = dict(_leaves(draft.value, root, "")), dict(_leaves(accepted, root, ""))
+    draft.value = accepted
+    for pointer in dict.fromkeys((*before, *after)):
+        if before.get(pointer) != after.get(pointer):
+            draft.disagreements.append(Disagreement(pointer, _text(before.get(pointer)), _text(after.get(pointer))))
+            draft.evidence = [each for each in draft.evidence if each.field != pointer]
+            draft.problems = [
+                each for each in draft.problems if each.field != pointer or each.kind not in _ABOUT_VALUES
+            ]
+            if after.get(pointer) is not None:
+                draft.evidence.append(_said(pointer, after[pointer], None))
+    draft.item_pages = {each: page for each, page in draft.item_pages.items() if _is_there(accepted, each)}
+    _name(draft, "")
+
+
+def _tell(
+    draft: _Draft, correction: Correction, pointer: str, target: Field, new: Any, *, is_same: bool = False
+) -> None:
+    """Evidence that a person says so, in the place of what a machine had; what is confirmed keeps its place on the page."""
+    known = next((each for each in draft.evidence if each.field == pointer and each.match != "conflict"), None)
+    place = correction.place or (known if is_same else None)
+    draft.evidence = [
+        each for each in draft.evidence if not _is_within(each.field, pointer) or each.match == "conflict"
+    ]
+    draft.problems = [
+        each for each in draft.problems if not _is_within(each.field, pointer) or each.kind not in _ABOUT_VALUES
+    ]
+    if target.is_leaf:
+        draft.evidence.append(_said(pointer, new, place))
+    else:
+        draft.evidence += [
+            _said(below, value, place) for below, value in _leaves(new, target, pointer) if value is not None
+        ]
+        lists = [each for each in draft.item_pages if each.startswith(f"{pointer}/")]
+        for each in lists:
+            del draft.item_pages[each]
+
+
+def _said(pointer: str, value: Any, place: Evidence | None) -> Evidence:
+    text = None if value is None else printed(value)
+    if place is None:
+        return Evidence(pointer, text, None, None, None, "corrected", 1.0)
+    return replace(place, field=pointer, value=text, match="corrected", confidence=1.0)
+
+
+def _close_gap(draft: _Draft, list_pointer: str, place: int) -> None:
+    """Leave out what is told of the item at `place`, and move what is told of those behind it."""
+
+    def moved(pointer: str) -> str | None:
+        if not pointer.startswith(f"{list_pointer}/"):
+            return pointer
+        step, slash, rest = pointer[len(list_pointer) + 1 :].partition("/")
+        if not step.isdigit() or int(step) < place:
+            return pointer
+        return None if int(step) == place else f"{list_pointer}/{int(step) - 1}{slash}{rest}"
+
+    draft.evidence = [replace(each, field=there) for each in draft.evidence if (there := moved(each.field)) is not None]
+    draft.problems = [replace(each, field=there) for each in draft.problems if (there := moved(each.field)) is not None]
+    draft.item_pages = {there: page for each, page in draft.item_pages.items() if (there := moved(each)) is not None}
+    draft.corrected = [there for each in draft.corrected if (there := moved(each)) is not None]
+
+
+def _finished(draft: _Draft, record: Record, document_type: DocumentType, lost: Sequence[Problem] = ()) -> Record:
+    """The record that a draft has become, with its checks made and its problems looked for anew."""
+    root = document_type.root
+    kept = [each for each in draft.problems if each.kind not in _FOUND_ANEW and not _is_of_whole(each, root)]
+    told = {(each.field, each.kind) for each in kept}
+    kept += [each for each in document_type.validate(draft.value) if (each.field, each.kind) not in told]
+    checks, failed = checked(draft.value, document_type)
+    kept += [*failed, *lost]
+    is_accepted = "" in draft.corrected and not lost
+    return replace(
+        record,
+        value=draft.value,
+        evidence=tuple(draft.evidence),
+        problems=tuple(kept),
+        status=status_of(kept),
+        needs_review=not is_accepted and is_doubtful(kept, draft.evidence, checks, root),
+        item_pages=draft.item_pages,
+        checks=checks,
+        corrected_fields=tuple(draft.corrected),
+    )
+
+
+def _is_of_whole(problem: Problem, root: Field) -> bool:
+    """True for what validation says of a list or an object as a whole, such as too few items."""
+    if problem.kind != "rejected" or not problem.field:
+        return False
+    target = field_at(root, keys_of(problem.field))
+    return target is not None and not target.is_leaf
+
+
+def _refuse_invalid(record: Record, document_type: DocumentType, pointer: str) -> None:
+    wrong = [
+        each
+        for each in document_type.validate(record.value)
+        if each.kind == "rejected"
+        and each.field
+        and (_is_within(each.field, pointer) or _is_within(pointer, each.field))
+    ]
+    if wrong:
+        raise ConfigurationError(f"{pointer}: {wrong[0].message}; nothing was changed")
+
+
+def _read(text: str, target: Field, pointer: str) -> Any:
+    """A value of the field's type from text: as people type it for a leaf, else JSON."""
+    value: Any = text
+    if not target.is_leaf:
+        try:
+            value = parse_json(text)
+        except (ValueError, RecursionError) as error:
+            raise ConfigurationError(f"{pointer}: not JSON: {error}; nothing was changed") from None
+    found, problems = parse_value(value, target, pointer)
+    if problems:
+        raise ConfigurationError(f"{problems[0].field}: {problems[0].message}; nothing was changed")
+    return found
+
+
+def _as_told(value: Any, target: Field) -> Any:
+    """What `json_text` has written, in the types of its fields again; items without a value are items, too."""
+    if target.kind == "object":
+        told = value if isinstance(value, Mapping) else {}
+        return {child.name: _as_told(told.get(child.name), child) for child in target.fields}
+    if target.item is not None:
+        return [_as_told(each, target.item) for each in value or ()]
+    return parse_value(value, target, "")[0]
+
+
+def _found_again(draft: _Draft, correction: Correction, root: Field) -> list[str] | None:
+    """Where a correction belongs now: its keys; none of them where nothing is left to do; null where its row has gone."""
+    keys = keys_of(correction.field)
+    if field_at(root, ["*" if key == "-" else key for key in keys]) is None:
+        return None
+    if correction.context is None:
+        return keys if not keys or _is_there(draft.value, correction.field) else None
+    context = parse_json(correction.context)
+    if keys[-1] == "-":
+        holder = value_at(draft.value, keys[:-1])
+        target = field_at(root, ["*" if key == "-" else key for key in keys])
+        assert target is not None
+        new = _read(correction.new or "", target, correction.field)
+        if not isinstance(holder, list):
+            return None
+        if _alike(holder, new) > context["equal"]:  # read by the machine, too, by now
+            return []
+        draft.disagreements.append(Disagreement(correction.field, None, correction.new))
+        return keys
+    at = next(place for place, key in enumerate(keys) if is_index(key) and _is_list(root, keys[:place]))
+    items = value_at(draft.value, keys[:at])
+    item = field_at(root, keys[: at + 1])
+    assert item is not None
+    is_whole = len(keys) == at + 1
+    is_removed = is_whole and correction.new is None
+    known = _as_told(context, item)
+    place = _nearest(items or [], known, int(keys[at]), item, keys[at + 1 :], _SAME_ROW if is_removed else _SAME_ITEM)
+    if place is None:
+        return [] if is_removed else None
+    found = [*keys[:at], str(place), *keys[at + 1 :]]
+    return found if is_whole or _is_there(draft.value, "".join(f"/{escape(key)}" for key in found)) else None
+
+
+def _nearest(
+    items: Sequence[Any], known: Any, place: int, item: Field, below: Sequence[str], least: float
+) -> int | None:
+    """The item that is most like what is known of it, without the place that was corrected; of equals the nearest one.
+
+    Where nothing else is known of it, it is the one that says at that place what was corrected.
+    """
+    but = "".join(f"/{escape(key)}" for key in below)
+    stated = {at: value for at, value in _leaves(known, item, "") if value is not None}
+    wanted = {at: value for at, value in stated.items() if at != but} or stated
+    best: tuple[float, int] | None = None
+    for at, each in enumerate(items):
+        there = dict(_leaves(each, item, ""))
+        share = sum(there.get(pointer) == value for pointer, value in wanted.items()) / max(1, len(wanted))
+        if share >= least and (best is None or (share, -abs(at - place)) > (best[0], -abs(best[1] - place))):
+            best = share, at
+    return None if best is None else best[1]
+
+
+def _alike(items: Sequence[Any], new: Any) -> int:
+    """How many items are like one that is added."""
+    if not isinstance(new, Mapping):
+        return sum(each == new for each in items)
+    wanted = {key: value for key, value in new.items() if not is_empty(value)}
+    return sum(
+        sum(each.get(key) == value for key, value in wanted.items()) >= _SAME_ROW * len(wanted) for each in items
+    )
+
+
+def _item_of(value: Mapping[str, Any], keys: Sequence[str]) -> Any:
+    """The outermost list item that a place is in."""
+    here: Any = value
+    for key in keys:
+        if isinstance(here, list):
+            return here[int(key)]
+        here = here.get(key) if isinstance(here, Mapping) else None
+    return None
+
+
+def _is_list(root: Field, keys: Sequence[str]) -> bool:
+    found = field_at(root, keys)
+    return found is not None and found.item is not None
+
+
+def _is_there(value: Any, pointer: str) -> bool:
+    *path, last = keys_of(pointer)
+    holder = value_at(value, path)
+    if isinstance(holder, list):
+        return is_index(last) and int(last) < len(holder)
+    return isinstance(holder, Mapping) and last in holder
+
+
+def _leaves(value: Any, target: Field, pointer: str) -> Iterator[tuple[str, Any]]:
+    """Every leaf below a value, with its JSON pointer; null ones, too."""
+    if target.kind == "object":
+        for child in target.fields:
+            below = value.get(child.name) if isinstance(value, Mapping) else None
+            yield from _leaves(below, child, f"{pointer}/{escape(child.name)}")
+    elif target.item is not None:
+        for place, each in enumerate(value or ()):
+            yield from _leaves(each, target.item, f"{pointer}/{place}")
+    else:
+        yield pointer, value
+
+
+def _set(value: Any, keys: Sequence[str], new: Any) -> None:
+    *path, last = keys
+    holder = value_at(value, path)
+    holder[int(last) if isinstance(holder, list) else last] = new
+
+
+def _name(draft: _Draft, pointer: str) -> None:
+    if pointer not in draft.corrected:
+        draft.corrected.append(pointer)
+
+
+def _is_within(pointer: str, outer: str) -> bool:
+    return pointer == outer or pointer.startswith(f"{outer}/")
+
+
+def _text(value: Any) -> str | None:
+    if value is None:
+        return None
+    return json_text(value) if isinstance(value, Mapping | list) else printed(value)
+
+
+def _known(root: Field) -> str:
+    names = ", ".join(f"/{escape(child.name)}" + ("/0" if child.item is not None else "") for child in root.fields)
+    return f"its fields are {names}"

@@ -1,0 +1,102 @@
+"""Which item of a list is which item of the truth: rows that agree in all that is labelled first, the rest optimally.
+
+Optimal is the assignment with the most agreeing values (Jonker-Volgenant, scipy); its time is cubic and its memory quadratic,
+so that what is left of lists of thousands of rows is first paired by values that occur once on either side, and then in
+blocks of MOST_ROWS rows in order.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from extractors.evaluate.compare import Key
+
+MOST_ROWS = 1_000  # of either side that are assigned in one go: 8 MB, and at most about a second
+_NULLS = 0.1  # what agreeing in saying nothing counts, of an agreeing value
+_DRIFT = 0.01  # what standing at the other end of the list costs, of an agreeing value
+
+Row = Mapping[str, Key]  # keys by path; of a truth row only what is labelled
+
+
+def assign(truth: Sequence[Row], found: Sequence[Row]) -> dict[int, int]:
+    """The place in `found` of each row of `truth` that has a counterpart: one that agrees in at least one stated value."""
+    pairs = _exact(truth, found)
+    left = [place for place in range(len(truth)) if place not in pairs]
+    taken = set(pairs.values())
+    free = [place for place in range(len(found)) if place not in taken]
+    if max(len(left), len(free)) > MOST_ROWS:
+        for place, other in _by_unique_values(truth, found, left, free):
+            pairs[place] = other
+        taken = set(pairs.values())
+        left = [place for place in left if place not in pairs]
+        free = [place for place in free if place not in taken]
+    blocks = max(1, -(-max(len(left), len(free)) // MOST_ROWS))
+    for block in range(blocks):
+        rows = left[len(left) * block // blocks : len(left) * (block + 1) // blocks]
+        columns = free[len(free) * block // blocks : len(free) * (block + 1) // blocks]
+        pairs.update(_optimal(truth, found, rows, columns))
+    return pairs
+
+
+def _exact(truth: Sequence[Row], found: Sequence[Row]) -> dict[int, int]:
+    """Rows of which all that is labelled agrees, those with the most labels first; equal ones in order."""
+    pairs: dict[int, int] = {}
+    taken: set[int] = set()
+    by_labels: dict[tuple[str, ...], list[int]] = {}
+    for place, row in enumerate(truth):
+        if any(value is not None for value in row.values()):
+            by_labels.setdefault(tuple(sorted(row)), []).append(place)
+    for paths in sorted(by_labels, key=len, reverse=True):
+        waiting: dict[tuple[Key, ...], list[int]] = {}
+        for place in range(len(found) - 1, -1, -1):
+            if place not in taken:
+                waiting.setdefault(tuple(found[place].get(path) for path in paths), []).append(place)
+        for place in by_labels[paths]:
+            same = waiting.get(tuple(truth[place][path] for path in paths))
+            if same:
+                pairs[place] = same.pop()
+                taken.add(pairs[place])
+    return pairs
+
+
+def _by_unique_values(
+    truth: Sequence[Row], found: Sequence[Row], left: Sequence[int], free: Sequence[int]
+) -> Iterator[tuple[int, int]]:
+    """Pairs that share a value which no other row has; the column with the most values first."""
+    done: set[int] = set()
+    taken: set[int] = set()
+    paths = {path for place in left for path in truth[place]}
+    for path in sorted(paths, key=lambda path: (-len({truth[place].get(path) for place in left}), path)):
+        counts = Counter(truth[place].get(path) for place in left)
+        others = Counter(found[place].get(path) for place in free)
+        places = {found[place].get(path): place for place in free if place not in taken}
+        for place in left:
+            value = truth[place].get(path)
+            if place in done or value is None or counts[value] > 1 or others[value] != 1 or value not in places:
+                continue
+            if places[value] not in taken:
+                done.add(place)
+                taken.add(places[value])
+                yield place, places[value]
+
+
+def _optimal(truth: Sequence[Row], found: Sequence[Row], rows: Sequence[int], columns: Sequence[int]) -> dict[int, int]:
+    """The assignment of some rows to some others with the most agreeing values."""
+    if not rows or not columns:
+        return {}
+    agreeing = np.zeros((len(rows), len(columns)), np.float32)
+    weight = np.zeros_like(agreeing)
+    for path in {path for place in rows for path in truth[place]}:
+        codes: dict[Key, int] = {None: 0}
+        ours = np.array([codes.setdefault(truth[at][path], len(codes)) if path in truth[at] else -1 for at in rows])
+        theirs = np.array([codes.setdefault(found[at].get(path), len(codes)) for at in columns])
+        same = ours[:, None] == theirs[None, :]
+        stated = same & (ours > 0)[:, None]
+        agreeing += stated
+        weight += stated + _NULLS * (same & (ours == 0)[:, None])
+    distance = np.abs(np.array(rows)[:, None] - np.array(columns)[None, :], dtype=np.float32)
+    weight -= _DRIFT * distance / max(len(truth), len(found))
+    chosen = zip(*linear_sum_assignment(weight, maximize=True), strict=True)
+    return {rows[row]: columns[column] for row, column in chosen if agreeing[row, column] > 0}

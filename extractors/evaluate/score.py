@@ -1,0 +1,257 @@
+"""A record beside its truth, as counts per field: what is stated, what was found, what of that is right.
+
+A field that the truth leaves out is not scored. One that the truth has as null (or [], for a list) is not stated by the
+document: a value found there counts against precision. Items of lists are paired first (extractors/evaluate/assign.py); what has no
+counterpart is missing, or found too much, in every labelled field.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from extractors.evaluate.assign import Row, assign
+from extractors.evaluate.compare import Key, key
+from schemas.fields import Field, escape
+
+MOST_WRONG = 40  # wrong values of one document that are kept as examples
+
+
+@dataclass(slots=True)
+class Counts:
+    """`stated` by the truth, `found` by the machine where the truth has a label, `right` of both."""
+
+    stated: int = 0
+    found: int = 0
+    right: int = 0
+
+    def add(self, stated: Key, found: Key) -> bool:
+        """Count one value; true where it is as the truth has it."""
+        self.stated += stated is not None
+        self.found += found is not None
+        is_right = stated == found
+        self.right += is_right and stated is not None
+        return is_right
+
+    def plus(self, other: "Counts") -> None:
+        """Count another's, too."""
+        self.stated += other.stated
+        self.found += other.found
+        self.right += other.right
+
+    @property
+    def precision(self) -> float | None:
+        """Of what was found, the share that is right; null where nothing was found."""
+        return self.right / self.found if self.found else None
+
+    @property
+    def recall(self) -> float | None:
+        """Of what is stated, the share that was found right; null where nothing is stated."""
+        return self.right / self.stated if self.stated else None
+
+    @property
+    def f1(self) -> float | None:
+        """The harmonic mean of precision and recall; null where there is neither."""
+        both = self.stated + self.found
+        return 2 * self.right / both if both else None
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """A value that is not as the truth has it. `pointer` leads to it in the truth, or in the record where that has none."""
+
+    pointer: str
+    path: str
+    expected: Any
+    found: Any
+
+
+@dataclass(slots=True)
+class Scored:
+    """One document's counts by path (`/line_items/*/amount`), and of whole items by list (`/line_items`).
+
+    `wrong_values` counts all, `wrong` shows the first. `right_at` says for each scored pointer of the record whether it holds.
+    """
+
+    fields: dict[str, Counts] = field(default_factory=dict)
+    items: dict[str, Counts] = field(default_factory=dict)
+    wrong: list[Wrong] = field(default_factory=list)
+    wrong_values: int = 0
+    right_at: dict[str, bool] = field(default_factory=dict)
+
+    @property
+    def is_perfect(self) -> bool:
+        """True where every scored value is as the truth has it, and nothing was found too much."""
+        return not self.wrong_values
+
+    @property
+    def total(self) -> Counts:
+        """All fields together."""
+        return total(self.fields.values())
+
+
+def total(counts: Iterable[Counts]) -> Counts:
+    """The sum of counts."""
+    whole = Counts()
+    for each in counts:
+        whole.plus(each)
+    return whole
+
+
+def score(truth: Mapping[str, Any], record: Mapping[str, Any], root: Field) -> Scored:
+    """`record` as the machine read it beside the truth, both nested in the schema's shape.
+
+    Keys of the truth that `root` has not are passed over.
+    """
+    scored = Scored()
+    _object(truth, record, root, "", "", "", scored)
+    return scored
+
+
+def score_at(truth: Any, found: Any, field: Field, named: tuple[str, str], scored: Scored) -> None:
+    """Add one place alone to `scored`, a leaf or all below it; `named` is its path, and the pointer to name it by."""
+    _any(truth, found, field, *named, None, scored)
+
+
+def _object(
+    truth: Mapping[str, Any], found: Any, root: Field, path: str, at: str, place: str | None, scored: Scored
+) -> None:
+    """`at` is the truth's pointer, `place` the record's, null where the record has no such place."""
+    held = _held(found)
+    for child in root.fields:
+        if child.name not in truth:
+            continue
+        step = escape(child.name)
+        below = None if place is None else f"{place}/{step}"
+        _any(truth[child.name], held.get(child.name), child, f"{path}/{step}", f"{at}/{step}", below, scored)
+
+
+def _any(truth: Any, found: Any, field: Field, path: str, at: str, place: str | None, scored: Scored) -> None:
+    if field.kind == "object":
+        stated = truth if isinstance(truth, Mapping) else dict.fromkeys(child.name for child in field.fields)
+        _object(stated, found, field, path, at, place, scored)
+    elif field.item is not None and field.item.kind == "object":
+        _items(_listed(truth), _listed(found), field, path, at, place, scored)
+    elif field.item is not None:
+        _values(_listed(truth), _listed(found), field.item, path, at, place, scored)
+    else:
+        _leaf(truth, found, field, path, at, place, scored)
+
+
+def _leaf(truth: Any, found: Any, field: Field, path: str, at: str, place: str | None, scored: Scored) -> None:
+    is_right = scored.fields.setdefault(path, Counts()).add(key(truth, field), key(found, field))
+    if place is not None:
+        scored.right_at[place] = is_right
+    if not is_right:
+        _tell(Wrong(at, path, truth, found), scored)
+
+
+def _values(
+    truth: list[Any], found: list[Any], item: Field, path: str, at: str, place: str | None, scored: Scored
+) -> None:
+    """Values in a list, whose order does not count."""
+    waiting: dict[Key, list[int]] = {}
+    for index in range(len(found) - 1, -1, -1):
+        waiting.setdefault(key(found[index], item), []).append(index)
+    missing = [index for index, value in enumerate(truth) if not _taken(waiting, key(value, item))]
+    spare = sorted(index for indexes in waiting.values() for index in indexes)
+    counts = scored.fields.setdefault(f"{path}/*", Counts())
+    counts.plus(Counts(len(truth), len(found), len(truth) - len(missing)))
+    if place is not None:
+        wrong = frozenset(spare)
+        scored.right_at.update({f"{place}/{index}": index not in wrong for index in range(len(found))})
+    for turn in range(max(len(missing), len(spare))):
+        expected = truth[missing[turn]] if turn < len(missing) else None
+        other = found[spare[turn]] if turn < len(spare) else None
+        index = missing[turn] if turn < len(missing) else spare[turn]
+        _tell(Wrong(f"{at}/{index}", f"{path}/*", expected, other), scored)
+
+
+def _taken(waiting: dict[Key, list[int]], value: Key) -> bool:
+    if not waiting.get(value):
+        return False
+    waiting[value].pop()
+    return True
+
+
+def _items(
+    truth: list[Any], found: list[Any], field: Field, path: str, at: str, place: str | None, scored: Scored
+) -> None:
+    assert field.item is not None
+    ours = [dict(_keys(row, field.item, "", is_whole=False)) for row in truth]
+    theirs = [dict(_keys(row, field.item, "", is_whole=True)) for row in found]
+    pairs = assign(ours, theirs)
+    whole = scored.items.setdefault(path, Counts())
+    whole.plus(Counts(len(truth), len(found), 0))
+    for index, row in enumerate(truth):
+        before = scored.wrong_values
+        other = pairs.get(index)
+        there = None if place is None or other is None else f"{place}/{other}"
+        _object(
+            _held(row), None if other is None else found[other], field.item, f"{path}/*", f"{at}/{index}", there, scored
+        )
+        whole.right += other is not None and scored.wrong_values == before
+    labelled = _labelled(truth, field.item) if truth else None
+    spare = set(range(len(found))) - set(pairs.values())
+    for index in sorted(spare):
+        nothing = _nothing(field.item, labelled)
+        there = None if place is None else f"{place}/{index}"
+        _object(nothing, found[index], field.item, f"{path}/*", f"{at}/+{index}", there, scored)
+
+
+def _keys(row: Any, field: Field, path: str, *, is_whole: bool) -> Iterator[tuple[str, Key]]:
+    """What an item is compared by: each of its values, and each list in it as one."""
+    held = _held(row)
+    for child in field.fields:
+        if child.name not in held and not is_whole:
+            continue
+        here, value = f"{path}/{escape(child.name)}", held.get(child.name)
+        if child.kind == "object":
+            yield from _keys(value, child, here, is_whole=is_whole or value is None)
+        elif child.item is not None:
+            yield here, _list_key(value, child.item)
+        else:
+            yield here, key(value, child)
+
+
+def _list_key(value: Any, item: Field) -> Key:
+    if item.kind != "object":
+        return tuple(sorted(str(key(each, item)) for each in _listed(value))) or None
+    rows: list[Row] = [dict(_keys(each, item, "", is_whole=True)) for each in _listed(value)]
+    return tuple(tuple(row.values()) for row in rows) or None
+
+
+def _labelled(rows: Iterable[Any], field: Field) -> dict[str, Any]:
+    """The fields that any of the truth's items has a label for, as a tree of their names."""
+    tree: dict[str, Any] = {}
+    for row in rows:
+        for child in field.fields if isinstance(row, Mapping) else ():
+            if child.name in row:
+                below = row[child.name]
+                inside = _labelled([below], child) if child.kind == "object" and below is not None else {}
+                tree.setdefault(child.name, {}).update(inside)
+    return tree
+
+
+def _nothing(field: Field, labelled: Mapping[str, Any] | None) -> dict[str, Any]:
+    """An item of the truth that says null wherever others have labels; everywhere, where there are no others."""
+    return {
+        child.name: _nothing(child, labelled[child.name]) if labelled and labelled[child.name] else None
+        for child in field.fields
+        if labelled is None or child.name in labelled
+    }
+
+
+def _held(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _listed(value: Any) -> list[Any]:
+    if isinstance(value, list | tuple):
+        return list(value)
+    return [] if value in (None, "", {}) else [value]
+
+
+def _tell(wrong: Wrong, scored: Scored) -> None:
+    scored.wrong_values += 1
+    if len(scored.wrong) < MOST_WRONG:
+        scored.wrong.append(wrong)

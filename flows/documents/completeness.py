@@ -1,0 +1,108 @@
+"""The proof of a document's lists: pages with rows that no item covers are asked for once more; what is left is said."""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from extractors.complete.coverage import Coverage, Fresh, Sheet, coverage, fresh_items, sheet, uncounted
+from extractors.complete.splice import items_on, splice
+from flows.documents.ask import Asker, Result
+from flows.documents.recipe import chunks_of
+from flows.documents.sandbox import read_frames
+from schemas.pipeline import Chunk, Completion, Located, Problem
+
+PAGES_IN_FLIGHT = 4
+
+
+@dataclass(slots=True)
+class PageNotes:
+    """What is kept of pages whose words are gone: their lines, the chunk they were in, and which have no answer."""
+
+    sheets: dict[int, Sheet] = field(default_factory=dict)
+    chunks: dict[int, int] = field(default_factory=dict)
+    unread: set[int] = field(default_factory=set)
+
+    def add(self, whole: Chunk) -> None:
+        """Note the pages of a chunk."""
+        for page in whole.pages:
+            if page.number not in self.sheets:
+                self.sheets[page.number] = sheet(page)
+                self.chunks[page.number] = whole.index
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """A document's answers after the proof, the answers that it took, and what it could not prove."""
+
+    located: list[Located]
+    completions: list[Completion]
+    problems: list[Problem]
+
+
+async def prove(asker: Asker, frames: Path, notes: PageNotes, located: list[Located]) -> Proven:
+    """Ask once more for each page that shows rows which no item covers, and take the items that stand on these."""
+    root = asker.recipe.document_type.root
+    sheets = [notes.sheets[number] for number in sorted(notes.sheets)]
+    counted = coverage(located, root, sheets)
+    gaps: dict[int, list[Coverage]] = {}
+    for each in counted:
+        if each.again and each.page not in notes.unread:
+            gaps.setdefault(each.page, []).append(each)
+    completions: list[Completion] = []
+    fresh: dict[str, dict[int, list[Fresh]]] = {}
+    for number, results in (await _again(asker, frames, notes, gaps)).items():
+        completions += [completion for each in results for completion in each.completions]  # paid for, used or not
+        answers = [each.located for each in results if each.located is not None]
+        if any(each.problem is not None for each in results):
+            continue
+        for gap in gaps[number]:
+            found = fresh_items(answers, notes.sheets[number], gap, items_on(located, gap.pointer, number))
+            if found:
+                fresh.setdefault(gap.pointer, {})[number] = found
+    for pointer, items in fresh.items():
+        located = splice(located, items, pointer)
+    if fresh:
+        counted = coverage(located, root, sheets)
+    return Proven(located, completions, list(_problems(counted, uncounted(located, root, sheets))))
+
+
+async def _again(
+    asker: Asker, frames: Path, notes: PageNotes, gaps: Mapping[int, Collection[Coverage]]
+) -> dict[int, list[Result]]:
+    """The second answers for each page with a gap, a few pages in flight."""
+    slots = asyncio.Semaphore(PAGES_IN_FLIGHT)
+
+    async def one(parts: Sequence[Chunk], pointers: Collection[str]) -> list[Result]:
+        try:
+            return [result for part in parts for result in await asker.ask_again(part, pointers)]
+        finally:
+            slots.release()
+
+    tasks: dict[int, asyncio.Task[list[Result]]] = {}
+    try:
+        for page in read_frames(frames) if gaps else ():
+            if page.number in gaps:
+                await slots.acquire()
+                index = notes.chunks[page.number]
+                parts = [replace(each, index=index) for each in chunks_of(asker.recipe, asker.reader, [page])]
+                pointers = {gap.pointer for gap in gaps[page.number]}
+                tasks[page.number] = asyncio.create_task(one(parts, pointers))
+        return {number: await task for number, task in tasks.items()}
+    finally:
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
+
+
+def _problems(counted: Sequence[Coverage], blind: Sequence[tuple[str, int]]) -> list[Problem]:
+    problems = []
+    for each in counted:
+        where, name = f"page {each.page}", each.pointer[1:]
+        if each.missing:
+            said = f"{where}: {each.missing} of {each.shown} rows of {name} are not in it"
+            problems.append(Problem("", "rows", said))
+        if each.doubtful:
+            said = f"{where}: {len(each.doubtful)} lines look like rows of {name}, but seem to be of another table"
+            problems.append(Problem("", "uncounted", said))
+    said = "{}: the rows of {} cannot be counted"
+    problems += [Problem("", "uncounted", said.format(f"page {page}", name[1:])) for name, page in blind]
+    return problems

@@ -1,0 +1,62 @@
+"""The levels that fields have reached, recorded in a file, and what has fallen below them since."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flows.evaluation.evaluate import Evaluation
+from flows.storage.backends.parquet_files import write_durably
+from schemas.errors import ConfigurationError
+
+TOLERANCE = 0.01  # of F1 that a field may lose
+_WHOLE = "all"  # the name under which all fields together are recorded
+
+
+@dataclass(frozen=True, slots=True)
+class Fallen:
+    """A field that is below its level; `f1` is null where nothing of it was scored this time."""
+
+    field: str
+    level: float
+    f1: float | None
+
+
+def record(done: Evaluation, path: Path) -> None:
+    """Write the levels of an evaluation. Raises ConfigurationError where the file cannot be written."""
+    levels = {name: round(f1, 6) for name, f1 in _levels(done).items() if f1 is not None}
+    told = {"documents": done.documents, "levels": levels}
+    try:
+        write_durably(path, json.dumps(told, indent=1).encode() + b"\n")
+    except OSError as error:
+        raise ConfigurationError(f"--record {path}: cannot be written: {error.strerror or error}") from error
+
+
+def read_levels(path: Path) -> dict[str, float]:
+    """The recorded levels. Raises ConfigurationError for a file that was not written by `record`."""
+    try:
+        told: Any = json.loads(path.read_text(encoding="utf-8"))
+        levels = told["levels"]
+        return {str(name): float(level) for name, level in levels.items()}
+    except OSError as error:
+        raise ConfigurationError(f"--gate {path}: {error.strerror}; write it with --record {path} first") from error
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise ConfigurationError(f"--gate {path}: has no levels; write it with --record {path} first") from None
+
+
+def fallen(done: Evaluation, levels: Mapping[str, float], tolerance: float) -> list[Fallen]:
+    """The fields whose F1 is more than `tolerance` below their level, or that are scored no more."""
+    now = _levels(done)
+    found = [Fallen(name, level, now.get(name)) for name, level in levels.items()]
+    return [each for each in found if each.f1 is None or each.f1 < each.level - tolerance]
+
+
+def fallen_line(each: Fallen) -> str:
+    """What fell, for people."""
+    now = "is not scored any more" if each.f1 is None else f"has fallen to {each.f1:.3f}"
+    return f"{each.field} {now}, its level is {each.level:.3f}"
+
+
+def _levels(done: Evaluation) -> dict[str, float | None]:
+    return {_WHOLE: done.total.f1, **{path: counts.f1 for path, counts in done.fields.items()}}

@@ -1,0 +1,87 @@
+"""`pagemill evaluate --calibrate`: the weights of confidence, fitted to what is right in this dataset."""
+
+from collections.abc import Iterable, Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from extractors.confidence.confidence import Signs, Weights, default_weights, signals, signs
+from extractors.confidence.fit import Labelled, fit, reliability
+from extractors.prompt.field_groups import groups
+from flows.documents.confidence_weights import keep_weights
+from flows.evaluation.evaluate import Compared
+from flows.reports.last_run import Section
+from flows.settings import load_settings
+from flows.storage.dataset import Dataset
+from schemas.document_type import DocumentType
+from schemas.errors import ConfigurationError
+
+LEAST_VALUES = 50  # labels: of fewer nothing is learned
+_PAGES = ("document_id", "page", "sent_as", "hidden_text", "chunk")
+
+
+def labelled_values(
+    dataset: Dataset, document_type: DocumentType, compared: Iterable[Compared]
+) -> Iterator[tuple[Compared, list[Labelled]]]:
+    """Each compared document with the signals of its scored values. The pages of a shard are read once."""
+    parts = len(groups(document_type.root, load_settings().fields_per_request))
+    shard, seen = "", dict[str, Signs]()
+    for each in compared:
+        published = each.published
+        if published.shard != shard:
+            shard, seen = published.shard, _signs(dataset, published.shard, parts)
+        about = seen.get(published.document_id, Signs(frozenset(), frozenset(), asked_again=False))
+        given = signals(published.record, document_type.root, about)
+        rows = zip(published.record.evidence, given, strict=True)
+        right = each.scored.right_at
+        yield (
+            each,
+            [
+                (signal, right[row.field])
+                for row, signal in rows
+                if signal is not None and row.match != "conflict" and row.field in right
+            ],
+        )
+
+
+def keeping(
+    dataset: Dataset, document_type: DocumentType, compared: Iterable[Compared], labelled: list[Labelled]
+) -> Iterator[Compared]:
+    """The compared documents as they come; their labelled values are added to `labelled` on the way."""
+    for each, values in labelled_values(dataset, document_type, compared):
+        labelled += values
+        yield each
+
+
+def calibrate(dataset: Dataset, labelled: list[Labelled]) -> dict[str, float]:
+    """Fit the dataset's weights to labels and keep them. Raises ConfigurationError for too few."""
+    if len(labelled) < LEAST_VALUES:
+        raise ConfigurationError(
+            f"--calibrate: there are {len(labelled)} values with evidence and a label; {LEAST_VALUES} are the least that say "
+            "something"
+        )
+    weights = fit(labelled, default_weights(), by_field=True)
+    keep_weights(dataset, {"values": len(labelled), "weights": weights})
+    return weights
+
+
+def calibration_table(labelled: list[Labelled], weights: Weights) -> Section:
+    """How often values of about the same confidence are right, for people."""
+    rows = [
+        [f"{each.low:.1f} to {each.high:.1f}", str(each.values), f"{each.confidence:.3f}", f"{each.right:.3f}"]
+        for each in reliability(labelled, weights)
+    ]
+    headings = ("confidence", "values", "mean", "right")
+    return Section(
+        "Calibrated: refresh --replay gives every value its new confidence", headings, rows, frozenset(headings)
+    )
+
+
+def _signs(dataset: Dataset, shard: str, parts: int) -> dict[str, Signs]:
+    requests = dataset.shard_columns("documents", shard, ["document_id", "requests"]).to_pylist()
+    rows = dataset.shard_columns("pages", shard, _PAGES)
+    found = {}
+    for row in requests:
+        mine = rows.filter(pc.equal(rows.column("document_id"), pa.scalar(row["document_id"])))
+        found[row["document_id"]] = signs(mine.to_pylist(), row["requests"], parts)
+    return found

@@ -1,0 +1,128 @@
+"""An evaluation told: as JSON, as tables on a terminal, in sentences."""
+
+from typing import Any
+
+from extractors.evaluate.score import Counts, Wrong
+from extractors.values import printed
+from flows.evaluation.evaluate import Evaluation
+from flows.reports.last_run import Section
+
+MOST_NAMED = 20  # documents that are named in a sentence
+_SHOWN = 80  # characters of a value
+
+
+def evaluation_json(done: Evaluation) -> dict[str, Any]:
+    """The evaluation for programs."""
+    return {
+        "documents": done.documents, "perfect": done.perfect,
+        "perfect_share": done.perfect / done.documents if done.documents else None,
+        "all": _figures(done.total),
+        "fields": {path: _figures(counts) for path, counts in done.fields.items()},
+        "items": {path: _figures(counts) for path, counts in done.items.items()},
+        "groups": {
+            name: {"documents": group.documents, "perfect": group.perfect, **_figures(group.counts)}
+            for name, group in done.groups.items()
+        },
+        "worst": [
+            {"document_id": each.document_id, "file_name": each.file_name, "wrong_values": each.wrong_values, "f1": each.f1}
+            for each in done.worst
+        ],
+        "examples": {
+            path: [
+                {
+                    "document_id": each.document_id, "file_name": each.file_name, "field": each.wrong.pointer,
+                    "expected": shown(each.wrong.expected), "found": shown(each.wrong.found),
+                }
+                for each in held
+            ]
+            for path, held in done.examples.items()
+        },
+        "unknown_fields": done.unknown, "missing_documents": done.missing, "unclear_documents": done.unclear,
+    }  # fmt: skip
+
+
+def evaluation_tables(done: Evaluation) -> list[Section]:
+    """The evaluation for people: by field, by group, and the worst documents."""
+    numbers = frozenset(("stated", "found", "right", "precision", "recall", "F1", "documents", "perfect", "wrong"))
+    by_field = [*done.fields.items(), ("all fields", done.total)]
+    by_field += [(f"{path} (whole items)", counts) for path, counts in done.items.items()]
+    found = [
+        Section(
+            "By field", ("field", "stated", "found", "right", "precision", "recall", "F1"),
+            [[path, str(each.stated), str(each.found), str(each.right), *_shares(each)] for path, each in by_field],
+            numbers,
+        ),
+        Section(
+            "By group", ("group", "documents", "perfect", "F1"),
+            [
+                [name, str(each.documents), str(each.perfect), _share(each.counts.f1)]
+                for name, each in list(done.groups.items())[:MOST_NAMED]
+            ],
+            numbers,
+        ),
+        Section(
+            "Worst documents", ("document", "wrong", "F1", "for example"),
+            [
+                [_plain(each.file_name), str(each.wrong_values), _share(each.f1), _told(each.wrong[0])]
+                for each in done.worst[:5]
+            ],
+            numbers,
+        ),
+    ]  # fmt: skip
+    return [each for each in found if each.rows]
+
+
+def evaluation_lines(done: Evaluation) -> list[str]:
+    """In a sentence each: how many documents, and what of the truth was not scored."""
+    share = f"{done.perfect / done.documents:.1%}" if done.documents else "none"
+    lines = [f"{done.documents:,} documents compared with their truth, {done.perfect:,} of them perfect ({share})"]
+    if done.unknown:
+        lines.append(f"not scored, since the type has no such field: {', '.join(done.unknown)}")
+    for names, what in (
+        (done.missing, "not in the dataset"),
+        (done.unclear, "named so that several documents are meant"),
+    ):
+        if names:
+            more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
+            lines.append(f"{len(names):,} of the truth {what}: {', '.join(map(_plain, names[:MOST_NAMED]))}{more}")
+    return lines
+
+
+def shown(value: Any) -> str | None:
+    """A value as text, cut where it is long; null for null."""
+    if value is None:
+        return None
+    text = str(value) if isinstance(value, dict | list) else printed(value)
+    return text if len(text) <= 4 * _SHOWN else f"{text[: 4 * _SHOWN - 1]}…"
+
+
+def _figures(counts: Counts) -> dict[str, Any]:
+    return {
+        "stated": counts.stated, "found": counts.found, "right": counts.right,
+        "precision": counts.precision, "recall": counts.recall, "f1": counts.f1,
+    }  # fmt: skip
+
+
+def _shares(counts: Counts) -> list[str]:
+    return [_share(counts.precision), _share(counts.recall), _share(counts.f1)]
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _told(wrong: Wrong) -> str:
+    expected, found = (_short(shown(each)) for each in (wrong.expected, wrong.found))
+    return f"{wrong.pointer}: {found} for {expected}"
+
+
+def _short(text: str | None) -> str:
+    if text is None:
+        return "null"
+    line = _plain(" ".join(text.split()))
+    return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"
+
+
+def _plain(text: str) -> str:
+    """Text of others for a terminal: what is not printable could command it."""
+    return "".join(mark if mark.isprintable() else "\ufffd" for mark in text)

@@ -1,0 +1,200 @@
+"""`pagemill check`: the endpoint before the night. Key, model, window, price, pictures, enforced schema, in one small call."""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import openai
+
+from extractors.tokens import count_image, count_messages
+from flows.model.budget import Spending
+from flows.model.connect import model_address
+from flows.model.endpoint import Endpoint
+from flows.model.model_list import Listed, list_models
+from flows.model.wire import DIALECTS, Refusal
+from flows.settings import Settings, require_model
+from schemas.document_type import conforms
+from schemas.models import OFFLINE
+from schemas.pipeline import Completion, Request
+
+MOST_NUSD = 10_000_000  # a cent: what the call may cost at most
+_ANSWER_TOKENS = 40
+_RED_SIDE = 28  # pixels
+_RED = (  # a red square as PNG
+    "iVBORw0KGgoAAAANSUhEUgAAABwAAAAcCAIAAAD9b0jDAAAAI0lEQVR42u3MsQ0AAAjAoP7/tD7hJgkzTZ1LKpVKpVKp9Ee6DsoNHtgm0ZUAAAAASUVORK5CYII="
+)
+_SCHEMA = {
+    "type": "object",
+    "properties": {"colour": {"type": "string", "enum": ["red", "green", "blue", "none"]}},
+    "required": ["colour"],
+    "additionalProperties": False,
+}
+_ASK = "Which colour has the picture? Answer with one plain word and nothing else: no JSON, no braces."
+
+Status = Literal["ok", "warning", "fault"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the check; `remedy` says what to do where it is not ok."""
+
+    name: str
+    status: Status
+    text: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What the check found. `is_refused` is true where the endpoint will not have the key, the account or the model."""
+
+    findings: tuple[Finding, ...]
+    cost_usd: float | None
+    is_refused: bool
+
+    @property
+    def is_ok(self) -> bool:
+        """True when nothing stands in a run's way."""
+        return all(finding.status != "fault" for finding in self.findings)
+
+
+def check(settings: Settings) -> Checked:
+    """Look at the configured endpoint. Raises ConfigurationError where there is no key for it."""
+    require_model(settings)
+    with model_address(settings) as (base_url, api_key):
+        return asyncio.run(_checked(settings, base_url, api_key))
+
+
+def check_lines(checked: Checked) -> list[str]:
+    """`check` for people: a line each, with its remedy."""
+    signs = {"ok": "ok     ", "warning": "warning", "fault": "FAULT  "}
+    lines = [
+        f"{signs[each.status]}  {each.name:<8} {each.text}" + (f": {each.remedy}" if each.remedy else "")
+        for each in checked.findings
+    ]
+    cost = "unknown" if checked.cost_usd is None else f"${checked.cost_usd:.6f}"
+    return [*lines, f"this check cost {cost}"]
+
+
+async def _checked(settings: Settings, base_url: str, api_key: str | None) -> Checked:
+    spending = Spending()
+    endpoint = Endpoint(settings, base_url, api_key, spending)
+    findings = [
+        Finding("key", "ok", "set" if settings.key else f"none, and {settings.place} needs none that we know of")
+    ]
+    if settings.model == OFFLINE:
+        findings = [Finding("key", "ok", "the embedded model needs none")]
+    try:
+        listed = await list_models(base_url, api_key)
+    except (openai.OpenAIError, TimeoutError, ValueError, TypeError, AttributeError) as error:
+        listed = None
+        findings.append(Finding("models", "warning", f"no list of models ({type(error).__name__})"))
+    for slug in settings.models:
+        findings += _of_listing(settings, slug, listed)
+    outcome, with_image, dialect = await _asked(endpoint, settings)
+    await endpoint.close()
+    findings += _of_answer(settings, outcome, with_image, dialect)
+    is_refused = isinstance(outcome, Refusal) and outcome.kind == "refused"
+    cost = outcome.cost_nusd if isinstance(outcome, Completion) else 0
+    return Checked(tuple(findings), None if cost is None else cost / 1e9, is_refused)
+
+
+def _of_listing(settings: Settings, slug: str, listed: dict[str, Listed] | None) -> Iterator[Finding]:
+    """Whether the model is listed, with which window and at which price."""
+    said = (listed or {}).get(slug)
+    if listed is not None and said is None:
+        near = ", ".join(name for name in listed if slug.rpartition("/")[2].split("-")[0] in name) or ", ".join(listed)
+        yield Finding("model", "warning", f"{slug} is not listed by {settings.place}", f"it lists {near[:200]}")
+    elif said is not None:
+        yield Finding("model", "ok", f"{slug} is listed by {settings.place}")
+    ours = settings.model_entry(slug)
+    window = min(ours.window, said.window) if said is not None and said.window else ours.window
+    source = "the endpoint's" if said is not None and said.window and said.window <= ours.window else "our table's"
+    yield Finding("window", "ok", f"{window:,} tokens ({source}), at most {ours.max_output:,} of them for an answer")
+    price = (settings.price_in, settings.price_out) if slug == settings.model else (None, None)
+    price_in, price_out = price[0] or ours.price_in, price[1] or ours.price_out
+    if price_in is None or price_out is None:
+        remedy = "set PAGEMILL_PRICE_IN and PAGEMILL_PRICE_OUT, or --budget cannot be used"
+        if said is not None and said.price_in is not None:
+            remedy += f"; the endpoint says ${said.price_in:g} and ${said.price_out or 0:g}"
+        yield Finding("price", "warning", "not known", remedy)
+        return
+    text = f"${price_in:g} in, ${price_out:g} out per million tokens"
+    if (
+        said is not None
+        and said.price_in is not None
+        and abs(said.price_in - price_in) > 0.01 * max(price_in, said.price_in)
+    ):
+        yield Finding(
+            "price", "warning", text, f"the endpoint says ${said.price_in:g} in: set PAGEMILL_PRICE_IN and _OUT"
+        )
+        return
+    yield Finding("price", "ok", text)
+
+
+async def _asked(endpoint: Endpoint, settings: Settings) -> tuple[Completion | Refusal, bool, str]:
+    """One small call, with a picture and a schema; without one of them where the endpoint will not have both."""
+    outcome: Completion | Refusal = Refusal("invalid", "a call of this size may cost more than a cent")
+    for with_image, step in ((True, 0), (False, 0), (True, 1), (False, 1), (False, 2)):
+        request = _request(settings, with_image=with_image)
+        if (endpoint.cost_nusd(request.prompt_tokens, request.max_tokens) or 0) > MOST_NUSD:
+            break
+        outcome = await endpoint.post(request, step, 1)
+        if isinstance(outcome, Completion) or outcome.kind not in {"dialect", "too_large", "no_pictures", "invalid"}:
+            return outcome, with_image, DIALECTS[step]
+    return outcome, False, DIALECTS[-1]
+
+
+def _of_answer(settings: Settings, outcome: Completion | Refusal, with_image: bool, dialect: str) -> Iterable[Finding]:
+    if isinstance(outcome, Refusal):
+        name = {"refused": "access", "overloaded": "busy", "failed": "answer"}.get(outcome.kind, "request")
+        remedy = outcome.remedy or (
+            "wait, or ask for a higher limit"
+            if outcome.kind == "overloaded"
+            else "check PAGEMILL_BASE_URL, and the server"
+        )
+        yield Finding(name, "fault", f"{settings.place} answered {outcome.reason}", remedy)
+        return
+    yield Finding("answer", "ok", f"{outcome.model_returned or settings.model} answered in {outcome.seconds:.1f} s")
+    yield _of_images(outcome, with_image)
+    if dialect != DIALECTS[0]:
+        remedy = "runs write the schema into the prompt, and check what comes back"
+        yield Finding("schema", "warning", "the endpoint takes no JSON Schema", remedy)
+    elif conforms(outcome.text, _SCHEMA):
+        yield Finding("schema", "ok", "the endpoint enforces JSON Schema")
+    else:
+        remedy = "answers may break it; runs notice, and fall back to JSON mode"
+        yield Finding("schema", "warning", "the endpoint takes a JSON Schema, but does not enforce it", remedy)
+
+
+def _of_images(outcome: Completion, with_image: bool) -> Finding:
+    if not with_image:
+        return Finding("pictures", "fault", "the endpoint takes no pictures", "use --images never, or another model")
+    if "red" in outcome.text.lower():
+        return Finding("pictures", "ok", "the model sees a red square as red")
+    remedy = "try a scanned page with `pagemill try` before you trust what it reads from pictures"
+    return Finding(
+        "pictures", "warning", "the endpoint takes pictures, but the model did not name the colour of one", remedy
+    )
+
+
+def _request(settings: Settings, *, with_image: bool) -> Request:
+    picture = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{_RED}"}}
+    content: Sequence[dict[str, Any]] = [{"type": "text", "text": _ASK}, *([picture] if with_image else [])]
+    messages = ({"role": "system", "content": "You look at pictures."}, {"role": "user", "content": list(content)})
+    tokens = count_messages(({"role": "user", "content": _ASK},)) + (
+        count_image(_RED_SIDE, _RED_SIDE) if with_image else 0
+    )
+    return Request(
+        request_id="check",
+        chunk=0,
+        part=0,
+        model=settings.model,
+        messages=messages,
+        schema_name="check",
+        schema=_SCHEMA,
+        temperature=0.0,
+        max_tokens=_ANSWER_TOKENS,
+        prompt_tokens=tokens,
+    )

@@ -1,0 +1,55 @@
+"""What was learned of endpoints from their real answers, kept for a day: `_work/endpoints.json`."""
+
+import json
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from flows.settings import Settings
+from flows.storage.backends.disk import DiskStore
+from flows.storage.backends.locks import exclusive
+from flows.storage.backends.parquet_files import write_durably
+from flows.storage.dataset import Dataset
+
+KEPT_SECONDS = 24 * 3600.0
+
+
+class EndpointMemory:
+    """The facts of one endpoint (host and model) in the file at `path`; the file at `lock` is its lock."""
+
+    def __init__(self, path: Path, lock: Path, endpoint: str) -> None:
+        self._path = path
+        self._lock = lock
+        self._endpoint = endpoint
+
+    def recall(self) -> Mapping[str, Any]:
+        """What is remembered and not yet too old; nothing where the file cannot be read."""
+        facts = self._all().get(self._endpoint, {})
+        at = facts.get("at") if isinstance(facts, dict) else None
+        return facts if isinstance(at, int | float) and 0 <= time.time() - at < KEPT_SECONDS else {}
+
+    def keep(self, **facts: Any) -> None:
+        """Remember `facts` from now on; where nothing can be written, they are learned again."""
+        with suppress(OSError), exclusive(self._lock):
+            everything = self._all()
+            everything[self._endpoint] = {**self.recall(), **facts, "at": time.time()}
+            write_durably(self._path, json.dumps(everything, indent=1).encode())
+
+    def _all(self) -> dict[str, Any]:
+        try:
+            held = json.loads(self._path.read_bytes())
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return held if isinstance(held, dict) else {}
+
+
+def memory_of(dataset: Dataset, settings: Settings) -> EndpointMemory:
+    """The memory of the settings' endpoint: beside a dataset on disk, else in the user's cache."""
+    if isinstance(dataset.store, DiskStore):
+        work = dataset.store.root / "_work"
+        return EndpointMemory(work / "endpoints.json", work / "lock", settings.endpoint)
+    cache = settings.cache_dir
+    cache.mkdir(parents=True, exist_ok=True)
+    return EndpointMemory(cache / "endpoints.json", cache / "endpoints.lock", settings.endpoint)

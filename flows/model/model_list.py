@@ -1,0 +1,94 @@
+"""What an endpoint says of its models: `GET /models`, which costs nothing and which no server must have."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+import openai
+
+from flows.model.client import client
+from flows.model.endpoint_memory import EndpointMemory
+from flows.model.wire import printable
+from flows.settings import Settings
+from schemas.models import MODELS, OFFLINE
+
+_SECONDS = 10.0
+_WINDOWS = ("context_length", "max_model_len", "context_window", "max_context_length", "n_ctx")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One model as its endpoint lists it; null is what it does not say. Prices are USD per million tokens."""
+
+    window: int | None = None
+    price_in: float | None = None
+    price_out: float | None = None
+    takes_images: bool | None = None
+    parameters: tuple[str, ...] = ()
+
+
+async def list_models(base_url: str, api_key: str | None) -> dict[str, Listed]:
+    """Every model that the endpoint lists. Raises openai.OpenAIError, TimeoutError or ValueError where it has no such list."""
+    asking = client(base_url, api_key, _SECONDS)
+    try:
+        async with asyncio.timeout(_SECONDS):
+            raw = await asking.get("/models", cast_to=httpx2.Response)
+        content = raw.content.replace(api_key.encode(), b"(key)") if api_key else raw.content
+        body = json.loads(content)
+    except RecursionError:
+        raise ValueError("the endpoint's answer is no list of models") from None
+    finally:
+        await asking.close()
+    entries = body.get("data") if isinstance(body, Mapping) else None
+    if not isinstance(entries, list):
+        raise ValueError("the endpoint's answer holds no list of models")  # noqa: TRY004 - what came is not ours
+    return {
+        printable(str(entry["id"])): _listed(entry) for entry in entries if isinstance(entry, Mapping) and "id" in entry
+    }
+
+
+async def served_windows(
+    settings: Settings, base_url: str, api_key: str | None, memory: EndpointMemory
+) -> dict[str, int]:
+    """The window of each of our models: the smaller of the table's and the endpoint's; the endpoint's for an unlisted one.
+
+    Where the endpoint cannot be asked now, what it said within the last day is used.
+    """
+    if settings.model == OFFLINE:
+        return {}
+    try:
+        listed = await list_models(base_url, api_key)
+        said = {slug: listed[slug].window for slug in settings.models if slug in listed and listed[slug].window}
+        if said and memory.recall().get("windows") != said:
+            memory.keep(windows=said)
+    except (openai.OpenAIError, TimeoutError, ValueError, TypeError, AttributeError):
+        said = memory.recall().get("windows") or {}
+    windows = {slug: window for slug, window in said.items() if isinstance(window, int) and window > 0}
+    return {slug: min(window, MODELS[slug].window) if slug in MODELS else window for slug, window in windows.items()}
+
+
+def _listed(entry: Mapping[str, Any]) -> Listed:
+    places = [entry, *(entry[name] for name in ("top_provider", "meta") if isinstance(entry.get(name), Mapping))]
+    windows = [place[name] for place in places for name in _WINDOWS if isinstance(place.get(name), int)]
+    price = entry["pricing"] if isinstance(entry.get("pricing"), Mapping) else {}
+    architecture = entry["architecture"] if isinstance(entry.get("architecture"), Mapping) else {}
+    inputs = architecture.get("input_modalities")
+    parameters = entry.get("supported_parameters")
+    return Listed(
+        window=min((window for window in windows if window > 0), default=None),
+        price_in=_price(price.get("prompt")),
+        price_out=_price(price.get("completion")),
+        takes_images="image" in inputs if isinstance(inputs, list) else None,
+        parameters=tuple(map(str, parameters)) if isinstance(parameters, list) else (),
+    )
+
+
+def _price(per_token: Any) -> float | None:
+    """USD per million tokens of a price per token, which OpenRouter writes as text."""
+    try:
+        return round(float(per_token) * 1e6, 6)
+    except (TypeError, ValueError):
+        return None

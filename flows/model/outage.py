@@ -1,0 +1,70 @@
+"""An endpoint that is down, said where people look: a line on the terminal, and the state of the Prefect run."""
+
+import asyncio
+import time
+from contextlib import suppress
+
+from flows.log import say
+from flows.model.concurrency import Outage
+
+_AGAIN = 60.0  # seconds between two lines about one outage
+STATE = "AwaitingEndpoint"
+
+
+class OutageNotice:
+    """What a run does when its endpoint is down and when it is back. Call it within the run's flow."""
+
+    def __init__(self, host: str, patience: float, *, quiet: bool) -> None:
+        self._host = host
+        self._patience = patience
+        self._quiet = quiet
+        self._said_at: float | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def __call__(self, outage: Outage | None) -> None:
+        """Say that the endpoint is down (now and then), or that it is back."""
+        if outage is None:
+            self._said_at = None
+            self._say(f"{self._host} answers again; the run goes on")
+            self._set_state("Running", "the endpoint answers again")
+            return
+        left = max(0.0, self._patience - outage.seconds)
+        text = (
+            f"{self._host} answers nobody ({outage.reason}); next try in {outage.next_try:.0f} s, the run waits for "
+            f"{_span(left)} more (PAGEMILL_PATIENCE)"
+        )
+        if self._said_at is None:
+            self._set_state(STATE, text)
+        if self._said_at is None or time.monotonic() - self._said_at >= _AGAIN:
+            self._said_at = time.monotonic()
+            self._say(text)
+
+    def _say(self, text: str) -> None:
+        if not self._quiet:
+            say(text, "endpoint")
+
+    def _set_state(self, name: str, message: str) -> None:
+        task = asyncio.get_running_loop().create_task(_set_flow_state(name, message))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _set_flow_state(name: str, message: str) -> None:
+    """Name the state of the flow run; it stays Running, so that nothing is orchestrated anew."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.objects import State, StateType
+    from prefect.context import FlowRunContext
+
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        return
+    with suppress(Exception):  # a server that cannot be told is no reason to stop
+        async with get_client() as client:
+            state = State(type=StateType.RUNNING, name=name, message=message)
+            await client.set_flow_run_state(context.flow_run.id, state, force=True)
+
+
+def _span(seconds: float) -> str:
+    if seconds >= 3600:
+        return f"{seconds / 3600:.1f} hours"
+    return f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} s"

@@ -1,0 +1,114 @@
+"""What the newest run did, for `pagemill status`: as JSON, as tables on a terminal, as plain lines elsewhere."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flows.reports.run_facts import Row, RunFacts
+from flows.runs.accounting import PARTS
+
+_SUM = ("discovered", *PARTS)
+_LISTED = 5  # documents of each list
+_MOST_BREAKS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A table with a title; the columns named in `numbers` stand to the right."""
+
+    title: str
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    numbers: frozenset[str] = frozenset()
+
+
+def last_run(facts: RunFacts) -> dict[str, Any]:
+    """The run as `status --json` has it."""
+    run = facts.run
+    told = ("run_id", "command", "started_at", "finished_at", *_SUM, "cost_usd", "cost_usd_estimated")
+    return {
+        **{name: run[name] for name in told},
+        "failures": [{"stage": each.stage, "error": each.error, "count": each.count} for each in facts.reasons],
+        "slowest": [_document(row, "seconds") for row in facts.slowest],
+        "partials": [_document(row, "problem_kinds") for row in facts.partial],
+        "problem_kinds": dict(facts.problem_kinds.most_common()),
+        "drift": list(facts.drift),
+    }
+
+
+def sections(told: Mapping[str, Any] | None) -> list[Section]:
+    """The run of `status` in tables; those with nothing in them are left out."""
+    if told is None:
+        return []
+    drift = [[_plain(line)] for line in told["drift"][:_MOST_BREAKS]]
+    if more := len(told["drift"]) - len(drift):
+        drift.append([f"and {more:,} more: see the table `quality`"])
+    numbers = frozenset({"addresses", "documents", "pages", "seconds"})
+    found = [
+        Section(f"{told['command'] or 'run'} {told['run_id']}", ["", "addresses"],
+                [[name.replace("_", " "), f"{told[name]:,}"] for name in _SUM], numbers),
+        Section("cost", ["", "USD"], [["paid", _usd(told["cost_usd"])], *_estimate(told)], frozenset({"USD"})),
+        Section("failures by reason", ["step", "error", "documents"],
+                [[each["stage"], each["error"], f"{each['count']:,}"] for each in told["failures"]], numbers),
+        Section("slowest documents", ["document", "pages", "seconds"],
+                [[_named(each), f"{each['pages']:,}", f"{each['seconds']:.1f}"] for each in told["slowest"][:_LISTED]],
+                numbers),
+        Section("partial documents", ["document", "pages", "kinds of problems"],
+                [[_named(each), f"{each['pages']:,}", ", ".join(dict.fromkeys(each["problem_kinds"] or ()))]
+                 for each in told["partials"][:_LISTED]], numbers),
+        Section("worse than in the nights before", [""], drift),
+    ]  # fmt: skip
+    return [each for each in found if each.rows]
+
+
+def plain_lines(found: Sequence[Section]) -> list[str]:
+    """The tables as lines, a row each, for pipes and files."""
+    lines = []
+    for each in found:
+        for row in each.rows:
+            cells = [
+                f"{heading} {cell}" if heading in each.numbers else cell
+                for heading, cell in zip(each.headings, row, strict=True)
+            ]
+            lines.append(f"{each.title}: {'  '.join(cell for cell in cells if cell)}")
+    return lines
+
+
+def show_tables(found: Sequence[Section]) -> None:
+    """The tables on the terminal."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    for each in found:
+        table = Table(title=Text(each.title), title_justify="left", box=SIMPLE_HEAD, show_header=any(each.headings))
+        for heading in each.headings:
+            table.add_column(heading, justify="right" if heading in each.numbers else "left", overflow="fold")
+        for row in each.rows:
+            table.add_row(*map(Text, row))
+        console.print(table)
+
+
+def _document(row: Row, column: str) -> dict[str, Any]:
+    names = ("document_id", "file_name", "pages", column)
+    return {name: row.get(name) for name in names}
+
+
+def _estimate(told: Mapping[str, Any]) -> list[list[str]]:
+    estimated = told["cost_usd_estimated"]
+    return [["estimated", _usd(estimated)]] if estimated else []
+
+
+def _named(row: Row) -> str:
+    return f"{row['document_id'][:12]} {_plain(str(row['file_name']))}"
+
+
+def _plain(text: str) -> str:
+    """Text of others for a terminal: what is not printable could command it."""
+    return "".join(mark if mark.isprintable() else "\ufffd" for mark in text)
+
+
+def _usd(amount: float | None) -> str:
+    return "unknown" if amount is None else f"${amount:.4f}"

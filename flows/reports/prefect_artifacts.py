@@ -1,0 +1,167 @@
+"""What the page of a flow run in Prefect shows: how far it is while it works, and at its end tables of what it did.
+
+Documents are not named there. No artifact makes a run fail, or wait: one update is in flight at a time, for some seconds at
+most, and one that is not taken is let go.
+"""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from flows.reports.quality import breaks_of
+from flows.reports.run_facts import Reason, Row, reasons_of, run_row
+from flows.runs.accounting import PARTS
+from flows.storage.dataset import Dataset
+
+if TYPE_CHECKING:  # Prefect takes seconds to import
+    from prefect.client.orchestration import PrefectClient
+
+EVERY = 5.0  # seconds between two updates
+PATIENCE = 5.0  # seconds that one may take
+LAST = 2.0  # seconds that the end of a run waits for the last one
+_MARKS = "\\`*_{}[]()#+-!|~"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is."""
+
+    documents: int
+    total: int
+    pages: int
+    cost_usd: float
+
+    @property
+    def percent(self) -> float:
+        """The share of the documents that are done with."""
+        return 100.0 * min(1.0, self.documents / self.total) if self.total else 100.0
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        return f"{self.documents:,} of {self.total:,} documents, {self.pages:,} pages, ${self.cost_usd:.4f}"
+
+
+@asynccontextmanager
+async def shown_progress(progress: Callable[[], Progress] | None) -> AsyncIterator[None]:
+    """Show the progress of the flow run that is at work until the block ends; without one, or without figures, nothing."""
+    from prefect.context import FlowRunContext
+
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None or progress is None:
+        yield
+        return
+    ended = asyncio.Event()
+    key = f"pagemill-{context.flow.name if context.flow is not None else 'run'}-progress"
+    showing = asyncio.create_task(_show(key, context.flow_run.id, progress, ended))
+    try:
+        yield
+    finally:
+        ended.set()
+        await asyncio.wait({showing}, timeout=LAST)
+        showing.cancel()
+        await asyncio.gather(showing, return_exceptions=True)  # a client that could not be opened is no matter
+
+
+def flow_run_id() -> UUID | None:
+    """The flow run that is at work, if one is. Prefect is not imported to find out."""
+    if "prefect.context" not in sys.modules:
+        return None
+    from prefect.context import FlowRunContext
+
+    context = FlowRunContext.get()
+    return None if context is None or context.flow_run is None else context.flow_run.id
+
+
+def tell_report(dataset: Dataset, run_id: str, flow_run: UUID | None, api_url: str | None) -> None:
+    """Put the tables of a run that has ended on the page of its flow run; a run that has no flow has no such page."""
+    if flow_run is None:
+        return
+    with suppress(Exception):  # a server that cannot be told, or tables that cannot be read, are said elsewhere
+        run = run_row(dataset, run_id)
+        assert run is not None
+        drift = [each.text for each in breaks_of(dataset, run_id)]
+        key = f"pagemill-{run['command'] or 'run'}-report"
+        told = markdown(run, reasons_of(dataset, run_id), drift)
+        asyncio.run(asyncio.wait_for(_create(key, told, flow_run, api_url), PATIENCE))
+
+
+def markdown(run: Row, reasons: Sequence[Reason], drift: Sequence[str]) -> str:
+    """The tables of a run: its accounting, failures by reason, cost, and what is worse than before."""
+    estimated = run["cost_usd_estimated"]
+    lines = [
+        f"## Run {_escaped(run['run_id'])}",
+        *_table(
+            ("addresses", "count"), [(name.replace("_", " "), f"{run[name]:,}") for name in ("discovered", *PARTS)]
+        ),
+        *_table(
+            ("cost", "USD"),
+            [
+                ("paid", "unknown" if run["cost_usd"] is None else f"{run['cost_usd']:.4f}"),
+                *([("estimated", f"{estimated:.4f}")] if estimated else []),
+            ],
+        ),
+    ]
+    if reasons:
+        rows = [(each.stage, each.error, f"{each.count:,}") for each in reasons]
+        lines += ["### Failures by reason", *_table(("step", "error", "documents"), rows)]
+    if drift:
+        lines += ["### Worse than in the nights before", *(f"- {_escaped(line)}" for line in drift)]
+    return "\n".join(lines)
+
+
+async def _show(key: str, flow_run: UUID, progress: Callable[[], Progress], ended: asyncio.Event) -> None:
+    from prefect.client.orchestration import get_client
+
+    artifact_id: UUID | None = None
+    shown: Progress | None = None
+    async with get_client() as client:  # one for all updates: making one takes more CPU than an update
+        while True:
+            is_last = ended.is_set()
+            with suppress(Exception):  # another try follows
+                now = progress()
+                if now != shown:
+                    async with asyncio.timeout(PATIENCE):
+                        artifact_id = await _put(artifact_id, key, now, client, flow_run)
+                    shown = now
+            if is_last:
+                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(EVERY):
+                    await ended.wait()
+
+
+async def _put(artifact_id: UUID | None, key: str, now: Progress, client: "PrefectClient", flow_run: UUID) -> UUID:
+    from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
+
+    if artifact_id is None:
+        made = ArtifactCreate(key=key, type="progress", data=now.percent, description=now.text, flow_run_id=flow_run)
+        return (await client.create_artifact(made)).id
+    await client.update_artifact(artifact_id, ArtifactUpdate(data=now.percent, description=now.text))
+    return artifact_id
+
+
+async def _create(key: str, text: str, flow_run: UUID, api_url: str | None) -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.actions import ArtifactCreate
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    overrides: dict[Any, Any] = {PREFECT_API_URL: api_url} if api_url else {}
+    with temporary_settings(overrides):
+        async with get_client() as client:
+            await client.create_artifact(ArtifactCreate(key=key, type="markdown", data=text, flow_run_id=flow_run))
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [headings, ["---"] * len(headings), *([_escaped(cell) for cell in row] for row in rows)]
+    return ["", *(f"| {' | '.join(line)} |" for line in lines), ""]
+
+
+def _escaped(text: str) -> str:
+    """Text of others as Markdown shows it: neither markup nor HTML."""
+    marked = "".join(f"\\{mark}" if mark in _MARKS else mark for mark in text)
+    return marked.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,186 @@
+"""The page of a run: one web page that stands alone, drawn from the dataset's tables at any time.
+
+The page that every run keeps in `_work/reports` tells documents by the first digits of their ids, and holds no name, address
+or message of theirs; one that somebody draws for themselves does.
+"""
+
+import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from flows.log import say
+from flows.preview.show_page import check_target
+from flows.reports.run_facts import Row, RunFacts, calls_of, facts_of, run_row
+from flows.runs.accounting import PARTS
+from flows.storage.backends.parquet_files import write_durably
+from flows.storage.backends.store import Out
+from flows.storage.dataset import Dataset, read_dataset
+from flows.storage.erase import REPORTS
+from schemas.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a run's answers cost and were estimated to cost, in USD; null where that is not known."""
+
+    paid: float | None
+    estimated: float | None
+
+    @property
+    def text(self) -> str:
+        """The comparison in words."""
+        if self.paid is None:
+            return "what the answers cost is unknown: the model has no price"
+        if not self.estimated:
+            return f"the answers cost ${self.paid:.4f}"
+        return (
+            f"the answers cost ${self.paid:.4f}, {self.paid / self.estimated - 1:+.0%} against the estimate of "
+            f"${self.estimated:.4f}"
+        )
+
+
+def draw_run(out: Out, path: Path, run_id: str | None = None) -> str:
+    """Write the page of a run, the newest if none is named, with the names of its documents; returns the run's id.
+
+    Raises ConfigurationError where there is no such run, or `path` cannot be written.
+    """
+    dataset = read_dataset(out)
+    check_target(path)
+    check_outside(dataset, path)
+    run = run_row(dataset, run_id)
+    if run is None:
+        raise ConfigurationError(f"{dataset.place}: no run has ended in this dataset yet; there is nothing to draw")
+    page = render(dataset, run, is_named=True)
+    try:
+        write_durably(path, page.encode("utf-8", "replace"))
+    except OSError as error:
+        raise ConfigurationError(f"--html {path}: cannot be written ({error.strerror}); name another file") from error
+    return str(run["run_id"])
+
+
+def check_outside(dataset: Dataset, path: Path) -> None:
+    """Raise ConfigurationError where `path` is in the dataset."""
+    if "://" not in dataset.place and path.resolve().is_relative_to(Path(dataset.place).resolve()):
+        raise ConfigurationError(f"--html {path}: is in the dataset, where only tables may stand; name another file")
+
+
+def keep_report(dataset: Dataset, run_id: str) -> str | None:
+    """Keep the page of a run in the dataset; returns where. A fault is a line on standard error, and no page."""
+    key = f"{REPORTS}/{run_id}.html"
+    try:
+        run = run_row(dataset, run_id)
+        assert run is not None
+        while True:
+            forgotten = dataset.forgotten_ids()
+            page = render(dataset, run, is_named=False).encode("utf-8", "replace")
+            with dataset.locked():
+                if forgotten == dataset.forgotten_ids():  # else a document that it tells of may have been forgotten
+                    dataset.store.make_folders([REPORTS])  # a dataset of an older Pagemill has none
+                    dataset.store.write(key, page)
+                    return f"{dataset.place}/{key}"
+    except Exception as error:  # noqa: BLE001 - the run is done, whatever becomes of its picture
+        say(
+            f"the page of the run was not drawn ({type(error).__name__}: {error}); `pagemill status {dataset.place} --html "
+            "FILE` draws it",
+            "report-failed",
+        )
+        return None
+
+
+def render(dataset: Dataset, run: Row, *, is_named: bool) -> str:
+    """The page's HTML."""
+    facts = facts_of(dataset, run, with_texts=is_named)
+    calls = calls_of(dataset, facts.run_id)
+    paid = pc.sum(calls.column("cost_usd")).as_py()
+    cost = Cost(paid, run["cost_usd_estimated"])
+    environment = Environment(
+        loader=PackageLoader("flows.ui"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = lambda value: "–" if value is None else f"{value:,}"  # noqa: RUF001 - a dash
+    environment.filters["usd"] = lambda value: "unknown" if value is None else f"${value:.4f}"
+    environment.filters["span"] = _span
+    environment.filters["kinds"] = _kinds
+    environment.filters["documents"] = lambda count: f"{count:,} document{'' if count == 1 else 's'}"
+    return environment.get_template("run_page.html").render(
+        run=run,
+        facts=facts,
+        parts=[(name.replace("_", " "), run[name], name) for name in PARTS],
+        pages=pc.sum(facts.measured.column("pages")).as_py() or 0,
+        seconds=_seconds(run),
+        calls=calls.num_rows,
+        cost=cost,
+        plots=_plots(facts, calls, cost),
+        dataset=dataset.place if is_named else None,
+        document_type=dataset.document_type,
+        is_named=is_named,
+        name=_namer(is_named=is_named),
+    )
+
+
+def _plots(facts: RunFacts, calls: Any, cost: Cost) -> list[Any]:
+    from flows.ui import plots
+
+    measured = facts.measured
+    when = measured.column("extracted_at"), measured.column("seconds")
+    drawn = [
+        plots.rate("Pages per second", measured.column("pages"), *when),
+        plots.rate("Requests per second", measured.column("requests"), *when),
+        plots.distribution("Time to an answer", {"calls": calls.column("seconds")}, "seconds"),
+        plots.distribution(
+            "Tokens of a call",
+            {"read": calls.column("prompt_tokens"), "written": calls.column("completion_tokens")},
+            "tokens",
+        ),
+    ]
+    if cost.paid:
+        drawn.append(plots.distribution("Cost of a document", {"documents": measured.column("cost_usd")}, "USD"))
+    if cost.paid is not None and cost.estimated:
+        amounts = {"paid": cost.paid, "estimate": cost.estimated}
+        drawn.append(plots.compared("Estimate and cost", amounts, f"{cost.text[0].upper()}{cost.text[1:]}."))
+    return [each for each in drawn if each is not None]
+
+
+def _namer(*, is_named: bool) -> Callable[[Row], str]:
+    """How a document is told: by its file's name where that may be said, else by its id."""
+
+    def name(row: Row) -> str:
+        known = row.get("file_name") or row.get("source_uri")
+        if is_named and known:
+            return str(known)
+        return str(row["document_id"])[:12] if row["document_id"] else "could not be read"
+
+    return name
+
+
+def _kinds(kinds: Sequence[str] | None) -> str:
+    """Kinds of problems with how often each occurs."""
+    if kinds is None:
+        return "not noted: made by an older Pagemill"
+    return ", ".join(
+        kind if kinds.count(kind) == 1 else f"{kind} × {kinds.count(kind)}"  # noqa: RUF001 - a times sign
+        for kind in dict.fromkeys(kinds)
+    )
+
+
+def _span(seconds: float) -> str:
+    """A time for people."""
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _seconds(run: Row) -> float | None:
+    if run["finished_at"] is None:
+        return None
+    lasted: datetime.timedelta = run["finished_at"] - run["started_at"]
+    return lasted.total_seconds()

@@ -1,0 +1,203 @@
+"""Record tables as CSV and Excel files, a row group at a time, with nothing in them that a spreadsheet would run.
+
+What a document says may begin like a formula. In Excel files text is written as text; CSV has no types, so that text which
+begins with =, +, -, @, a tab or a line break gets a ' in front. Numbers are exact: those that Excel would round are text there.
+"""
+
+import csv
+import datetime
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import xlsxwriter
+from xlsxwriter.exceptions import FileCreateError
+
+from extractors.values import json_text, printed
+from flows.storage.backends.parquet_files import written_aside
+from flows.storage.dataset import Dataset
+from schemas.errors import ConfigurationError
+
+MOST_ROWS = 1_048_576  # of an Excel sheet, its head included
+MOST_CHARACTERS = 32_767  # of an Excel cell
+_MOST_NAME = 31  # characters of a sheet's name
+_RUN_BY_SHEETS = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FIRST_DAY = datetime.date(1900, 3, 1)  # before it Excel's calendar has a day that never was
+_WIDTH = 18  # characters of a column
+Forms = Mapping[type, Any]  # how days and times are shown
+
+
+@dataclass(slots=True)
+class Sheet:
+    """A table that was written: its rows, and how many texts were cut to what a cell holds."""
+
+    table: str
+    file: str
+    rows: int = 0
+    cut: int = 0
+    sheets: list[str] = field(default_factory=list)
+
+
+def write_csv(dataset: Dataset, tables: Sequence[str], target: Path, *, is_folder: bool) -> list[Sheet]:
+    """Each of `tables` as a CSV file: in the folder `target`, or the only one as `target`."""
+    paths = [target / f"{table}.csv" if is_folder else target for table in tables]
+    found = []
+    with _writable(target):
+        if is_folder:
+            target.mkdir(parents=True, exist_ok=True)
+        with written_aside(*paths) as asides:
+            for table, path, aside in zip(tables, paths, asides, strict=True):
+                sheet = Sheet(table, str(path))
+                with aside.open("w", encoding="utf-8", newline="") as file:
+                    writer = csv.writer(file)
+                    writer.writerow(map(_harmless, dataset.tables[table].names))
+                    for row in _rows(dataset, table):
+                        writer.writerow([_csv_cell(value) for value in row])
+                        sheet.rows += 1
+                found.append(sheet)
+    return found
+
+
+def write_xlsx(dataset: Dataset, tables: Sequence[str], target: Path) -> list[Sheet]:
+    """Each of `tables` as a sheet of one Excel file; what does not fit a sheet goes on in a further one."""
+    found = []
+    with _writable(target), written_aside(target) as (aside,):
+        book = xlsxwriter.Workbook(str(aside), {"constant_memory": True, "in_memory": False})
+        try:
+            forms: Forms = {
+                datetime.date: book.add_format({"num_format": "yyyy-mm-dd"}),
+                datetime.datetime: book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"}),
+            }
+            head = book.add_format({"bold": True})
+            for table in tables:
+                sheet = Sheet(table, str(target))
+                _fill(book, dataset, sheet, head, forms)
+                found.append(sheet)
+        finally:
+            book.close()
+    return found
+
+
+def sheet_lines(found: Sequence[Sheet]) -> list[str]:
+    """What was written, and what did not fit, for people."""
+    lines = []
+    for each in found:
+        lines.append(f"{each.file}: {each.rows:,} rows of {each.table}")
+        if len(each.sheets) > 1:
+            lines.append(f"a sheet holds {MOST_ROWS:,} rows; {each.table} goes on in {', '.join(each.sheets[1:])}")
+        if each.cut:
+            lines.append(
+                f"{each.cut:,} texts of {each.table} were cut to {MOST_CHARACTERS:,} characters, the most of a cell"
+            )
+    return lines
+
+
+def _fill(book: Any, dataset: Dataset, sheet: Sheet, head: Any, forms: Forms) -> None:
+    names = dataset.tables[sheet.table].names
+    page: Any = None
+    at = MOST_ROWS
+    for row in _rows(dataset, sheet.table):
+        if at == MOST_ROWS:
+            page, at = _page(book, sheet, names, head), 1
+        for column, value in enumerate(row):
+            sheet.cut += _write(page, at, column, value, forms)
+        at += 1
+        sheet.rows += 1
+    if page is None:
+        _page(book, sheet, names, head)
+
+
+def _page(book: Any, sheet: Sheet, names: Sequence[str], head: Any) -> Any:
+    """A new sheet with the names of the columns at its head."""
+    taken = {each.get_name().casefold() for each in book.worksheets()}
+    number = len(sheet.sheets) + 1
+    while True:
+        suffix = f" ({number})" if number > 1 else ""
+        name = sheet.table[: _MOST_NAME - len(suffix)] + suffix
+        if name.casefold() not in taken:
+            break
+        number += 1
+    page = book.add_worksheet(name)
+    page.freeze_panes(1, 0)
+    page.set_column(0, len(names) - 1, _WIDTH)
+    for column, each in enumerate(names):
+        page.write_string(0, column, each[:MOST_CHARACTERS], head)
+    sheet.sheets.append(name)
+    return page
+
+
+def _write(page: Any, at: int, column: int, value: Any, forms: Forms) -> bool:
+    """Write one cell; true where its text was cut."""
+    if value is None:
+        return False
+    if isinstance(value, bool):
+        page.write_boolean(at, column, value)
+    elif isinstance(value, int | float | Decimal) and _is_exact(value):
+        page.write_number(at, column, float(value))
+    elif isinstance(value, datetime.datetime) and value.date() >= _FIRST_DAY:
+        page.write_datetime(at, column, value.replace(tzinfo=None), forms[datetime.datetime])
+    elif isinstance(value, datetime.date) and not isinstance(value, datetime.datetime) and value >= _FIRST_DAY:
+        page.write_datetime(at, column, value, forms[datetime.date])
+    else:
+        text = _text(value)
+        is_cut = _length(text) > MOST_CHARACTERS
+        text = _cut(text) if is_cut else text
+        if text.startswith("<r>") and text.endswith("</r>"):
+            text += " "  # xlsxwriter would take it for markup of its own, and write it as it stands
+        page.write_string(at, column, text)
+        return is_cut
+    return False
+
+
+def _is_exact(value: float | Decimal) -> bool:
+    """True for a number that an Excel file holds as it is: it has 16 digits."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return Decimal(f"{float(value):.16G}") == value
+
+
+def _length(text: str) -> int:
+    """Characters as Excel counts them: those outside of the first 65,536 are two."""
+    return len(text.encode("utf-16-le", "replace")) // 2
+
+
+def _cut(text: str) -> str:
+    return text.encode("utf-16-le", "replace")[: 2 * MOST_CHARACTERS].decode("utf-16-le", "ignore")
+
+
+def _csv_cell(value: Any) -> str:
+    if value is None:
+        return ""
+    text = _text(value)
+    is_text = not isinstance(value, int | float | Decimal | datetime.date)
+    return _harmless(text) if is_text else text
+
+
+def _harmless(text: str) -> str:
+    return f"'{text}" if text.startswith(_RUN_BY_SHEETS) else text
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return json_text(value) if isinstance(value, list | dict) else printed(value)
+
+
+def _rows(dataset: Dataset, table: str) -> Iterator[tuple[Any, ...]]:
+    """The rows of all shards that are published whole; a row group in memory at a time."""
+    for shard in dataset.files("documents"):
+        for batch in dataset.shard_batches(table, shard):
+            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+@contextmanager
+def _writable(target: Path) -> Iterator[None]:
+    """What the operating system refuses is a ConfigurationError that names `target`."""
+    try:
+        yield
+    except (OSError, FileCreateError) as error:
+        raise ConfigurationError(f"{target}: cannot be written: {error}; name another file") from error

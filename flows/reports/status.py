@@ -1,0 +1,124 @@
+"""What a dataset and a run say of themselves: the accounting, for people and as JSON."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow.compute as pc
+
+from flows.log import note
+from flows.reports.last_run import last_run
+from flows.reports.run_facts import facts_of, run_row
+from flows.storage.backends.store import Out
+from flows.storage.dataset import read_dataset
+
+_MOST_BREAKS = 10  # in the terminal
+
+
+def status(out: Out) -> dict[str, Any]:
+    """The accounting of a dataset by its newest run, and what its documents and calls add up to.
+
+    `last_run` has what the newest run did, whatever its command was; null where none has ended yet.
+    """
+    dataset = read_dataset(out)
+    documents = dataset.rows("documents", ["document_id", "status"])
+    statuses = Counter(
+        {each["values"]: each["counts"] for each in pc.value_counts(documents.column("status")).to_pylist()}
+    )
+    names = ("started_at", "discovered", "deferred", "skipped", "command")
+    runs = dataset.rows("runs", [name for name in names if name in dataset.tables["runs"].names]).to_pylist()
+    whole = [
+        run for run in runs if run.get("command") not in {"refresh", "replay"}
+    ]  # a refresh looks at what is published only
+    last = max(whole, key=lambda run: run["started_at"], default=None)
+    failures = dataset.rows("failures", ["document_id", "source_uri"])
+    failing = pc.unique(pc.coalesce(failures.column("document_id"), failures.column("source_uri")))
+    is_published = pc.is_in(failing, value_set=documents.column("document_id").combine_chunks())
+    newest = run_row(dataset)
+    return {
+        "discovered": last["discovered"] if last else 0,
+        "documents": documents.num_rows,
+        "ok": statuses["ok"],
+        "partial": statuses["partial"],
+        "failed": len(failing) - (pc.sum(is_published).as_py() or 0),
+        "deferred": last["deferred"] if last else 0,
+        "skipped": last["skipped"] if last else 0,
+        "cost_usd": pc.sum(dataset.rows("calls", ["cost_usd"]).column(0)).as_py() or 0.0,
+        "runs": len(runs),
+        "document_type": dataset.document_type,
+        "last_run": None if newest is None else last_run(facts_of(dataset, newest)),
+    }
+
+
+def status_lines(figures: Mapping[str, Any], out: Out) -> list[str]:
+    """`status` for people."""
+    return [
+        f"{out}: {figures['documents']:,} documents of type {figures['document_type']} from {figures['runs']:,} runs",
+        f"ok {figures['ok']:,}, partial {figures['partial']:,}, failing {figures['failed']:,}",
+        f"last run: discovered {figures['discovered']:,}, skipped {figures['skipped']:,}, deferred {figures['deferred']:,}",
+        f"spent ${figures['cost_usd']:.4f}",
+    ]
+
+
+def run_lines(summary: Mapping[str, Any], out: Out) -> list[str]:
+    """A run's summary for people: the sum, the calls, the cost."""
+    cost = "unknown"
+    if summary["cost_usd"] is not None:
+        cost = f"${summary['cost_usd']:.4f}"
+        if summary["cut_calls"]:
+            cut = f"${summary['cost_usd_cut']:.4f} for {summary['cut_calls']:,} calls that were cut off"
+            cost += f", of it at most {cut}"
+        cost += _estimate_error(summary)
+    return [
+        f"{out}: {sum_line(summary)}",
+        f"{summary['requests']:,} requests, {summary['prompt_tokens']:,} tokens in, {summary['completion_tokens']:,} out",
+        f"cost {cost}, {summary['seconds']:.1f} s, run {summary['run_id']}",
+        *_listing_lines(summary),
+        *drift_lines(summary["drift"]),
+        *([f"page of the run: {summary['report']}"] if summary["report"] else []),
+    ]
+
+
+def tell_end(summary: Mapping[str, Any], out: Out) -> None:
+    """The end of a run as an event, where lines are objects: for people it stands on standard output."""
+    if summary:  # a run of the same schedule is at work, and this one did nothing
+        note(sum_line(summary), "end", dataset=str(out), **summary)
+
+
+def drift_lines(breaks: Sequence[str]) -> list[str]:
+    """The first of what is worse than in the nights before, and how much more there is."""
+    lines = [f"worse than in the nights before: {text}" for text in breaks[:_MOST_BREAKS]]
+    more = len(breaks) - len(lines)
+    return [*lines, f"and {more:,} more: see the table `quality`"] if more else lines
+
+
+def _listing_lines(summary: Mapping[str, Any]) -> list[str]:
+    """What the listing of the sources showed beside what there is to do."""
+    lines = [f"{trouble}: what is in it was not seen, and nothing below its source is taken for gone"
+             for trouble in summary["not_listed"]]  # fmt: skip
+    if summary["gone"]:
+        lines.append(f"{summary['gone']:,} addresses are gone: noted in `sources`; their documents stay")
+    if summary["not_gone"]:
+        lines.append(
+            f"{summary['not_gone']:,} addresses are missing, more than 5 % of a source, so none is taken for gone; check "
+            "that it is mounted and whole; if they are gone indeed, run once with --allow-gone"
+        )
+    return lines
+
+
+def _estimate_error(summary: Mapping[str, Any]) -> str:
+    """By how much the answers cost more or less than the estimate of their requests."""
+    expected = summary["cost_usd_estimated"]
+    if not expected:
+        return ""
+    paid = summary["cost_usd"] - summary["cost_usd_cut"]
+    return f" (the answers cost ${paid:.4f}, {paid / expected - 1:+.0%} against the estimate of ${expected:.4f})"
+
+
+def sum_line(summary: Mapping[str, Any]) -> str:
+    """The accounting sum of a run."""
+    parts = " + ".join(
+        f"{summary[name]:,} {name.replace('_', ' ')}"
+        for name in ("already_done", "skipped", "ok", "partial", "failed", "deferred")
+    )
+    return f"{summary['discovered']:,} discovered = {parts}"

@@ -1,0 +1,129 @@
+"""`pagemill correct OUT DOCUMENT FIELD VALUE`: what a person says becomes the published value, and stays it.
+
+Under the dataset's lock the record is read as it is published now, the correction is put in, and the record's rows, a row of
+`corrections` and one of `changes` are published together: all of it or nothing, whatever is killed. No claim is needed: a
+refresh or a run that works on the document meanwhile puts all corrections in when it publishes, under the same lock.
+"""
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow.compute as pc
+
+from extractors.corrections.correct import corrected, correction_of
+from extractors.tabulate.tabulate import record_batches
+from extractors.values import json_text
+from flows.book import new_run_id, spec_of
+from flows.review.corrections import facts_of
+from flows.review.records import Published, read_record
+from flows.storage.backends.store import Out
+from flows.storage.changes import numbered
+from flows.storage.dataset import Dataset, open_dataset, read_dataset, run_of
+from flows.storage.find import find_documents
+from flows.storage.publish import correct_document
+from flows.storage.recover import recover
+from flows.type_loader import type_of
+from schemas.document_type import DocumentType
+from schemas.errors import ConfigurationError
+from schemas.pipeline import Correction, Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """A correction that was made: both values as text, JSON where the field is no single value; `after` is what is published."""
+
+    correction_id: int
+    document_id: str
+    field: str
+    old: str | None
+    new: str | None
+    by: str
+    after: Published
+
+
+def opened(out: Out, document_type: DocumentType | None = None) -> tuple[Dataset, DocumentType]:
+    """The dataset at `out`, completed with tables that are newer than it is, and its type."""
+    dataset = read_dataset(out)
+    document_type = document_type or type_of(dataset.document_type, dataset.schema, dataset.place)
+    return open_dataset(out, spec_of(document_type)), document_type
+
+
+def document_named(dataset: Dataset, name: str) -> str:
+    """The id of the one document that is called `name`. Raises ConfigurationError where several are."""
+    found = find_documents(dataset, [name], None)
+    if len(found) > 1:
+        ids = ", ".join(each.document_id[:12] for each in found[:5])
+        raise ConfigurationError(f"{len(found)} documents are called {name}; name one by its id: {ids}")
+    return found[0].document_id
+
+
+def correct(  # noqa: PLR0913 - each is told in a column of its own
+    dataset: Dataset,
+    document_type: DocumentType,
+    document_id: str,
+    field: str,
+    value: str | None,
+    *,
+    by: str,
+    note: str | None = None,
+    place: Evidence | None = None,
+    session: str | None = None,
+) -> Corrected:
+    """Correct one value of a published document; `field` is a JSON pointer, `value` as a person types it, null for none.
+
+    `/list/3` without a value takes the item out, `/list/-` with JSON adds one, `""` accepts the record as it is. `place` is
+    where it was seen. Corrections of one `session` (a run id) share a file of each log.
+
+    Raises ConfigurationError, and changes nothing, where the field or the value is none that the type allows.
+    """
+    if not by.strip():
+        raise ConfigurationError("say who corrects, with --by NAME")
+    name = f"{session or new_run_id()}-00000"
+    with dataset.lease(run_of(name)), dataset.locked():
+        recover(dataset)
+        before = read_record(dataset, document_type, document_id)
+        said = correction_of(before.record, field, value, document_type, place)
+        record = corrected(before.record, said, document_type)
+        extracted = before.document.get("extracted") or json_text(before.record.value)
+        batches = record_batches(record, {**facts_of(before.document), "extracted": extracted}, document_type)
+        row = _row(dataset, before, said, by.strip(), note, run_of(name))
+        told = {"document_id": document_id, "record": 0, "kind": "corrected"}
+        if said.field and said.old != said.new:
+            told |= {"field": said.field, "old": said.old, "new": said.new}
+        change = numbered(dataset, run_of(name), [told]).to_pylist()[0]
+        correct_document(dataset, before.shard, name, batches, {"corrections": row, "changes": change})
+        after = read_record(dataset, document_type, document_id)
+    return Corrected(row["correction_id"], document_id, said.field, said.old, said.new, by.strip(), after)
+
+
+def corrected_line(done: Corrected, name: str) -> str:
+    """`correct` for people."""
+    if not done.field:
+        return f"{name}: accepted as it stands, by {done.by}"
+    if done.old == done.new:
+        return f"{name}: {done.field} is {_shown(done.new)}, confirmed by {done.by}"
+    return f"{name}: {done.field}: {_shown(done.old)} -> {_shown(done.new)}, by {done.by}; status {done.after.record.status}"
+
+
+def _row(
+    dataset: Dataset, before: Published, said: Correction, by: str, note: str | None, run_id: str
+) -> Mapping[str, Any]:
+    known = dataset.rows("corrections", ["correction_id", "at"])
+    last = pc.max(known.column("correction_id")).as_py() or 0
+    at = max(filter(None, [datetime.datetime.now(datetime.UTC), pc.max(known.column("at")).as_py()]))
+    was = next((each for each in before.record.evidence if each.field == said.field and each.match != "conflict"), None)
+    place = said.place
+    box = (place.box if place else None) or (None, None, None, None)
+    return {
+        "correction_id": last + 1, "at": at, "by": by, "document_id": before.document_id, "record": 0,
+        "field": said.field, "old": said.old, "new": said.new, "note": (note or "").strip() or None, "run_id": run_id,
+        "match": was.match if was else None, "confidence": was.confidence if was else None,
+        "page": place.page if place else None, "x0": box[0], "y0": box[1], "x1": box[2], "y1": box[3],
+        "quote": place.quote if place else None, "context": said.context,
+    }  # fmt: skip
+
+
+def _shown(value: str | None) -> str:
+    return "null" if value is None else value

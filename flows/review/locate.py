@@ -1,0 +1,55 @@
+"""Where on a page a value stands that a person typed: looked for as a model's answer is, beside the rest of its row."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from extractors.ground.ground import ground
+from extractors.parse.parse import parse_value
+from schemas.fields import Field, escape, field_at, keys_of, value_at
+from schemas.pipeline import Answer, Evidence, Page
+
+
+def place_of(page: Page, root: Field, record: Mapping[str, Any], pointer: str, text: str) -> Evidence | None:
+    """The place of `text`, the value at `pointer` of `record`, on `page`; null where it does not stand there as typed."""
+    keys = keys_of(pointer)
+    field = field_at(root, keys)
+    if field is None or not field.is_leaf:
+        return None
+    value, _ = parse_value(text, field, "")
+    if value is None or value_at(record, keys[:-1]) is None:
+        return None
+    tree, answer, found_at = _around(root, record, keys, field, value)
+    found = ground(Answer(answer), tree, 0, [replace(page, image=None)]).evidence.get(found_at)
+    if found is None or found.box is None or found.match not in {"exact", "normalized"}:
+        return None
+    return replace(found, field=pointer)
+
+
+def _around(
+    root: Field, record: Mapping[str, Any], keys: Sequence[str], field: Field, value: Any
+) -> tuple[Field, dict[str, Any], str]:
+    """What is looked for: the value alone, or the list's item that it is in; and where the answer then has it."""
+    places = [at for at, key in enumerate(keys) if key.isdigit() and _is_table(root, keys[:at])]
+    if not places or places[-1] + 1 == len(keys):
+        leaf = replace(field, name=field.name or "value")
+        return Field("", "object", fields=(leaf,)), {leaf.name: value}, f"/{leaf.name}"
+    at = places[-1]
+    list_field = field_at(root, keys[:at])
+    assert list_field is not None
+    item = _with(value_at(record, keys[: at + 1]), keys[at + 1 :], value)
+    rows = replace(list_field, name="rows")
+    pointer = "/rows/0" + "".join(f"/{escape(key)}" for key in keys[at + 1 :])
+    return Field("", "object", fields=(rows,)), {"rows": [item]}, pointer
+
+
+def _is_table(root: Field, keys: Sequence[str]) -> bool:
+    found = field_at(root, keys)
+    return found is not None and found.is_table
+
+
+def _with(value: Any, keys: Sequence[str], new: Any) -> Any:
+    """A copy of `value` with something else at `keys`."""
+    if not keys:
+        return new
+    return {**value, keys[0]: _with(value.get(keys[0]) or {}, keys[1:], new)}

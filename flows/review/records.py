@@ -1,0 +1,83 @@
+"""Published records read back: nested, in their type's own shape, with all that the tables tell of them."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from extractors.parse.parse import parse_json, parse_value
+from extractors.tabulate.assemble import Rows, assemble
+from flows.review.corrections import record_tables_of
+from flows.storage.dataset import BIRTH_FILE, Dataset
+from schemas.document_type import DocumentType
+from schemas.errors import ConfigurationError
+from schemas.pipeline import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One published document: `document` is its row of `documents`, `head` what its record's row tells beside the values.
+
+    `value` is the record as it is published, `extracted` as the machine read it where people have corrected it, else
+    null. `evidence` and `checks` are rows of these tables.
+    """
+
+    shard: str
+    document_id: str
+    document: Mapping[str, Any]
+    head: Mapping[str, Any]
+    record: Record
+    evidence: Sequence[Mapping[str, Any]]
+    checks: Sequence[Mapping[str, Any]]
+    extracted: Mapping[str, Any] | None
+
+    @property
+    def value(self) -> dict[str, Any]:
+        """The record, nested in the schema's own shape."""
+        return dict(self.record.value)
+
+
+def read_records(
+    dataset: Dataset, document_type: DocumentType, ids: Collection[str] | None = None
+) -> Iterator[Published]:
+    """The published documents, a shard at a time; with `ids` only these."""
+    wanted = None if ids is None else pa.array(sorted(ids), pa.string())
+    shards = dataset.files("documents") if wanted is None else dataset.shards_with("documents", wanted)
+    for shard in shards:
+        if f"{shard}.parquet" != BIRTH_FILE:
+            yield from _of_shard(dataset, document_type, shard, wanted)
+
+
+def read_record(dataset: Dataset, document_type: DocumentType, document_id: str) -> Published:
+    """One published document. Raises ConfigurationError where it is not published."""
+    for each in read_records(dataset, document_type, [document_id]):
+        return each
+    raise ConfigurationError(
+        f"{document_id} is not published in {dataset.place}; `pagemill status` tells what became of it"
+    )
+
+
+def _of_shard(
+    dataset: Dataset, document_type: DocumentType, shard: str, wanted: pa.Array | None
+) -> Iterator[Published]:
+    held: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    names = record_tables_of(document_type)
+    for table in names:
+        for batch in dataset.shard_batches(table, shard):
+            kept = batch if wanted is None else batch.filter(pc.is_in(batch.column("document_id"), value_set=wanted))
+            for row in kept.to_pylist():
+                held.setdefault(row["document_id"], {name: [] for name in names})[table].append(row)
+    for document_id, rows in held.items():
+        if rows["documents"] and rows[document_type.name]:  # else it is being published
+            yield published(shard, document_id, rows, document_type)
+
+
+def published(shard: str, document_id: str, rows: Rows, document_type: DocumentType) -> Published:
+    """One document of its rows, by table."""
+    (document,), (head,) = rows["documents"], rows[document_type.name]
+    record = assemble(rows, document_type)
+    text = document.get("extracted")
+    extracted = None if text is None else parse_value(parse_json(text), document_type.root, "")[0]
+    return Published(shard, document_id, document, head, record, rows["evidence"], rows["checks"], extracted)

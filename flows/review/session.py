@@ -1,0 +1,101 @@
+"""What one session of reviewing shares: the dataset, what is read of it, and the corrections, one after the other."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from flows.book import new_run_id
+from flows.review.correct import correct
+from flows.review.document_view import Json, page_text, shown, version_of
+from flows.review.listing import Listing, Wanted
+from flows.review.records import read_record
+from flows.storage.dataset import Dataset
+from schemas.document_type import DocumentType
+from schemas.errors import DatasetError
+from schemas.pipeline import Evidence
+
+_PAUSE = 0.3  # seconds, after which a shard that was being replaced is there again
+Read = TypeVar("Read")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a person wants: another `value` (text, or null) of `field`, seen in `version` of the record.
+
+    `field` "" with a null value accepts the document. `place` is where the person saw the value.
+    """
+
+    field: str
+    value: str | None
+    note: str | None
+    version: str
+    place: Evidence | None = None
+
+
+class Desk:
+    """A dataset under review by one person; its methods may be called from several threads."""
+
+    def __init__(self, dataset: Dataset, document_type: DocumentType, by: str) -> None:
+        self.dataset = dataset
+        self.document_type = document_type
+        self.by = by
+        self._session = new_run_id()
+        self._listing = Listing(dataset, document_type)
+        self._turn = threading.Lock()
+
+    def documents(self, wanted: Wanted, start: int) -> Json:
+        """A page of the list, worst first, and how many documents there are."""
+        with self._turn:
+            found = _again(lambda: self._listing.slice(wanted, start))
+        return {
+            "rows": found.rows, "start": found.start, "total": found.total, "documents": found.documents,
+            "counts": dict(found.counts),
+        }  # fmt: skip
+
+    def groups(self) -> list[tuple[str, int]]:
+        """The groups with most documents, each with their number."""
+        with self._turn:
+            return _again(self._listing.groups)
+
+    def document(self, document_id: str) -> Json:
+        """The document as the page draws it. Raises PagemillError where it is not published."""
+        return _again(lambda: shown(self.dataset, self.document_type, document_id))
+
+    def text(self, document_id: str, number: int) -> str:
+        """The text of a page as it was sent."""
+
+        def read() -> str:
+            record = read_record(self.dataset, self.document_type, document_id)
+            return page_text(self.dataset, record.shard, document_id, number)
+
+        return _again(read)
+
+    def value(self, document_id: str) -> dict[str, Any]:
+        """The record as it is published."""
+        return _again(lambda: read_record(self.dataset, self.document_type, document_id)).value
+
+    def change(self, document_id: str, change: Change) -> bool:
+        """Carry a change out; false, and nothing done, where the record is not what the person saw any more.
+
+        Raises ConfigurationError for what the schema refuses, DatasetError where it cannot be written.
+        """
+        with self._turn:
+            record = _again(lambda: read_record(self.dataset, self.document_type, document_id))
+            if version_of(record) != change.version:
+                return False
+            correct(
+                self.dataset, self.document_type, document_id, change.field, change.value,
+                by=self.by, note=change.note, place=change.place, session=self._session,
+            )  # fmt: skip
+            return True
+
+
+def _again(read: Callable[[], Read]) -> Read:
+    """What `read` gives; once more where a run replaces a shard at that moment."""
+    try:
+        return read()
+    except (DatasetError, OSError):
+        time.sleep(_PAUSE)
+        return read()

@@ -1,0 +1,232 @@
+"""`pagemill why OUT DOCUMENT FIELD`: how a published value came about, from the page it stands on to who corrected it."""
+
+import asyncio
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from extractors.values import json_text, printed
+from flows.documents.sandbox import workplace
+from flows.review.corrections import correction_rows
+from flows.review.pictures import Pictures
+from flows.review.records import Published, read_record
+from flows.settings import Settings
+from flows.storage.backends.parquet_files import write_durably
+from flows.storage.dataset import Dataset
+from schemas.document_type import DocumentType
+from schemas.errors import ConfigurationError, DocumentError
+from schemas.fields import field_at, is_index, keys_of, value_at
+from schemas.pipeline import Page
+
+_CALL = (
+    "request_id", "chunk", "part", "model", "model_returned", "provider", "finish_reason", "prompt_tokens",
+    "completion_tokens", "cost_usd", "attempts", "run_id",
+)  # fmt: skip
+_CORRECTION = ("correction_id", "at", "by", "field", "old", "new", "note")
+_MARGIN = 60.0  # points of the page that are shown around a box
+_SHOWN = 200  # characters of a quote or a value on one line
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """What the tables tell of one value. `evidence` is its own row, `others` are rows of what is stated elsewhere.
+
+    `calls` are the answers about the page that it stands on, or all of the document's where it stands on none.
+    """
+
+    document_id: str
+    file_name: str
+    source_uri: str
+    field: str
+    value: str | None
+    evidence: Row | None
+    others: Sequence[Row]
+    problems: Sequence[str]
+    checks: Sequence[Row]
+    recipe: Row
+    calls: Sequence[Row]
+    corrections: Sequence[Row]
+    extracted: str | None  # what the machine read, where people have corrected the document
+
+
+def why(dataset: Dataset, document_type: DocumentType, document_id: str, pointer: str) -> Why:
+    """How the value at `pointer` came about. Raises ConfigurationError where the document or its field is not there."""
+    found = read_record(dataset, document_type, document_id)
+    keys = keys_of(pointer)
+    holder = value_at(found.value, keys[:-1])
+    is_there = (isinstance(holder, Mapping) and keys[-1] in holder) or (
+        isinstance(holder, list) and is_index(keys[-1]) and int(keys[-1]) < len(holder)
+    )
+    if field_at(document_type.root, keys) is None or not is_there:
+        names = ", ".join(f"/{child.name}" for child in document_type.root.fields)
+        raise ConfigurationError(
+            f"{found.document['file_name']} has no {pointer}; its fields are {names}; an item of a list is /list/0"
+        )
+    mine = [each for each in found.evidence if each["field"] == pointer]
+    own = next((each for each in mine if each["match"] != "conflict"), None)
+    general = "/".join("*" if is_index(key) else key for key in pointer.split("/"))
+    spoken = {each.name for each in document_type.checks if general in each.fields}
+    page = own["page"] if own else None
+    return Why(
+        document_id=document_id,
+        file_name=found.document["file_name"],
+        source_uri=found.document["source_uri"],
+        field=pointer,
+        value=_text(value_at(found.value, keys)),
+        evidence=own,
+        others=[each for each in mine if each["match"] == "conflict"],
+        problems=[f"{each.kind}: {each.message}" for each in found.record.problems if each.field == pointer],
+        checks=[each for each in found.checks if each["check"] in spoken],
+        recipe=_recipe(dataset, found),
+        calls=_calls(dataset, found, page),
+        corrections=[
+            {name: row[name] for name in _CORRECTION}
+            for row in correction_rows(dataset, [document_id]).get(document_id, ())
+            if row["field"] in {"", pointer}
+        ],
+        extracted=None if found.extracted is None else _text(value_at(found.extracted, keys)),
+    )
+
+
+def why_lines(told: Why) -> list[str]:
+    """`why` for people."""
+    lines = [
+        f"{told.file_name} {told.field} = {_shown(told.value)}",
+        f"  document {told.document_id}",
+        f"  from {told.source_uri}",
+    ]
+    own = told.evidence
+    if own is None:
+        lines.append("  nothing was looked for: the value is null, or its field asks for no evidence")
+    else:
+        box = (
+            "" if own["x0"] is None else f", box {own['x0']:.0f} {own['y0']:.0f} {own['x1']:.0f} {own['y1']:.0f} points"
+        )
+        where = f"page {own['page']}{box}" if own["page"] else "on no page"
+        sure = "" if own.get("confidence") is None else f", confidence {own['confidence']:.2f}"
+        lines.append(f"  {own['match']}: {where}{sure}")
+        if own["quote"]:
+            lines.append(f"  “{_shown(own['quote'])}”")
+    lines += [f"  stated otherwise on page {each['page']}: {_shown(each['value'])}" for each in told.others]
+    lines += [f"  problem: {each}" for each in told.problems]
+    lines += [
+        f"  check {each['check']}: {'holds' if each['ok'] else 'FAILS'} ({each['found']} against {each['expected']})"
+        for each in told.checks
+    ]
+    recipe = told.recipe
+    made = f"{recipe['extracted_at']:%Y-%m-%d %H:%M} UTC in run {recipe['run_id']}"
+    lines.append(f"  recipe {recipe['recipe_id']}: {recipe['model']}, made {made}")
+    lines += [
+        f"  answer {each['request_id'][:12]} (chunk {each['chunk']}) of {each['model_returned'] or each['model']}: "
+        f"{each['prompt_tokens']:,} tokens in, {each['completion_tokens']:,} out, {_dollars(each['cost_usd'])}"
+        for each in told.calls
+    ]
+    if told.extracted is not None or told.corrections:
+        lines.append(f"  the machine read {_shown(told.extracted)}")
+    for each in told.corrections:
+        what = f"{_shown(each['old'])} -> {_shown(each['new'])}" if each["field"] else "the whole record accepted"
+        note = f" ({each['note']})" if each["note"] else ""
+        lines.append(f"  {each['at']:%Y-%m-%d %H:%M} {each['by']}: {what}{note}")
+    return lines
+
+
+def why_json(told: Why) -> dict[str, Any]:
+    """`why` for programs."""
+    return asdict(told)
+
+
+def draw_why(told: Why, dataset: Dataset, settings: Settings, path: Path) -> None:
+    """One web page that stands alone: the part of the page around the value, and what `why` tells.
+
+    Raises ConfigurationError where it cannot be written.
+    """
+    page, missing = _page(told, dataset, settings)
+    environment = Environment(
+        loader=PackageLoader("flows.ui"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    picture, view = None, None
+    if page is not None and page.image is not None:
+        picture = f"data:{page.image.mime};base64,{base64.b64encode(page.image.data).decode()}"
+        view = _view(told.evidence or {}, page)
+    html = environment.get_template("why.html").render(
+        told=told, lines=why_lines(told)[1:], picture=picture, page=page, view=view, missing=missing
+    )
+    try:
+        write_durably(path.resolve(), html.encode("utf-8", "replace"))
+    except OSError as error:
+        raise ConfigurationError(
+            f"--html {path}: cannot be written ({error.strerror or error}); name another file"
+        ) from error
+
+
+def _page(told: Why, dataset: Dataset, settings: Settings) -> tuple[Page | None, str]:
+    """The page that the value stands on, or why there is none to show."""
+    number = told.evidence["page"] if told.evidence else None
+    if number is None:
+        return None, "It stands on no page that could be shown."
+    with workplace(settings) as (sandbox, folder):
+        pictures = Pictures(dataset, sandbox, folder)
+        try:
+            return asyncio.run(pictures.page(told.document_id, number)), ""
+        except DocumentError as error:
+            return None, str(error)
+
+
+def _view(own: Row, page: Page) -> tuple[float, float, float, float]:
+    """What is shown of the page, in points: the lines around the box at the page's full width, or all of it."""
+    if own.get("y0") is None:
+        return 0.0, 0.0, page.width, page.height
+    top = max(0.0, own["y0"] - _MARGIN)
+    return 0.0, top, page.width, min(page.height, own["y1"] + _MARGIN) - top
+
+
+def _recipe(dataset: Dataset, found: Published) -> Row:
+    document = found.document
+    told = {name: document[name] for name in ("recipe_id", "model", "run_id", "extracted_at")}
+    rows = dataset.rows("recipes", ["recipe_id", "settings", "versions", "first_used_at"])
+    known = rows.filter(pc.equal(rows.column("recipe_id"), document["recipe_id"])).to_pylist()
+    return {**told, **(known[0] if known else {})}
+
+
+def _calls(dataset: Dataset, found: Published, page: int | None) -> list[Row]:
+    """The answers that tell of a page; all of the document's where that is not known."""
+    pages = dataset.shard_columns("pages", found.shard, ["document_id", "page", "chunk"])
+    chunks = {
+        row["chunk"]
+        for row in pages.filter(pc.equal(pages.column("document_id"), found.document_id)).to_pylist()
+        if page is None or row["page"] == page
+    }
+    rows = []
+    for shard in dataset.shards_with("calls", pa.array([found.document_id])):
+        held = dataset.shard_columns("calls", shard, [*_CALL, "document_id"])
+        rows += held.filter(pc.equal(held.column("document_id"), found.document_id)).to_pylist()
+    return [{name: row[name] for name in _CALL} for row in rows if row["chunk"] in chunks or row["chunk"] < 0]
+
+
+def _text(value: Any) -> str | None:
+    if value is None:
+        return None
+    return json_text(value) if isinstance(value, Mapping | list) else printed(value)
+
+
+def _shown(value: str | None) -> str:
+    if value is None:
+        return "null"
+    line = " ".join(value.split())
+    return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"
+
+
+def _dollars(amount: float | None) -> str:
+    return "unknown cost" if amount is None else f"${amount:.4f}"

@@ -1,0 +1,131 @@
+"""What a new recipe would change: a sample's values, old and new, field by field, as a table and as a picture."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from flows.review.corrections import Disagreed
+from flows.storage.backends.parquet_files import write_durably
+from flows.storage.changes import differences
+from flows.storage.dataset import Dataset
+from flows.storage.publish import Batches
+from flows.storage.staging import as_stated
+from schemas.errors import ConfigurationError
+
+_BAR = 20  # characters of a share of one
+_SHOWN = 60  # characters of a value in the terminal
+_NAMED = 20  # disagreements that the terminal tells
+_LISTED = 500  # differences that the picture lists one by one
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One value that is another under the new recipe; `field` is a JSON pointer, that of the list for items of lists."""
+
+    document_id: str
+    field: str
+    old: str | None
+    new: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FieldDifference:
+    """A field with the number of documents in which it is another, and one of them."""
+
+    field: str
+    documents: int
+    share: float
+    example: Difference
+
+
+def differences_of(
+    dataset: Dataset, shard: str, batches: Batches, pointers: Mapping[str, Mapping[str, str]]
+) -> list[Difference]:
+    """What new rows say otherwise than the published ones of a shard, and changes of status."""
+    ids = pa.array([each for batch in batches["documents"] for each in batch.column("document_id").to_pylist()])
+    found = []
+    for table, fields in {**pointers, "documents": {"status": "status"}}.items():
+        old = dataset.shard_rows(table, shard)
+        old = old.filter(pc.is_in(old.column("document_id"), value_set=ids))
+        new = [as_stated(dataset, table, batch) for batch in batches.get(table, ())]
+        rows = old, pa.Table.from_batches(new, dataset.tables[table])
+        if table == "documents":
+            rows = tuple(each.append_column("record", pa.array([0] * each.num_rows, pa.int64())) for each in rows)
+        found += [
+            Difference(row["document_id"], row["field"], row["old"], row["new"])
+            for row in differences(*rows, fields, "replaced")
+        ]
+    return found
+
+
+def by_field(found: Sequence[Difference], documents: int) -> list[FieldDifference]:
+    """The fields that differ, those that do in most documents first."""
+    fields: dict[str, list[Difference]] = {}
+    for each in found:
+        fields.setdefault(each.field, []).append(each)
+    counts = {name: len({each.document_id for each in there}) for name, there in fields.items()}
+    listed = [
+        FieldDifference(name, counts[name], counts[name] / max(1, documents), there[0])
+        for name, there in fields.items()
+    ]
+    return sorted(listed, key=lambda each: (-each.documents, each.field))
+
+
+def difference_lines(found: Sequence[Difference], documents: int) -> list[str]:
+    """The table for a terminal: each field with a bar, how often it differs, and an example."""
+    listed = by_field(found, documents)
+    width = max((len(each.field) for each in listed), default=0)
+    return [
+        f"{each.field:{width}}  {'#' * max(1, round(_BAR * each.share)):{_BAR}}  {each.documents:,} of {documents:,}  "
+        f"{_short(each.example.old)} -> {_short(each.example.new)}"
+        for each in listed
+    ]
+
+
+def disagreement_lines(found: Sequence[Disagreed]) -> list[str]:
+    """Where a recipe reads something else than people have said, for a terminal."""
+    lines = [
+        f"  {each.document_id[:12]} {each.field}: {_short(each.machine)} is read, {_short(each.corrected)} says {each.by}"
+        for each in found[:_NAMED]
+    ]
+    return [*lines, f"  and {len(found) - _NAMED:,} more"] if len(found) > _NAMED else lines
+
+
+def draw_differences(
+    found: Sequence[Difference],
+    documents: int,
+    about: Mapping[str, str],
+    path: Path,
+    disagreed: Sequence[Disagreed] = (),
+) -> None:
+    """The picture: one web page that stands alone. Raises ConfigurationError where it cannot be written."""
+    environment = Environment(
+        loader=PackageLoader("flows.ui"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("differences.html").render(
+        fields=by_field(found, documents),
+        documents=documents,
+        about=about,
+        listed=found[:_LISTED],
+        total=len(found),
+        disagreed=disagreed[:_LISTED],
+    )
+    try:
+        write_durably(path, page.encode("utf-8", "replace"))
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _short(value: str | None) -> str:
+    if value is None:
+        return "null"
+    line = " ".join(value.split())
+    return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"

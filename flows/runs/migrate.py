@@ -1,0 +1,59 @@
+"""`pagemill refresh OUT --into NEW`: a dataset's documents extracted into a new one, whose columns may be others.
+
+Answers that OUT has stored are taken where the requests are equal, and stored in NEW as reused: they cost nothing again. What
+people have corrected in OUT is told in NEW, too, and put in there.
+"""
+
+from flows.book import new_run_id, spec_of
+from flows.log import say
+from flows.review.corrections import carry_corrections
+from flows.runs.cost_guard import Confirm
+from flows.runs.prefect_flow import Engine
+from flows.runs.run import Outcome, RunRequest, run
+from flows.sources.locations import addresses_of, standing
+from flows.storage.backends.store import Out
+from flows.storage.dataset import open_dataset, read_dataset
+from schemas.document_type import DocumentType
+from schemas.document_types import DOCUMENT_TYPES
+from schemas.errors import ConfigurationError
+
+_MOST_NAMED = 10
+
+
+def refresh_into(
+    engine: Engine,
+    out: Out,
+    into: Out,
+    document_type: DocumentType | None,
+    budget_usd: float | None,
+    confirm: Confirm | None,
+) -> Outcome:
+    """Extract the documents of the dataset at `out` into `into`, as `document_type` or as what the built-in type is by now.
+
+    A document that has moved is read where it stands now; those that stand nowhere are named on standard error. Raises
+    ConfigurationError where the type is a file and not named: the dataset knows only what the file was.
+    """
+    old = read_dataset(out)
+    kind = document_type or DOCUMENT_TYPES.get(old.document_type)
+    if kind is None:
+        raise ConfigurationError(
+            f"--into makes a dataset with the columns of today's type, and {old.place} only knows what its type was: name the "
+            "file with --type"
+        )
+    documents = old.rows("documents", ["document_id", "source_uri"]).to_pylist()
+    held = addresses_of(old, [each["document_id"] for each in documents])
+    left, addresses = [], []
+    for each in documents:
+        there = held.get(each["document_id"], ())
+        places = standing(each["source_uri"], there)
+        if not places:
+            left.append(each["source_uri"])
+            continue
+        addresses.append(
+            next((place for place in places if place in there), places[0])
+        )  # another may stand where it was
+    if left:
+        named = ", ".join([*left[:_MOST_NAMED], *(["…"] if len(left) > _MOST_NAMED else [])])
+        say(f"{len(left):,} documents stand nowhere any more, and are not in {into}: {named}")
+    carry_corrections(old, open_dataset(into, spec_of(kind)), f"{new_run_id()}-00000")
+    return run(engine, RunRequest(addresses, kind, into, budget_usd, allow_empty=True, confirm=confirm, lender=old))

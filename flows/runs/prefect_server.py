@@ -1,0 +1,191 @@
+"""Our own quiet child Prefect server, where none is configured: offline, on a free port, dead with its parent.
+
+The child watches its standard input, a pipe whose other end only the parent holds: when the parent ends, however it
+ends, the pipe closes and the child exits. PREFECT.md has the settings that keep it quiet and offline.
+"""
+
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from filelock import FileLock
+
+from schemas.errors import ConfigurationError
+
+QUIET = {
+    "PREFECT_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_INTERNAL_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_LOGGING_TO_API_ENABLED": "false",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+    "DO_NOT_TRACK": "1",
+}
+_START_SECONDS = 180.0  # a first start migrates its database: 13 s measured on two quiet cores
+
+
+class ChildServer:
+    """A Prefect server of this process, which starts when it is first needed, or (without a `port`) the one of a profile.
+
+    Starting takes seconds: do other work between `start` and `url`.
+    """
+
+    def __init__(self, home: Path, port: int | None = None, settings: Mapping[str, str] | None = None) -> None:
+        self._home = home
+        self._is_wanted = port is not None  # whatever a profile says
+        self._port = port or _free_port()
+        self._settings = dict(settings or {})
+        self._told = home / f"server-{os.getpid()}-{self._port}.txt"  # what the server says, while it runs
+        self._lock = FileLock(home / "start.lock")  # two first starts would migrate one database at once
+        self._process: subprocess.Popen[bytes] | None = None
+        self._url: str | None = None
+
+    @property
+    def is_started(self) -> bool:
+        """True once somebody has needed it."""
+        return self._process is not None or self._url is not None
+
+    def start(self) -> None:
+        """Let it come up; the second time nothing happens. Prefect is imported meanwhile."""
+        if self.is_started:
+            return
+        self._home.mkdir(parents=True, exist_ok=True)
+        self._lock.acquire()
+        environment = {**os.environ, **QUIET, **self._settings, "PREFECT_HOME": str(self._home)}
+        environment.pop("PREFECT_API_URL", None)
+        with self._told.open(
+            "wb"
+        ) as told:  # no pipe: one that nobody reads fills up in time, and then the server stands still
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                [sys.executable, "-m", "flows.runs.prefect_server", str(self._port)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=told,
+                env=environment,
+                start_new_session=True,  # Ctrl-C is for the run, which still needs its server to end well
+            )
+        from prefect.settings import PREFECT_API_URL
+
+        if not self._is_wanted and (named := PREFECT_API_URL.value()):  # a profile names a server after all
+            self.stop()
+            self._url = named
+
+    @property
+    def is_alive(self) -> bool:
+        """False when its process has ended of itself."""
+        return self._process is None or self._process.poll() is None
+
+    def restart(self) -> None:
+        """Start it again, at the same address, and wait until it is healthy."""
+        self.stop()
+        self._url = None
+        self.url()
+
+    def url(self) -> str:
+        """The API's URL, once it is healthy. Raises ConfigurationError when the server does not come up."""
+        self.start()
+        if self._url is None:
+            self._url = self._once_healthy()
+        return self._url
+
+    def name_to_children(self) -> None:
+        """Let whatever this process starts from now on use this server."""
+        os.environ.update({**QUIET, "PREFECT_HOME": str(self._home), "PREFECT_API_URL": self.url()})
+
+    def _once_healthy(self) -> str:
+        assert self._process is not None
+        base = f"http://127.0.0.1:{self._port}/api"
+        end = time.monotonic() + _START_SECONDS
+        try:
+            while time.monotonic() < end:
+                if self._process.poll() is not None:
+                    why = self._told.read_text(errors="replace").strip().splitlines()[-1:]
+                    raise ConfigurationError(
+                        "Prefect's server did not start: "
+                        f"{_damage(self._home / 'prefect.db') or ''.join(why).strip() or 'no reason given'}"
+                    )
+                try:
+                    with urllib.request.urlopen(f"{base}/health", timeout=2):  # noqa: S310 - loopback
+                        return base
+                except (urllib.error.URLError, OSError):
+                    time.sleep(0.1)
+        finally:
+            self._lock.release()
+        self.stop()
+        raise ConfigurationError(f"Prefect's server did not answer within {_START_SECONDS:g} s")
+
+    def stop(self) -> None:
+        """End the server."""
+        if self._lock.is_locked:
+            self._lock.release()
+        if self._process is None:
+            return
+        self._process.kill()  # it holds nothing that is not on disk
+        self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        self._told.unlink(missing_ok=True)
+        self._process = None
+
+
+@contextmanager
+def prefect_server(home: Path) -> Iterator[ChildServer | None]:
+    """A child server that has not started yet, or null where the environment names one."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    if os.environ.get("PREFECT_API_URL"):
+        yield None
+        return
+    server = ChildServer(home)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def _damage(database: Path) -> str | None:
+    """What is wrong with the database of a server that does not start, and what to do; null where it looks sound."""
+    try:
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as base:
+            base.execute("pragma quick_check(1)").fetchone()
+    except sqlite3.OperationalError:
+        return None  # it is not there, or cannot be opened, which the server says itself
+    except sqlite3.DatabaseError as error:
+        return f"{database} is damaged ({error}); move it away: only the history of runs is in it"
+    return None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def end_with_parent() -> None:
+    """End this process when its standard input closes: a pipe whose other end only its parent holds."""
+
+    def watch() -> None:
+        sys.stdin.buffer.read()
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _serve(port: int) -> None:
+    end_with_parent()
+    import uvicorn
+
+    uvicorn.run("prefect.server.api.server:create_app", factory=True, host="127.0.0.1", port=port, log_level="critical")
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]))

@@ -1,0 +1,140 @@
+"""What the flows `nightly` and `backfill` have in common: parameters to a run, its end to a Prefect state and an event."""
+
+import datetime
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from prefect.client.schemas.objects import State
+from prefect.events import emit_event
+from prefect.states import Completed, Failed
+
+from flows.reports.status import run_lines, tell_end
+from flows.runs.canary import Canary
+from flows.runs.prefect_flow import Engine, engine
+from flows.runs.run import Outcome, RunRequest, run
+from flows.settings import Settings, load_settings
+from flows.sources.selection import Order, beginning, deadline, part
+from flows.type_loader import load_type
+from schemas.errors import PagemillError
+
+EVENT = "pagemill.run.needs-attention"  # what the automation of `pagemill deploy` sends on
+_TO_PUBLISH = 30.0  # seconds that a run may take after its last answer
+_AGAIN = 2.0  # seconds between two looks whether a run has ended
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """The parameters of a scheduled run. `until` is a time of this machine's day, such as 07:00."""
+
+    command: str
+    sources: Sequence[str]
+    document_type: str
+    out: str
+    order: Order = "listed"
+    until: str | None = None
+    budget_usd: float | None = None
+    limit: int | None = None
+    model: str | None = None
+    since: datetime.date | None = None
+    before: datetime.date | None = None
+    part: str | None = None
+    canary: Canary | None = None
+
+
+def carry_out(task: Task) -> State[Any]:
+    """Run the task; the state says in words how it ended. Whatever needs a person's eye becomes an event."""
+    try:
+        settings = load_settings(model=task.model)
+        with engine(settings) as started:
+            outcome = _begun(started, task, settings.grace)
+    except PagemillError as error:
+        _tell(task, str(error), {})
+        return Failed(message=str(error))
+    if outcome.live_run is not None:
+        return Completed(
+            message=f"run {outcome.live_run} of this schedule is still at work and goes on; nothing was begun"
+        )
+    tell_end(outcome.summary, task.out)
+    text = "\n".join(run_lines(outcome.summary, task.out))
+    reasons = attention(outcome, settings)
+    if reasons:
+        _tell(task, "; ".join(reasons), outcome.summary)
+    if outcome.stopped is not None and outcome.exit_code != 3:
+        return Failed(message=f"{outcome.stopped}\n{text}")
+    name = "BudgetReached" if outcome.exit_code == 3 else "CompletedWithFailures" if outcome.summary["failed"] else None
+    return Completed(message=text, name=name or "Completed")
+
+
+def _begun(started: Engine, task: Task, grace: float) -> Outcome:
+    """The task's run. One that is resumed is a new process, and waits for the one that was suspended to end, within its grace."""
+    from prefect.runtime import flow_run
+
+    outcome = run(started, _request(task))
+    end = time.monotonic() + grace + _TO_PUBLISH
+    while outcome.live_run is not None and (flow_run.run_count or 0) > 1 and time.monotonic() < end:
+        time.sleep(_AGAIN)
+        outcome = run(started, _request(task))
+    return outcome
+
+
+def attention(outcome: Outcome, settings: Settings) -> list[str]:
+    """Why somebody should look at a run: what stopped it, too many failures or partial documents, drift."""
+    summary = outcome.summary
+    done = summary["ok"] + summary["partial"] + summary["failed"]
+    reasons = [] if outcome.stopped is None else [str(outcome.stopped)]
+    for name, most in (("failed", settings.tell_failed), ("partial", settings.tell_partial)):
+        if done and summary[name] / done > most:
+            reasons.append(
+                f"{summary[name]:,} of {done:,} documents {name} ({summary[name] / done:.0%}, told above {most:.0%})"
+            )
+    return [*reasons, *(f"worse than in the nights before: {text}" for text in summary["drift"])]
+
+
+def run_name() -> str:
+    """The name of a flow run: what it does, on which dataset, on which day."""
+    from prefect.runtime import flow_run
+
+    where = PurePosixPath(str(flow_run.parameters.get("out", ""))).name or "dataset"
+    at = flow_run.scheduled_start_time or datetime.datetime.now(datetime.UTC)
+    return f"{flow_run.flow_name}-{where}-{at:%Y%m%d-%H%M}"
+
+
+def _request(task: Task) -> RunRequest:
+    schedule = _schedule()
+    return RunRequest(
+        sources=task.sources,
+        document_type=load_type(task.document_type),
+        out=task.out,
+        budget_usd=task.budget_usd,
+        limit=task.limit,
+        allow_empty=True,  # a night without a document is a quiet night
+        command=task.command,
+        order=task.order,
+        deadline=deadline(task.until),
+        since=None if task.since is None else beginning(task.since),
+        before=None if task.before is None else beginning(task.before),
+        part=part(task.part),
+        canary=task.canary,
+        schedule=schedule
+        if schedule is None or task.part is None
+        else f"{schedule} {task.part}",  # parts run side by side
+    )
+
+
+def _schedule() -> str | None:
+    """The deployment that this run is of; null where somebody called the flow."""
+    from prefect.runtime import deployment, flow_run
+
+    return None if deployment.name is None else f"{flow_run.flow_name}/{deployment.name}"
+
+
+def _tell(task: Task, text: str, summary: dict[str, Any]) -> None:
+    name = PurePosixPath(task.out).name
+    emit_event(
+        EVENT,
+        resource={"prefect.resource.id": f"pagemill.dataset.{name}", "prefect.resource.name": name},
+        payload={"command": task.command, "dataset": name, "why": text, "summary": summary},
+    )

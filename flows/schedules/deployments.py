@@ -1,0 +1,176 @@
+"""`pagemill deploy`: the flows `nightly` and `backfill` on a Prefect server, with what keeps them safe.
+
+Applied again, it brings them up to date. The safeguards (PREFECT.md has what Prefect does without them): runs send a
+heartbeat, and one that falls silent is called Crashed; a worker that dies does not take its run along; what needs a person's
+eye, and every crash, goes to a webhook where one is named.
+"""
+
+import datetime
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from prefect import get_client
+from prefect.automations import Automation
+from prefect.blocks.webhook import Webhook
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.events.actions import CallWebhook, ChangeFlowRunState
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.exceptions import ObjectNotFound
+from prefect.flows import Flow
+from prefect.types.entrypoint import EntrypointType
+from pydantic import SecretStr
+
+from flows.backfill import backfill
+from flows.nightly import nightly
+from flows.runs.scheduled import EVENT
+from flows.schedules.schedule import Schedule
+from schemas.errors import ConfigurationError
+
+POOL = "pagemill"
+HEARTBEAT = 30  # seconds: the least that Prefect takes
+RETRIES = 9  # the pause doubles from 2 s: a run that ends while its server is away waits for it a quarter of an hour
+SILENCE = 100  # seconds without one after which a run is taken for dead: more than three of them
+_ENDS = ("Completed", "Failed", "Cancelled", "Crashed", "Suspended", "Paused")
+
+
+async def deploy(schedules: Sequence[Schedule], pool: str, webhook: SecretStr | None) -> list[str]:
+    """Make or update the work pool, the deployments and the safeguards; what was made, in words.
+
+    Raises ConfigurationError where a name is taken by the schedule of another dataset.
+    """
+    async with get_client() as client:
+        for each in schedules:
+            await _require_name(client, each)
+        try:
+            await client.read_work_pool(pool)
+        except ObjectNotFound:
+            await client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
+    said = []
+    for each in schedules:
+        cron = CronSchedule(cron=each.cron, timezone=each.timezone)
+        await _deployment(nightly, each.name, {**each.parameters, **each.nightly}, pool, cron)
+        await _deployment(backfill, each.name, each.parameters, pool, None)
+        said += [f"nightly/{each.name}: {each.cron} {each.timezone}", f"backfill/{each.name}: when you start it"]
+    await _automation(_silent_runs())
+    said.append(f"a run that is silent for {SILENCE} s is called Crashed")
+    if webhook is not None:
+        for automation in await _told_to(webhook):
+            await _automation(automation)
+        said.append("crashes, and runs that need attention, go to the webhook")
+    return said
+
+
+async def _require_name(client: PrefectClient, schedule: Schedule) -> None:
+    try:
+        there = await client.read_deployment_by_name(f"nightly/{schedule.name}")
+    except ObjectNotFound:
+        return
+    out = there.parameters.get("out")
+    if out not in {None, schedule.parameters["out"]}:
+        raise ConfigurationError(
+            f"nightly/{schedule.name} is the schedule of {out}; call this one something else with --name, or remove that one "
+            f"with `prefect deployment delete nightly/{schedule.name}`"
+        )
+
+
+async def _deployment(
+    flow: Flow[..., Any], name: str, parameters: Mapping[str, Any], pool: str, cron: CronSchedule | None
+) -> None:
+    made = await flow.ato_deployment(
+        name=name,
+        parameters=dict(parameters),
+        schedules=[] if cron is None else [cron],
+        tags=["pagemill"],
+        work_pool_name=pool,
+        job_variables={
+            "stream_output": False,  # with it, a worker that dies takes its run along
+            "working_dir": str(Path.cwd()),
+            "command": f"{sys.executable} -m prefect.engine",
+            "env": {
+                "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT),
+                "PREFECT_CLIENT_MAX_RETRIES": str(RETRIES),
+            },
+        },
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
+    await made.aapply()
+
+
+def _silent_runs() -> Automation:
+    return Automation(
+        name="pagemill: silent runs are crashed",
+        description="A run whose process is gone without a word is not Running.",
+        trigger=EventTrigger(
+            posture=Posture.Proactive,
+            after={"prefect.flow-run.heartbeat"},
+            expect={"prefect.flow-run.heartbeat", *(f"prefect.flow-run.{end}" for end in _ENDS)},
+            match={"prefect.resource.id": "prefect.flow-run.*"},
+            for_each={"prefect.resource.id"},
+            threshold=1,
+            within=datetime.timedelta(seconds=SILENCE),
+        ),
+        actions=[
+            ChangeFlowRunState(name="Crashed", state=StateType.CRASHED, message=f"silent for {SILENCE} s", force=False)
+        ],
+    )
+
+
+async def _told_to(webhook: SecretStr) -> list[Automation]:
+    block = Webhook(method="POST", url=webhook, allow_private_urls=True)
+    saved = await block.asave("pagemill-webhook", overwrite=True)
+    return [
+        Automation(
+            name="pagemill: runs that need attention",
+            trigger=EventTrigger(
+                posture=Posture.Reactive,
+                expect={EVENT},
+                match={"prefect.resource.id": "pagemill.dataset.*"},
+                threshold=1,
+            ),
+            actions=[CallWebhook(block_document_id=saved, payload=_PAYLOAD)],
+        ),
+        Automation(
+            name="pagemill: crashed runs",
+            trigger=EventTrigger(
+                posture=Posture.Reactive,
+                expect={"prefect.flow-run.Crashed"},
+                match={"prefect.resource.id": "prefect.flow-run.*"},
+                threshold=1,
+            ),
+            actions=[CallWebhook(block_document_id=saved, payload=_CRASHED)],
+        ),
+    ]
+
+
+def _posted(text: str) -> str:
+    """A template of Jinja's, which Prefect fills in with the event that fired. Chats read `text`, Apprise `body`."""
+    return f'{{"title": "Pagemill", "text": {{{{ ({text}) | tojson }}}}, "body": {{{{ ({text}) | tojson }}}}}}'
+
+
+_PAYLOAD = _posted('"Pagemill, " ~ event.payload.command ~ " of " ~ event.payload.dataset ~ ": " ~ event.payload.why')
+_CRASHED = _posted('"Pagemill: run " ~ event.resource.name ~ " crashed; the next scheduled run goes on with its work"')
+
+
+async def _automation(automation: Automation) -> None:
+    """Make the automation, or bring the one of its name up to date; one that is the same knows who has fallen silent."""
+    async with get_client() as client:
+        known = await client.read_automations_by_name(automation.name)
+        if len(known) == 1 and _said(known[0]) == _said(automation):
+            return
+        for each in known:
+            await client.delete_automation(each.id)
+    await automation.acreate()
+
+
+def _said(automation: AutomationCore) -> dict[str, Any]:
+    """What an automation does, without what a server adds."""
+    whole = automation.model_dump(mode="json", include={"trigger", "actions", "enabled", "description"})
+    whole["trigger"] = {key: value for key, value in whole["trigger"].items() if key != "id"}
+    for key in ("after", "expect", "for_each"):
+        whole["trigger"][key] = sorted(whole["trigger"].get(key) or ())
+    return whole

@@ -1,0 +1,90 @@
+"""What `pagemill serve` and `pagemill deploy` are told: a dataset, its sources, and when its nightly runs."""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tzlocal import get_localzone_name
+
+from flows.book import spec_of
+from flows.sources.globbing import GLOB_MARKS
+from flows.sources.selection import deadline
+from flows.storage.dataset import open_dataset
+from flows.type_loader import load_type
+from schemas.errors import ConfigurationError
+
+_NOT_IN_A_NAME = re.compile(r"[/%&<>\s]+")  # of a deployment, as Prefect has it
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A dataset's nightly, and a backfill to be started by hand. `parameters` are those of both flows."""
+
+    name: str
+    parameters: Mapping[str, Any]
+    nightly: Mapping[str, Any]  # parameters of the nightly alone
+    cron: str
+    timezone: str
+
+
+def schedule_of(
+    sources: Sequence[str],
+    type_name: str,
+    out: str,
+    cron: str,
+    timezone: str | None,
+    nightly: Mapping[str, Any],
+    name: str | None = None,
+) -> Schedule:
+    """The schedule of one dataset, its paths made absolute: a worker may stand elsewhere. Its name is the dataset's, unless told.
+
+    Raises ConfigurationError for a type that cannot be loaded, a clock that does not tick, a zone that nobody knows, a time
+    of no day.
+    """
+    from prefect.client.schemas.schedules import CronSchedule
+
+    try:
+        CronSchedule(cron=cron, timezone=timezone)
+    except ValueError:
+        raise ConfigurationError(
+            f"--cron {cron!r} with --timezone {timezone or 'of this machine'}: five fields such as `0 2 * * *`, and a zone "
+            "such as Europe/Berlin"
+        ) from None
+    kind = load_type(type_name)
+    parameters = {
+        "sources": [_absolute(each) for each in sources],
+        "document_type": _type(type_name),
+        "out": _absolute(out),
+    }
+    told = {key: value for key, value in nightly.items() if value is not None}
+    if (until := deadline(nightly.get("until"))) is not None:
+        told["until"] = f"{until:%H:%M}"
+    called = _NOT_IN_A_NAME.sub("-", name or Path(out.rstrip("/")).name).strip("-") or kind.name
+    return Schedule(called, parameters, told, cron, timezone or get_localzone_name())
+
+
+def require_places(schedule: Schedule) -> None:
+    """Raises ConfigurationError for a source that is not there, DatasetError for a dataset that cannot be used from here."""
+    for source in schedule.parameters["sources"]:
+        place = source.removeprefix("@")
+        if "://" not in place and not GLOB_MARKS & set(place) and not Path(place).exists():
+            raise ConfigurationError(
+                f"{place}: there is nothing; name a file, a folder, a glob, an @list or an s3:// URL"
+            )
+    open_dataset(schedule.parameters["out"], spec_of(load_type(schedule.parameters["document_type"])))
+
+
+def _absolute(place: str) -> str:
+    if "://" in place:
+        return place
+    mark = "@" if place.startswith("@") else ""
+    return mark + os.path.abspath(place.removeprefix("@"))  # noqa: PTH100 - a glob is no path, and `..` is to be resolved
+
+
+def _type(name: str) -> str:
+    """A type's name, or where its file stands."""
+    path, colon, rest = name.partition(":")
+    return f"{os.path.abspath(path)}{colon}{rest}" if Path(path).is_file() else name  # noqa: PTH100

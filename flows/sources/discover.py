@@ -1,0 +1,230 @@
+"""SOURCE on the command line to addresses: files, folders, globs, lists and prefixes of object stores, each address once."""
+
+import csv
+import json
+import os
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from flows.sources.addresses import Address, Addresses
+from flows.sources.globbing import GLOB_MARKS, Identity, Seen, expand, fixed_part, glob_pattern, identity, walk
+from flows.sources.s3_listing import SCHEME, Place, Stored, find_objects, list_objects, place_of
+from schemas.errors import ConfigurationError
+
+_LISTED_AT_ONCE = 65_536  # rows of a list that are looked up together
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A SOURCE that names many: a folder or prefix (`below` ends with `/`), a glob (`pattern` too) or a list (neither).
+
+    `is_complete` says that it was listed to its end, so that what is not in it is not there.
+    """
+
+    name: str
+    below: str | None = None
+    pattern: re.Pattern[str] | None = None
+    is_complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The addresses in a stable order, the sources that name many, and what could not be listed, as text."""
+
+    addresses: Addresses
+    sources: tuple[Source, ...] = ()
+    troubles: tuple[str, ...] = ()
+    extensions: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class _Search:
+    """What the sources of one command share. `out` is the folder or URL of the dataset, which is never a source."""
+
+    out: Path | str
+    extensions: frozenset[str]
+    left_out: Identity | None
+    sources: list[Source] = field(default_factory=list)
+    troubles: list[str] = field(default_factory=list)
+
+    def note(self, name: str, below: str | None, pattern: re.Pattern[str] | None, troubles: list[str]) -> None:
+        shown = None if below is None else _writable(below)
+        self.sources.append(Source(_writable(name), shown, pattern, not troubles))
+        self.troubles += troubles
+
+
+def discover(
+    sources: Iterable[str], out: Path | str, extensions: Collection[str], *, allow_empty: bool = False
+) -> Found:
+    """Every address that `sources` name, folders, prefixes and globs by `extensions` only, `out` itself left out.
+
+    Raises ConfigurationError for a source that matches nothing, unless `allow_empty`, and for a list or a store that
+    cannot be read.
+    """
+    left_out = None if "://" in str(out) else identity(Path(out))
+    search = _Search(out, frozenset(extensions), left_out)
+    named = list(sources)
+    addresses = Addresses.collect(_all(search, named, allow_empty=allow_empty))
+    if len(named) > 1 or any(source.startswith("@") for source in named):
+        addresses = _once(addresses)
+    return Found(addresses, tuple(search.sources), tuple(search.troubles), search.extensions)
+
+
+def _all(search: _Search, named: Iterable[str], *, allow_empty: bool) -> Iterator[Address]:
+    for source in named:
+        is_empty = True
+        for address in _expand(search, source):
+            is_empty = False
+            yield address
+        if is_empty and not allow_empty:
+            raise ConfigurationError(
+                f"{_shown(source)} matches nothing: no file, and no {', '.join(sorted(search.extensions)[:6])}… in it; "
+                "check the path, or allow it with --allow-empty"
+            )
+
+
+def _once(addresses: Addresses) -> Addresses:
+    """Each address once, where it was named first."""
+    uris = addresses.table.column("source_uri")
+    first = pc.index_in(uris, value_set=uris)
+    return addresses.filter(pc.equal(first, pa.arange(0, len(addresses)).cast(first.type)))
+
+
+def _expand(search: _Search, source: str) -> Iterator[Address]:
+    if source.startswith("@"):
+        yield from _listed(search, Path(source[1:]))
+        return
+    source = source.removeprefix("file://")
+    if source.startswith(SCHEME):
+        yield from _stored(search, source)
+    elif "://" in source:
+        raise ConfigurationError(
+            f"{_shown(source)}: addresses are paths on this machine or s3:// URLs; copy the files there"
+        )
+    elif Path(source).is_dir():
+        yield from _folder(search, _absolute(source))
+    elif os.path.lexists(source):
+        yield _stated(_absolute(source), None, None)  # an explicitly named file is always taken
+    elif GLOB_MARKS & set(source):
+        pattern, troubles = _absolute(source), list[str]()
+        seen = expand(pattern, search.extensions, search.left_out, troubles)
+        yield from (_address(each, pattern) for each in seen)
+        search.note(pattern, f"{fixed_part(pattern).rstrip('/')}/", glob_pattern(pattern), troubles)
+
+
+def _folder(search: _Search, folder: str) -> Iterator[Address]:
+    troubles: list[str] = []
+    for each in walk(folder, search.extensions, search.left_out, troubles):
+        yield _address(each, folder)
+    search.note(folder, f"{folder.rstrip('/')}/", None, troubles)
+
+
+def _stored(search: _Search, url: str) -> Iterator[Address]:
+    """The object that `url` names, or those of a prefix or a glob."""
+    asked = place_of(url)
+    if GLOB_MARKS & set(asked.key):
+        yield from _prefix(search, asked, f"{fixed_part(asked.uri)}/", glob_pattern(asked.uri, hides_dots=False))
+        return
+    first = next(list_objects(asked), None)
+    if first is not None and first.key == asked.key:
+        yield _object(asked, first, None, None)  # an explicitly named object is always taken
+    else:
+        yield from _prefix(search, asked, f"{asked.uri.rstrip('/')}/", None)
+
+
+def _prefix(search: _Search, asked: Place, below: str, pattern: re.Pattern[str] | None) -> Iterator[Address]:
+    left_out = f"{str(search.out).rstrip('/')}/" if "://" in str(search.out) else None
+    key = below.removeprefix(f"{SCHEME}{asked.bucket}/")
+    for each in list_objects(Place(asked.bucket, key, asked.user)):
+        place = Place(asked.bucket, each.key, asked.user)
+        if os.path.splitext(each.key)[1].lower() not in search.extensions:  # noqa: PTH122 - a million keys at times
+            continue
+        if (pattern is None or pattern.fullmatch(place.uri)) and not (left_out and place.uri.startswith(left_out)):
+            yield _object(place, each, asked.uri, None)
+    search.note(asked.uri, below, pattern, [])
+
+
+def _listed(search: _Search, path: Path) -> Iterator[Address]:
+    name = f"@{_absolute(str(path))}"
+    rows = _rows(path)
+    while some := list(islice(rows, _LISTED_AT_ONCE)):
+        objects = {url: place_of(url) for url, _ in some if url.startswith(SCHEME)}
+        facts = find_objects(objects.values())
+        for uri, attributes in some:
+            if uri in objects:
+                yield _object(objects[uri], facts.get(objects[uri].uri), name, attributes)
+            elif "://" in uri:
+                raise ConfigurationError(f"{name} names {_shown(uri)}: addresses are paths here or s3:// URLs")
+            else:
+                yield _stated(_absolute(uri), name, attributes)
+    search.note(name, None, None, [])
+
+
+def _rows(path: Path) -> Iterator[tuple[str, str | None]]:
+    """The addresses of a list as they stand there, and their other columns as JSON."""
+    try:
+        if path.suffix == ".parquet":
+            with pq.ParquetFile(path) as file:
+                for batch in file.iter_batches():
+                    yield from (_row(path, row) for row in batch.to_pylist())
+        elif path.suffix == ".csv":
+            with path.open(encoding="utf-8-sig", newline="") as text:
+                yield from (_row(path, row) for row in csv.DictReader(text))
+        else:
+            lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+            yield from ((line.removeprefix("file://"), None) for line in lines if line and not line.startswith("#"))
+    except (OSError, pa.ArrowException, UnicodeDecodeError, csv.Error) as error:
+        raise ConfigurationError(f"@{path} cannot be read as a list of addresses: {error}") from error
+
+
+def _row(path: Path, row: Mapping[str, Any]) -> tuple[str, str | None]:
+    if "uri" not in row:
+        raise ConfigurationError(f"@{path} has no column `uri`")
+    if not row["uri"]:
+        raise ConfigurationError(f"@{path} has a row without `uri`; remove it or fill it in")
+    attributes = {str(key): value for key, value in row.items() if key != "uri" and value is not None}
+    text = json.dumps(attributes, default=str, ensure_ascii=False) if attributes else None
+    return str(row["uri"]).removeprefix("file://"), text
+
+
+def _absolute(path: str) -> str:
+    return os.path.abspath(path)  # noqa: PTH100 - links stay as named
+
+
+def _stated(path: str, found_by: str | None, attributes: str | None) -> Address:
+    try:
+        facts = os.stat(path)  # noqa: PTH116 - half a million at times
+    except (OSError, ValueError):
+        return _address((path, None), found_by, attributes)
+    return _address((path, facts), found_by, attributes)
+
+
+def _address(seen: Seen, found_by: str | None, attributes: str | None = None) -> Address:
+    """The address of a file; bytes that are no UTF-8 are shown as escapes, so that the name can stand in a table."""
+    path, facts = seen
+    uri, found_by = _writable(path), None if found_by is None else _writable(found_by)
+    size, time = (None, None) if facts is None else (facts.st_size, facts.st_mtime_ns // 1000)
+    return Address(uri, size, time, None, attributes, None if uri == path else path, found_by)
+
+
+def _object(place: Place, facts: Stored | None, found_by: str | None, attributes: str | None) -> Address:
+    size, time, etag = (None, None, None) if facts is None else (facts.size, facts.modified_us, facts.etag)
+    return Address(place.uri, size, time, etag, attributes, place.opened_as, found_by)
+
+
+def _writable(path: str) -> str:
+    return path if path.isascii() else os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _shown(source: str) -> str:
+    """A source without credentials."""
+    scheme, mark, rest = source.partition("://")
+    return f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else source

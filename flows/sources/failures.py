@@ -1,0 +1,110 @@
+"""Which failures are due again: 20 hours after the first attempt, then 40, 80 and 160; at most five attempts.
+
+One that is not retryable is due after `pagemill retry`, new bytes or a new recipe. A failure belongs to a document's id, or to
+an address whose document was never read.
+
+Clocks go back. A run dates its failures after all that are there, so that the newest is the last one whatever the clock said;
+how long ago one was that is dated in the future, the start of its run tells, which its name has.
+"""
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flows.sources.arrow_lookup import Index, newest
+from schemas.errors import InvalidCompletionError
+
+MOST_ATTEMPTS = 5
+FIRST_WAIT = datetime.timedelta(hours=20)  # so that a failure is due again the next night
+COLUMNS = ("document_id", "source_uri", "run_id", "at", "error", "attempts", "retryable", "recipe_id")
+_TICK = datetime.timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Somebody's word that failures up to `at` are due; `error` names which, null all."""
+
+    at: datetime.datetime
+    error: str | None = None
+
+
+class Failures:
+    """The newest failure of each document id, and of each address whose document was never read.
+
+    `rows` are those of the table `failures` (`COLUMNS`), `now` is the plan's moment. New ones are dated `not_before` or later.
+    """
+
+    def __init__(self, rows: pa.Table, recipe_id: str, now: datetime.datetime, retries: Sequence[Retry] = ()) -> None:
+        latest = pc.max(rows.column("at")).as_py()
+        known = [*([latest] if latest else []), *(retry.at for retry in retries)]
+        self.not_before = max([now, *(each + _TICK for each in known)])
+        is_unread = pc.is_null(rows.column("document_id"))
+        of_ids = _judged(newest(rows, "document_id", "at"), recipe_id, now, retries)
+        of_uris = _judged(newest(rows.filter(is_unread), "source_uri", "at"), recipe_id, now, retries)
+        self.held_ids: pa.ChunkedArray = of_ids.filter(of_ids.column("is_held")).column("document_id")
+        self.held_uris: pa.ChunkedArray = of_uris.filter(of_uris.column("is_held")).column("source_uri")
+        self._by_id = Index(of_ids, "document_id")
+        unusable = rows.filter(pc.equal(rows.column("error"), InvalidCompletionError.__name__))
+        self._unusable = Index(unusable.group_by("document_id").aggregate([([], "count_all")]), "document_id")
+        self._by_uri = Index(of_uris, "source_uri")
+
+    def attempts(self, document_id: str | None, uri: str) -> int:
+        """How often it failed before, since it was last made due."""
+        last = self._by_uri.get(uri) if document_id is None else self._by_id.get(document_id)
+        return int(last["attempts"]) if last else 0
+
+    def unusable(self, document_id: str) -> int:
+        """How often it failed, ever, because no answer of the model could be used."""
+        counted = self._unusable.get(document_id)
+        return int(counted["count_all"]) if counted else 0
+
+    def is_held_back(self, document_id: str) -> bool:
+        """True for a document whose failure is not due: too soon, too often, or never to be retried under this recipe."""
+        last = self._by_id.get(document_id)
+        return last is not None and bool(last["is_held"])
+
+
+def is_reopened(rows: pa.Table, retries: Sequence[Retry]) -> pa.ChunkedArray:
+    """Which failures somebody has made due."""
+    reopened = pc.is_null(rows.column("at"))  # all false
+    for retry in retries:
+        meant = pc.less_equal(rows.column("at"), pa.scalar(retry.at, rows.column("at").type))
+        if retry.error is not None:
+            meant = pc.and_(meant, pc.equal(rows.column("error"), retry.error))
+        reopened = pc.or_(reopened, meant)
+    return reopened
+
+
+def _judged(rows: pa.Table, recipe_id: str, now: datetime.datetime, retries: Sequence[Retry]) -> pa.Table:
+    """`rows` with `is_held`, and `attempts` counted anew where somebody has made them due."""
+    at, attempts = _failed_at(rows, now), rows.column("attempts")
+    wait = pc.multiply(
+        pa.scalar(FIRST_WAIT // datetime.timedelta(microseconds=1), pa.int64()),
+        pc.shift_left(
+            pa.scalar(1, pa.int64()), pc.max_element_wise(pc.min_element_wise(pc.subtract(attempts, 1), 10), 0)
+        ),
+    )
+    since = pc.subtract(pa.scalar(now, at.type), at).cast(pa.int64())  # negative when a clock was wrong: then it is due
+    is_soon = pc.and_(pc.greater_equal(since, 0), pc.less(since, wait))
+    never = pc.or_(pc.invert(rows.column("retryable")), pc.greater_equal(attempts, MOST_ATTEMPTS))
+    reopened = is_reopened(rows, retries)
+    is_held = pc.and_(
+        pc.and_(pc.or_(never, is_soon), pc.equal(rows.column("recipe_id"), recipe_id)), pc.invert(reopened)
+    )
+    counted = pc.if_else(reopened, pa.scalar(0, pa.int64()), attempts)
+    held = rows.select(["document_id", "source_uri"])
+    return held.append_column("attempts", counted).append_column("is_held", pc.fill_null(is_held, False))
+
+
+def _failed_at(rows: pa.Table, now: datetime.datetime) -> pa.ChunkedArray:
+    """When each row failed: of one that is dated in the future, when its run began."""
+    at = rows.column("at")
+    is_ahead = pc.greater(at, pa.scalar(now, at.type))
+    if not pc.any(is_ahead).as_py():
+        return at
+    stamps = pc.utf8_slice_codeunits(rows.column("run_id"), 0, 15)
+    began = pc.strptime(stamps, format="%Y%m%dT%H%M%S", unit="us", error_is_null=True)
+    return pc.if_else(is_ahead, pc.coalesce(pc.assume_timezone(began, "UTC"), at), at)

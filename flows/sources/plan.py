@@ -1,0 +1,201 @@
+"""What there is to do: the source minus what is published, minus failures that are not due.
+
+`sources` is a cache of hashes: an address whose size, time and etag are those of its newest row need not be opened when its
+document is published. It is never proof of work done; `documents` is. All of it is looked up by columns (Arrow's hash
+tables): a million rows take seconds, and only what is opened becomes a Python value.
+"""
+
+import datetime
+from collections.abc import Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial, reduce
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flows.runs.retry import read_retries
+from flows.sources.addresses import Address, Addresses
+from flows.sources.arrow_lookup import Index, Newest, newest, same
+from flows.sources.discover import Found
+from flows.sources.failures import COLUMNS, Failures
+from flows.sources.missing import gone_rows
+from flows.storage.dataset import Dataset
+
+_FACTS = ("document_id", "bytes", "modified_at", "etag", "gone", "attributes", "found_by")
+_TICK = datetime.timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What is known of addresses and documents from before the run: what a shard needs of the plan."""
+
+    known: Index
+    failures: Failures
+    forgotten: frozenset[str]
+    not_before: datetime.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The addresses to open, in order, and what is known of the others without opening any.
+
+    `known` has the newest row of `sources` of the pending addresses. `noted` has rows for `sources`: addresses that are gone,
+    or whose attributes are others now; `not_gone` counts those that are missing but too many to be taken for gone. Rows of
+    this run are dated `not_before` or later, so that they are the newest even after a clock went back.
+    """
+
+    pending: Addresses
+    discovered: int
+    already_done: int
+    skipped: int
+    known: Index
+    failures: Failures
+    forgotten: frozenset[str]
+    not_before: datetime.datetime
+    noted: pa.Table
+    gone: int
+    not_gone: int
+
+    @property
+    def before(self) -> Before:
+        """What a shard needs of it."""
+        return Before(self.known, self.failures, self.forgotten, self.not_before)
+
+
+def make_plan(
+    dataset: Dataset,
+    found: Found,
+    recipe_id: str,
+    *,
+    forgotten: Collection[str] = (),
+    rehash: bool = False,
+    allow_gone: bool = False,
+    now: datetime.datetime | None = None,
+) -> Plan:
+    """Sort the addresses of `found` into done, held back and pending. Opens no document.
+
+    `forgotten` are ids that stay out, `rehash` trusts no address to be unchanged, `allow_gone` takes all missing ones for gone.
+    """
+    now = now or datetime.datetime.now(datetime.UTC)
+    failures = Failures(dataset.rows("failures", COLUMNS), recipe_id, now, read_retries(dataset))
+    addresses = found.addresses.table
+    uris = addresses.column("source_uri")
+    names = _compared(addresses)
+    with ThreadPoolExecutor(1) as pool:  # two tables to read, two hash tables of a million texts
+        reading = pool.submit(dataset.rows, "documents", ["document_id"])
+        ledger = Newest(dataset.rows("sources", ["source_uri", *names, "seen_at"]), "source_uri", "seen_at")
+        published = reading.result().column(0)
+        placing = pool.submit(ledger.places, uris)
+        is_published = pc.is_in(ledger.table.column("document_id"), value_set=published, skip_nulls=True)
+        places = placing.result()  # null where an address is new
+    rows = ledger.table.select(names).append_column("is_published", is_published).take(places)
+
+    has_row = pc.is_valid(places)
+    has_same_facts = pc.and_(
+        has_row, _are_same(rows, addresses, [name for name in ("bytes", "modified_at", "etag") if name in names])
+    )
+    is_read = pc.is_valid(rows.column("document_id"))
+    is_dated = pc.is_valid(addresses.column("modified_at"))
+    is_unchanged = pc.and_(
+        pc.and_(has_same_facts, is_dated), pc.and_(is_read, pc.fill_null(pc.invert(rows.column("gone")), False))
+    )
+    if rehash:
+        is_unchanged = pc.and_(is_unchanged, False)
+    ids = pc.if_else(is_unchanged, rows.column("document_id"), None)
+
+    is_done = pc.and_(is_unchanged, pc.fill_null(rows.column("is_published"), False))
+    kept_out = pa.array(sorted(forgotten), pa.string())
+    is_kept_out = _are_among(ids, kept_out)
+    is_held = _are_among(ids, failures.held_ids)
+    is_unread = pc.and_(_are_among(uris, failures.held_uris), pc.invert(is_read))
+    is_held = pc.or_(is_held, pc.and_(is_unread, pc.or_(has_same_facts, pc.invert(has_row))))
+    is_skipped = pc.or_(is_kept_out, pc.and_(is_held, pc.invert(is_done)))
+    is_done = pc.and_(is_done, pc.invert(is_kept_out))
+    is_pending = pc.invert(pc.or_(is_done, is_skipped))
+    pending = found.addresses.filter(is_pending)
+
+    missing = ledger.others(uris, places)
+    missing = _details(dataset, missing.filter(pc.invert(missing.column("gone"))).column("source_uri"))
+    elsewhere = ids.filter(pc.is_valid(ids)) if missing.num_rows else ids[:0]
+    gone, not_gone = gone_rows(missing, partial(_standing, dataset), found, elsewhere, allow=allow_gone)
+    gone = _replaced(gone, "gone", pa.chunked_array([pa.repeat(True, gone.num_rows)]))
+    not_before = max(now, (pc.max(ledger.table.column("seen_at")).as_py() or now) + _TICK)
+    is_settled = pc.and_(is_unchanged, pc.invert(is_pending))
+    described = _described(dataset, addresses, rows, is_settled)
+    return Plan(
+        pending=pending,
+        discovered=len(found.addresses),
+        already_done=pc.sum(is_done).as_py() or 0,
+        skipped=pc.sum(is_skipped).as_py() or 0,
+        known=Index(_details(dataset, uris.filter(pc.and_(is_pending, has_row))), "source_uri"),
+        failures=failures,
+        forgotten=frozenset(forgotten),
+        not_before=not_before,
+        noted=pa.concat_tables([described, gone]),
+        gone=gone.num_rows,
+        not_gone=not_gone,
+    )
+
+
+def modified_at(address: Address) -> datetime.datetime | None:
+    """The address's time of change, to the microsecond that the tables keep."""
+    if address.modified_us is None:
+        return None
+    try:
+        return datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(microseconds=address.modified_us)
+    except OverflowError:
+        return None
+
+
+def _compared(addresses: pa.Table) -> list[str]:
+    """What is compared of each row. The columns of a million rows cost time, so no more are read than can differ."""
+    told = [name for name in ("etag", "attributes") if addresses.column(name).null_count < addresses.num_rows]
+    return ["document_id", "bytes", "modified_at", "gone", *told]
+
+
+def _are_among(values: pa.ChunkedArray, few: pa.Array) -> pa.ChunkedArray:
+    """Where a value is one of `few`, of which there are mostly none: a million texts are not hashed for nothing."""
+    return pc.is_in(values, value_set=few, skip_nulls=True) if len(few) else pc.and_(pc.is_valid(values), False)
+
+
+def _are_same(rows: pa.Table, addresses: pa.Table, names: Iterable[str]) -> pa.ChunkedArray:
+    return reduce(pc.and_, [same(rows.column(name), addresses.column(name)) for name in names])
+
+
+def _details(dataset: Dataset, uris: pa.ChunkedArray) -> pa.Table:
+    """The newest row, with all its facts, of those of `uris` that have one."""
+    table = _sources(dataset, ("source_uri", *_FACTS, "seen_at"), is_empty=not len(uris))
+    return newest(table.filter(pc.is_in(table.column("source_uri"), value_set=uris)), "source_uri", "seen_at")
+
+
+def _standing(dataset: Dataset) -> pa.Table:
+    """The newest row of every address that is not gone."""
+    table = newest(_sources(dataset, ("source_uri", "gone", "found_by", "seen_at")), "source_uri", "seen_at")
+    return table.filter(pc.invert(table.column("gone")))
+
+
+def _sources(dataset: Dataset, columns: Iterable[str], *, is_empty: bool = False) -> pa.Table:
+    """Columns of `sources`; `found_by` is null in a dataset of a Pagemill that did not keep it."""
+    there = [name for name in columns if name in dataset.tables["sources"].names]
+    table = dataset.tables["sources"].empty_table().select(there) if is_empty else dataset.rows("sources", there)
+    return table if "found_by" in there else table.append_column("found_by", pa.nulls(table.num_rows, pa.string()))
+
+
+def _described(dataset: Dataset, addresses: pa.Table, rows: pa.Table, is_settled: pa.ChunkedArray) -> pa.Table:
+    """New rows of the addresses that are settled but have other attributes now than `rows` say."""
+    uris = addresses.column("source_uri")
+    if "attributes" not in rows.column_names:
+        return _details(dataset, uris[:0])
+    is_other = pc.and_(
+        pc.invert(_are_same(rows, addresses, ["attributes"])), pc.is_valid(addresses.column("attributes"))
+    )
+    described = _details(dataset, uris.filter(pc.and_(is_other, is_settled)))
+    places = pc.index_in(described.column("source_uri"), value_set=uris)
+    return _replaced(described, "attributes", addresses.column("attributes").take(places))
+
+
+def _replaced(rows: pa.Table, name: str, values: pa.ChunkedArray) -> pa.Table:
+    place = rows.column_names.index(name)
+    field = rows.schema.field(name)
+    return rows.set_column(place, field, values.cast(field.type))

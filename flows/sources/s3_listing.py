@@ -1,0 +1,130 @@
+"""Documents in S3-compatible object stores: listed and read through s3fs.
+
+A page of a listing has size, time and etag of a thousand objects, so no object is asked for by itself until it is read.
+Credentials, region and endpoint come from where the AWS tools take them (`AWS_*` variables, profiles, the machine's role).
+"""
+
+import datetime
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import IO, Any
+
+from flows.storage.backends.s3 import file_system
+from schemas.errors import ConfigurationError
+
+SCHEME = "s3://"
+_BLOCK = 8 << 20  # bytes of one ranged read
+_URL = re.compile(r"s3://(?:(?P<user>[^/@]*)@)?(?P<bucket>[^/@?]+)(?:/(?P<key>.*?))?(?:\?[\w.-]+=.*)?", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An object as a listing shows it. `modified_us` counts microseconds since 1970 (UTC)."""
+
+    key: str
+    size: int
+    modified_us: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A bucket, a key or a prefix in it, and who asks: `user` is `key:secret`, empty for the environment's."""
+
+    bucket: str
+    key: str
+    user: str = ""
+
+    @property
+    def uri(self) -> str:
+        """As tables show it: without credentials."""
+        return f"{SCHEME}{self.bucket}/{self.key}"
+
+    @property
+    def opened_as(self) -> str | None:
+        """The URL with credentials, where it has some."""
+        return f"{SCHEME}{self.user}@{self.bucket}/{self.key}" if self.user else None
+
+
+def place_of(url: str) -> Place:
+    """What an `s3://` URL names; a query (`?name=value`) is left off. Raises ConfigurationError for what is no such URL."""
+    found = _URL.fullmatch(url)
+    if found is None:
+        raise ConfigurationError(f"{url.rpartition('@')[2]}: no bucket; an address looks like s3://bucket/prefix/")
+    return Place(found["bucket"], found["key"] or "", found["user"] or "")
+
+
+def list_objects(place: Place) -> Iterator[Stored]:
+    """Every object whose key begins with `place.key`, by key. Raises ConfigurationError when the store will not say."""
+    store = _store(place.user)
+    token: dict[str, str] = {}
+    while True:
+        page = _page(store, place, token)
+        for each in page.get("Contents", ()):
+            yield Stored(each["Key"], int(each["Size"]), microseconds(each["LastModified"]), each["ETag"].strip('"'))
+        if not page.get("IsTruncated"):
+            return
+        token = {"ContinuationToken": page["NextContinuationToken"]}
+
+
+def find_objects(places: Iterable[Place]) -> dict[str, Stored]:
+    """The listed facts of single objects by URL, from as few pages as their keys allow; what is not there is left out."""
+    by_folder: dict[tuple[str, str, str], set[str]] = {}
+    for place in places:
+        by_folder.setdefault((place.user, place.bucket, place.key.rpartition("/")[0]), set()).add(place.key)
+    found: dict[str, Stored] = {}
+    for (user, bucket, _), keys in by_folder.items():
+        last = max(keys)
+        prefix = os.path.commonprefix([min(keys), last])  # noqa: RUF071 - a store's prefix ends at any letter
+        for each in list_objects(Place(bucket, prefix, user)):
+            if each.key in keys:
+                found[Place(bucket, each.key).uri] = each
+            if each.key >= last:
+                break
+    return found
+
+
+def open_object(url: str) -> tuple[IO[bytes], Stored]:
+    """Open an object, and its facts: every byte that is read is of that etag. Raises OSError, see `is_changed`."""
+    place = place_of(url)
+    store = _store(place.user)
+    try:
+        file = store.open(f"{place.bucket}/{place.key}", "rb", block_size=_BLOCK, cache_type="readahead")
+    except OSError:
+        raise
+    except _refusals() as error:
+        raise OSError(str(error)) from error
+    facts = file.details
+    stored = Stored(place.key, int(facts["size"]), microseconds(facts["LastModified"]), facts["ETag"].strip('"'))
+    return file, stored
+
+
+def microseconds(time: datetime.datetime) -> int:
+    """Microseconds since 1970."""
+    return (time - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)) // datetime.timedelta(microseconds=1)
+
+
+def _page(store: Any, place: Place, token: dict[str, str]) -> Any:
+    try:
+        return store.call_s3("list_objects_v2", Bucket=place.bucket, Prefix=place.key, **token)
+    except _refusals() as error:
+        what = getattr(error, "strerror", None) or error
+        raise ConfigurationError(
+            f"{place.uri} cannot be listed ({what}); check the bucket's name, the AWS_* variables and the rights to list it"
+        ) from error
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """What s3fs raises: errors of the system that it translates to, and those of the layer below that it does not."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    return OSError, BotoCoreError, ClientError
+
+
+@cache
+def _store(user: str) -> Any:
+    key, _, secret = user.partition(":")
+    return file_system(SCHEME, **({"key": key, "secret": secret} if user else {}))

@@ -1,0 +1,184 @@
+"""A dataset on a disk: renames, fsync, flock. It all ends with its process, and so does what it held."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+import pyarrow as pa
+
+from flows.storage.backends.journal import Segment, read_segment
+from flows.storage.backends.locks import Lease, exclusive, is_live
+from flows.storage.backends.parquet_files import file_hash, sync_folder, write_durably, write_parquet
+from schemas.errors import DatasetError
+
+_END = b"PAR1"  # what every Parquet file ends with
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class DiskStore:
+    """The dataset in the folder `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.place = str(root)
+        self._work = root / "_work"
+
+    def make_folders(self, folders: Iterable[str]) -> None:
+        """Make folders and what is above them."""
+        for folder in folders:
+            (self.root / folder).mkdir(parents=True, exist_ok=True)
+
+    def foreign(self) -> str | None:
+        """The name of something in OUT besides `_work`."""
+        if not self.root.exists():
+            return None
+        return next((entry.name for entry in self.root.iterdir() if entry.name != "_work"), None)
+
+    def names(self, folder: str) -> list[str]:
+        """What stands directly in a folder, by name."""
+        try:
+            return sorted(entry.name for entry in (self.root / folder).iterdir())
+        except FileNotFoundError:
+            return []
+
+    def stamps(self, folder: str) -> dict[str, tuple[int, ...]]:
+        """The Parquet files of a folder; the inode tells two apart that a clock that was set back gives one time."""
+        found: dict[str, tuple[int, ...]] = {}
+        with suppress(FileNotFoundError), os.scandir(self.root / folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(".parquet"):
+                    facts = entry.stat()
+                    found[entry.name] = (facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size, facts.st_ino)
+        return dict(sorted(found.items()))
+
+    def cut_short(self, folder: str) -> list[str]:
+        """The Parquet files of a folder that do not end as one does: 0 bytes, cut off, unreadable, or something else."""
+        where = f"{self.root}/{folder}"  # a Path for each of thousands takes as long as the look
+        return [name for name, facts in self.stamps(folder).items() if not _ends_whole(f"{where}/{name}", facts[2])]
+
+    def exists(self, key: str) -> bool:
+        """True for a file that is there."""
+        return (self.root / key).exists()
+
+    def read(self, key: str) -> bytes:
+        """A file's bytes."""
+        return (self.root / key).read_bytes()
+
+    def open(self, key: str) -> BinaryIO:
+        """A file to read pieces of."""
+        return (self.root / key).open("rb")
+
+    def write(self, key: str, data: bytes) -> None:
+        """Write aside, sync, rename, sync the folder."""
+        write_durably(self.root / key, data)
+
+    def append(self, key: str, data: bytes) -> None:
+        """Add to the end of a file and sync."""
+        with (self.root / key).open("ab") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def write_parquet(self, key: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> dict[str, str]:
+        """Write and sync one Parquet file; its name is durable once `settle` was called for its folder."""
+        path = self.root / key
+        path.parent.mkdir(exist_ok=True)
+        write_parquet(path, schema, batches)
+        return {"sha256": file_hash(path)}
+
+    def publish_parquet(self, key: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+        """Write a Parquet file aside and rename it to its place."""
+        aside = f"_work/staged/birth-{Path(key).parent.name}.parquet"
+        self.move(aside, key, self.write_parquet(aside, schema, batches))
+
+    def settle(self, folder: str) -> None:
+        """Make the names in a folder durable."""
+        sync_folder(self.root / folder)
+
+    def move(self, source: str, target: str, facts: Mapping[str, str]) -> None:
+        """Rename a written file to `target`; one that is not there has been renamed before."""
+        path, goal = self.root / source, self.root / target
+        if not path.exists():
+            return
+        if file_hash(path) != facts["sha256"]:
+            raise DatasetError(
+                f"{path} is not what was staged: the disk has damaged it; remove {path.parent} and run again"
+            )
+        goal.parent.mkdir(exist_ok=True)
+        path.replace(goal)
+        sync_folder(goal.parent)
+
+    def unlink(self, key: str) -> None:
+        """Remove a file; what is not there is no error."""
+        (self.root / key).unlink(missing_ok=True)
+
+    def remove(self, key: str) -> None:
+        """Remove a file or a folder; what is not there is no error."""
+        path = self.root / key
+        with suppress(FileNotFoundError):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the dataset's lock."""
+        with exclusive(self._work / "lock"):
+            yield
+
+    def confirm(self) -> None:
+        """A lock on a disk is lost by nobody who lives."""
+
+    def await_leases(self) -> None:
+        """It is certain at any time."""
+
+    def lease(self, run_id: str) -> Lease:
+        """Begin a run. Hold the lock."""
+        return Lease(self._work / "leases" / run_id)
+
+    def live_runs(self) -> frozenset[str]:
+        """The runs whose lease is locked. Hold the lock."""
+        return frozenset(name for name in self.names("_work/leases") if is_live(self._work / "leases" / name))
+
+    def is_live(self, run_id: str) -> bool:
+        """True while the run's lease is locked."""
+        return is_live(self._work / "leases" / run_id)
+
+    def segment(self, name: str) -> Segment:
+        """The journal segment of a shard, to append to."""
+        return Segment(self._work / "journal" / name)
+
+    def read_segment(self, name: str) -> list[dict[str, Any]]:
+        """The whole rows of a segment."""
+        return list(read_segment(self._work / "journal" / name))
+
+    def spool(self, run_id: str) -> Path:
+        """A folder beside the dataset, which recovery removes when the run could not."""
+        folder = self._work / "spool" / run_id
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def each(self, call: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        """The results of `call`, one after the other: a disk answers at once."""
+        return [call(item) for item in items]
+
+
+def _ends_whole(path: str, size: int) -> bool:
+    """True for a file of this size that ends as Parquet does, and for one that is gone by now."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    try:
+        return size >= len(_END) and os.pread(handle, len(_END), size - len(_END)) == _END
+    except OSError:
+        return False
+    finally:
+        os.close(handle)

@@ -1,0 +1,273 @@
+"""A dataset on an object store: each object is whole, a move is a copy, lock and leases are objects that are renewed.
+
+What a reader sees between two PUTs. An object is there or not, and never half. Adding a shard copies one object a table,
+`documents` after the others: rows of a document that is not in `documents` yet belong to a shard that is being published.
+Replacing or removing rows overwrites objects one after the other in the order of READY, so for a moment tables are of two
+states, each whole: after a removal `documents` is the first to be without the document. A reader that reads one object in
+several requests while it is overwritten gets an error from what checks the etag (s3fs, DuckDB) and may get pieces of both from
+what does not; read again, or read while nothing is replaced.
+"""
+
+import io
+import secrets
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+import pyarrow as pa
+
+from flows.storage.backends.heartbeat import Heartbeat, RemoteLock, Timing, Watcher, wait_until_known
+from flows.storage.backends.journal import Segment, rows_in
+from flows.storage.backends.parquet_files import file_hash, write_parquet
+from flows.storage.backends.s3 import ChangedError, ObjectClient
+from schemas.errors import DatasetError, RunStoppedError
+
+_PAUSES = (0.2, 1.0, 3.0)  # seconds between the attempts of one request
+_AT_ONCE = 8  # requests
+_READ_WHOLE = 4 << 20  # bytes: a smaller object is read and written in one request
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class ObjectStore:
+    """The dataset below `place`, an URL, through a client for it."""
+
+    def __init__(self, client: ObjectClient, place: str, timing: Timing | None = None) -> None:
+        self.place = place
+        self._client = client
+        self._timing = timing or Timing()
+        self._watcher = Watcher()
+        self._lock = RemoteLock(client, "_work/lock", place, self._timing, self._watcher)
+        self._leases: dict[str, Heartbeat] = {}
+        self._sizes: dict[str, int] = {}
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="objects")
+
+    def make_folders(self, folders: Iterable[str]) -> None:
+        """There are no folders."""
+
+    def foreign(self) -> str | None:
+        """The name of something in OUT besides `_work`."""
+        return next((each.name for each in self._listed("") if each.name != "_work"), None)
+
+    def names(self, folder: str) -> list[str]:
+        """What stands directly in a folder, by name."""
+        return sorted(each.name for each in self._listed(folder))
+
+    def stamps(self, folder: str) -> dict[str, tuple[object, ...]]:
+        """The Parquet files of a folder by name."""
+        found = [each for each in self._listed(folder) if each.name.endswith(".parquet")]
+        self._sizes.update({f"{folder}/{each.name}": each.size for each in found})
+        return {each.name: (each.etag, each.size) for each in sorted(found, key=lambda each: each.name)}
+
+    def cut_short(self, folder: str) -> list[str]:
+        """None is looked for: an object is put there whole, and each look would be a request."""
+        del folder
+        return []
+
+    def exists(self, key: str) -> bool:
+        """True for an object that is there."""
+        try:
+            self._patiently(lambda: self._client.etag(key))
+        except FileNotFoundError:
+            return False
+        return True
+
+    def read(self, key: str) -> bytes:
+        """An object's bytes."""
+        return self._patiently(lambda: self._client.get(key))
+
+    def open(self, key: str) -> BinaryIO:
+        """An object to read pieces of; a small one is read whole."""
+        if self._sizes.get(key, 0) <= _READ_WHOLE:
+            return io.BytesIO(self.read(key))
+        return self._patiently(lambda: self._client.open(key))
+
+    def write(self, key: str, data: bytes) -> None:
+        """Write a whole object."""
+        self._change(lambda: self._client.put(key, data))
+
+    def append(self, key: str, data: bytes) -> None:
+        """Write the object anew with `data` at its end."""
+        before = self.read(key) if self.exists(key) else b""
+        self.write(key, before + data)
+
+    def write_parquet(self, key: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> dict[str, str]:
+        """Write a Parquet file on this machine's disk and upload it."""
+        with tempfile.TemporaryDirectory(prefix="pagemill-") as folder:
+            path = Path(folder) / "staged.parquet"
+            write_parquet(path, schema, batches)
+            return {"sha256": file_hash(path), "etag": self._uploaded(key, path)}
+
+    def publish_parquet(self, key: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+        """Write a Parquet file in one go: an object is whole or not there."""
+        self.write_parquet(key, schema, batches)
+
+    def settle(self, folder: str) -> None:
+        """A name is durable with its object."""
+
+    def move(self, source: str, target: str, facts: Mapping[str, str]) -> None:
+        """Copy the staged object to `target`; it goes with its folder, since to copy it once more does no harm."""
+        try:
+            self._change(lambda: self._client.copy(source, target, facts["etag"]))
+        except FileNotFoundError:
+            return  # copied before, and its folder was being removed
+        except ChangedError as error:
+            folder = source.rpartition("/")[0]
+            raise DatasetError(
+                f"{self.place}/{source} is not what was staged; remove {folder} and run again"
+            ) from error
+
+    def unlink(self, key: str) -> None:
+        """Delete one object."""
+        self._change(lambda: self._client.delete([key]))
+
+    def remove(self, key: str) -> None:
+        """Delete an object and what is below it; what is not there is no error."""
+        below = self._patiently(lambda: self._client.below(key))
+        self._change(lambda: self._client.delete([key, *below]))
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the dataset's lock."""
+        with self._lock.hold():
+            yield
+
+    def confirm(self) -> None:
+        """Renew the lock and this process's leases now."""
+        if self._lock.held is not None:
+            self._lock.held.renew()
+        for lease in self._leases.values():
+            lease.renew()
+
+    def await_leases(self) -> None:
+        """Wait until each lease has been seen to change, or not to for long enough; the lock is watched on the way."""
+
+        def states() -> dict[str, str]:
+            found = {each.name: each.etag for each in self._listed("_work/leases")}
+            return {f"_work/leases/{name}": etag for name, etag in found.items() if name not in self._leases}
+
+        wait_until_known(states, self._watcher, self._timing, self._lock.peek, self.place)
+
+    def lease(self, run_id: str) -> "ObjectLease":
+        """Begin a run. Hold the lock."""
+        return ObjectLease(self._leases, run_id, Heartbeat(self._client, _lease(run_id), self.place, self._timing))
+
+    def live_runs(self) -> frozenset[str]:
+        """This process's runs, and those whose lease has changed within the time after which it is dead."""
+        found = [
+            each.name
+            for each in self._listed("_work/leases")
+            if self._watcher.unchanged(_lease(each.name), each.etag) <= self._timing.dead_after
+        ]
+        return frozenset([*found, *self._leases])
+
+    def is_live(self, run_id: str) -> bool:
+        """True while the run's lease changes, and for as long after as a lease is not dead."""
+        key = _lease(run_id)
+        try:
+            etag = self._patiently(lambda: self._client.etag(key))
+        except FileNotFoundError:
+            return False
+        return self._watcher.unchanged(key, etag) <= self._timing.dead_after
+
+    def segment(self, name: str) -> Segment:
+        """The journal segment of a shard, to append to."""
+        return ObjectSegment(name, self._keep, self._timing.group)
+
+    def read_segment(self, name: str) -> list[dict[str, Any]]:
+        """The whole rows of a segment's objects, in the order in which they were written."""
+        keys = sorted(self._patiently(lambda: self._client.below(f"_work/journal/{name}")))
+        return list(rows_in(b"\n".join(self.each(self.read, keys))))
+
+    def spool(self, run_id: str) -> Path:
+        """A folder of this machine's own."""
+        return Path(tempfile.mkdtemp(prefix=f"pagemill-{run_id}-"))
+
+    def each(self, call: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        """The results of `call`, several at once."""
+        return list(self._threads.map(call, items))
+
+    def _uploaded(self, key: str, path: Path) -> str:
+        """Upload a file, a small one in one request; returns the object's etag."""
+        if path.stat().st_size <= _READ_WHOLE:
+            data = path.read_bytes()
+            return self._change(lambda: self._client.put(key, data))
+        self._change(lambda: self._client.put_file(key, path))
+        return self._patiently(lambda: self._client.etag(key))
+
+    def _listed(self, folder: str) -> list[Any]:
+        return self._patiently(lambda: self._client.listed(folder))
+
+    def _keep(self, key: str, data: bytes) -> None:
+        """Keep a group of answers, while this run still counts as alive: else its segment may be published already."""
+        try:
+            for lease in self._leases.values():
+                lease.check()
+            self._patiently(lambda: self._client.put(key, data))
+        except (DatasetError, OSError) as error:
+            raise RunStoppedError(
+                f"{self.place}: an answer could not be kept ({error}); check the connection to the store, then run the same "
+                "command again"
+            ) from error
+
+    def _change(self, call: Callable[[], Result]) -> Result:
+        """What writes: not without the lock, when this process holds it, for it may be another's by now."""
+        return self._patiently(call, lambda: self._lock.held.check() if self._lock.held is not None else None)
+
+    @staticmethod
+    def _patiently(call: Callable[[], Result], before: Callable[[], None] = lambda: None) -> Result:
+        for pause in _PAUSES:
+            before()
+            try:
+                return call()
+            except (FileNotFoundError, PermissionError, ChangedError):
+                raise
+            except OSError:
+                time.sleep(pause)
+        before()
+        return call()
+
+
+class ObjectLease:
+    """What says that a run is alive: an object that is renewed."""
+
+    def __init__(self, leases: dict[str, Heartbeat], run_id: str, heartbeat: Heartbeat) -> None:
+        heartbeat.begin()
+        self._leases = leases
+        self._run_id = run_id
+        leases[run_id] = heartbeat
+
+    def __enter__(self) -> "ObjectLease":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Give the lease up; what the run left is recovered by whoever comes next."""
+        heartbeat = self._leases.pop(self._run_id, None)
+        if heartbeat is not None:
+            heartbeat.release()
+
+
+class ObjectSegment(Segment):
+    """A journal segment of several objects, one for the answers of about a second."""
+
+    def __init__(self, name: str, keep: Callable[[str, bytes], None], group_seconds: float) -> None:
+        super().__init__(Path(name), group_seconds)
+        self._keep = keep
+        self._name = secrets.token_hex(4)  # a shard that is tried again must not write over what it kept before
+        self._count = 0
+
+    def _write(self, data: bytes) -> None:
+        self._count += 1
+        self._keep(f"_work/journal/{self.path.name}/{self._name}-{self._count:08d}", data)
+
+
+def _lease(run_id: str) -> str:
+    return f"_work/leases/{run_id}"

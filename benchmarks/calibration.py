@@ -26,10 +26,10 @@ from extractors.confidence.fit import Labelled, fit, reliability  # noqa: E402
 from extractors.evaluate.labels import names_of  # noqa: E402
 from flows.evaluation.calibration import labelled_values  # noqa: E402
 from flows.evaluation.evaluate import compare, truth_of  # noqa: E402
-from flows.runs.prefect_flow import engine  # noqa: E402
+from flows.runs.resources import engine  # noqa: E402
 from flows.runs.run import RunRequest, run  # noqa: E402
 from flows.settings import load_settings  # noqa: E402
-from flows.storage.dataset import read_dataset  # noqa: E402
+from flows.storage.open import read_dataset  # noqa: E402
 from flows.type_loader import load_type  # noqa: E402
 from schemas.document_type import DocumentType  # noqa: E402
 
@@ -81,7 +81,9 @@ def main() -> None:
         print(f"{weight:8.3f}  {name}")
     if chosen.write:
         told = {"fitted_on": f"{len(documents)} documents, {count} values of the embedded model", "weights": weights}
-        (ROOT / "extractors" / "confidence" / "confidence.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        (ROOT / "extractors" / "confidence" / "confidence.json").write_text(
+            json.dumps(told, indent=1) + "\n", encoding="utf-8"
+        )
 
 
 def _documents(truth: Path, place: Path) -> Iterator[tuple[str, Values]]:

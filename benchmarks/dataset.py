@@ -40,7 +40,8 @@ from flows.sources.addresses import SCHEMA, Addresses  # noqa: E402
 from flows.sources.discover import Found, Source, discover  # noqa: E402
 from flows.sources.plan import make_plan  # noqa: E402
 from flows.storage.backends.parquet_files import write_parquet  # noqa: E402
-from flows.storage.dataset import DatasetSpec, open_dataset, read_dataset  # noqa: E402
+from flows.storage.open import open_dataset, read_dataset  # noqa: E402
+from flows.storage.spec import DatasetSpec  # noqa: E402
 from schemas.document_type import DocumentType  # noqa: E402
 from schemas.document_types import DOCUMENT_TYPES  # noqa: E402
 from schemas.pipeline import Document, DocumentInfo, Record  # noqa: E402

@@ -21,7 +21,7 @@ from extractors.evaluate.labels import names_of  # noqa: E402
 from extractors.evaluate.score import Counts  # noqa: E402
 from flows.evaluation.evaluate import compare, evaluate, truth_of  # noqa: E402
 from flows.review.records import read_records  # noqa: E402
-from flows.storage.dataset import read_dataset  # noqa: E402
+from flows.storage.open import read_dataset  # noqa: E402
 from flows.type_loader import load_type  # noqa: E402
 from schemas.fields import keys_of, value_at  # noqa: E402
 

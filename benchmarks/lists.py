@@ -28,7 +28,7 @@ sys.path.insert(0, str(ROOT))
 
 from extractors.prompt.prompt import frame_tokens  # noqa: E402
 from extractors.tokens import count_text  # noqa: E402
-from flows.runs.prefect_flow import Engine, engine  # noqa: E402
+from flows.runs.resources import Engine, engine  # noqa: E402
 from flows.runs.run import RunRequest, run  # noqa: E402
 from flows.settings import load_settings  # noqa: E402
 from schemas.document_type import DocumentType  # noqa: E402

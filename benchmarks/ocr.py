@@ -22,7 +22,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.ground import Share, judged, kind_of, labelled, module_at  # noqa: E402
-from extractors.complete.coverage import coverage, sheet, uncounted  # noqa: E402
+from extractors.complete.coverage import coverage, uncounted  # noqa: E402
+from extractors.complete.lines import sheet  # noqa: E402
 from extractors.ground.ground import ground  # noqa: E402
 from extractors.ocr import placed, words_of  # noqa: E402
 from extractors.parse.parse import parse  # noqa: E402

@@ -178,3 +178,8 @@ def _pieces(line: str, room: int) -> Iterator[str]:
         yield line
         return
     yield from (line[start : start + size] for start in range(0, len(line), size))
+
+
+def is_sent(each: Chunk) -> bool:
+    """False for a chunk of blank pages, which asks for nothing."""
+    return any(page.text or page.images for page in each.pages)

@@ -207,3 +207,12 @@ def _months() -> tuple[dict[str, int], re.Pattern[str]]:
     names |= {"sept": 9}
     longest_first = sorted(names, key=len, reverse=True)
     return names, re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})\.?(?!\w)")
+
+
+def squeeze(text: str) -> str:
+    """Only the letters, digits and signs that carry meaning, folded: what is left when layout and punctuation are gone."""
+    return "".join(character for character in fold_text(text) if _carries_meaning(character))
+
+
+def _carries_meaning(character: str) -> bool:
+    return character.isalnum() or character in "%‰°" or unicodedata.category(character) in {"Sc", "Mc", "Mn"}

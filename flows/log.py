@@ -8,6 +8,10 @@ import json
 import sys
 from typing import Any
 
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError
+
 
 class Log:
     """The form of the lines of this process; until it is told, what the environment says."""
@@ -19,8 +23,6 @@ class Log:
     def is_json(self) -> bool:
         """True when each line is an object."""
         if self._format is None:
-            from flows.settings import log_format  # takes its time to import
-
             self._format = log_format()
         return self._format == "json"
 
@@ -45,3 +47,19 @@ def note(text: str, event: str, **figures: Any) -> None:
     """A line where lines are objects: for people it stands on standard output."""
     if LOG.is_json:
         say(text, event, **figures)
+
+
+class _LogFormat(BaseSettings):
+    """The one setting that is needed before the others are known, and when they are wrong."""
+
+    model_config = SettingsConfigDict(env_prefix="PAGEMILL_", env_file=".env", extra="ignore")
+
+    log_format: str = "text"
+
+
+def log_format() -> str:
+    """The form of the lines on standard error, as the environment names it."""
+    try:
+        return _LogFormat().log_format
+    except (ValidationError, SettingsError, ValueError):
+        return "text"

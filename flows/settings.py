@@ -205,22 +205,6 @@ class Settings(BaseSettings):
             raise ConfigurationError(f"PAGEMILL_PASSWORDS_FILE: {self.passwords_file}: {error.strerror}") from error
 
 
-class _LogFormat(BaseSettings):
-    """The one setting that is needed before the others are known, and when they are wrong."""
-
-    model_config = SettingsConfigDict(env_prefix="PAGEMILL_", env_file=".env", extra="ignore")
-
-    log_format: str = "text"
-
-
-def log_format() -> str:
-    """The form of the lines on standard error, as the environment names it."""
-    try:
-        return _LogFormat().log_format
-    except (ValidationError, SettingsError, ValueError):
-        return "text"
-
-
 def load_settings(**flags: Any) -> Settings:
     """The settings with `flags` that are not null on top. Raises ConfigurationError naming the variable at fault."""
     given = {name: value for name, value in flags.items() if value is not None}

@@ -149,3 +149,6 @@ def exit_code_of(stopped: PagemillError | None, *, failed: int) -> int:
     if isinstance(stopped, BudgetExceededError):
         return 3
     return 1 if stopped is not None or failed else 0
+
+
+STOPS = (BudgetExceededError, ModelUnavailableError, RunStoppedError)  # what ends a run rather than a document

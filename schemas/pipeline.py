@@ -246,3 +246,16 @@ class Correction:
     new: str | None
     context: str | None = None
     place: Evidence | None = None
+
+
+TEMPERATURE = 0.15  # the model card's recommendation
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """What decides how the model writes: part of the request's identity."""
+
+    model: str
+    window: int
+    max_output: int
+    temperature: float = TEMPERATURE

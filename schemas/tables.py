@@ -376,3 +376,13 @@ def _columns_below(field: Field, keys: tuple[str, ...]) -> Iterator[tuple[tuple[
             yield from _columns_below(child, here)
         else:
             yield here, child
+
+
+PARTS = ("already_done", "skipped", "ok", "partial", "failed", "deferred")  # of what was discovered
+
+
+def pointer_of(document_type: DocumentType, name: str) -> str:
+    """The JSON pointer that `name` means: itself, a column of the record's table (`seller_name`), or a field of the record."""
+    if name.startswith("/") or not name:
+        return name
+    return pointers_of(document_type)[document_type.name].get(name, f"/{name}")

@@ -175,7 +175,7 @@ def s3_server() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def offline_engine(cache_dir: Path, prefect_database: Path) -> Iterator[object]:
     """One engine with the embedded model for the tests of a process."""
-    from flows.runs.prefect_flow import engine
+    from flows.runs.resources import engine
     from flows.settings import load_settings
 
     placed(prefect_database, cache_dir)

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from flows.documents.extract import Extracted, Tools, extract_document
+from flows.documents.extract import Extracted, extract_document
 from flows.documents.recipe import make_recipe
 from flows.documents.sandbox import Sandbox
+from flows.documents.tools import Tools
 from flows.model.budget import Spending
 from flows.model.endpoint import Endpoint
 from flows.model.in_flight import Answers

@@ -11,10 +11,10 @@ import pytest
 
 from extractors.chunk import Room, chunk
 from extractors.parse.parse import PARSE_VERSION, parse
-from extractors.prompt.prompt import PROMPT_VERSION, Decoding, page_tokens, prompt
+from extractors.prompt.prompt import PROMPT_VERSION, page_tokens, prompt
 from extractors.split.split import SPLIT_VERSION, SplitOptions, split
 from schemas.document_types import DOCUMENT_TYPES
-from schemas.pipeline import Page
+from schemas.pipeline import Decoding, Page
 from tests.conftest import ROOT, SAMPLES
 
 RECORDED = ROOT / "tests" / "recorded_versions.json"

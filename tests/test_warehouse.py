@@ -8,10 +8,10 @@ import duckdb
 import pytest
 
 from flows.runs.forget import forget
-from flows.runs.prefect_flow import Engine
+from flows.runs.resources import Engine
 from flows.settings import load_settings
-from flows.storage.dataset import read_dataset
 from flows.storage.find import find_documents
+from flows.storage.open import read_dataset
 from tests.conftest import ROOT
 from tests.support.painted import Studio, answer, studio
 

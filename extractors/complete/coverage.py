@@ -8,87 +8,29 @@ and a list without numbers has no shape that could be told from running text.
 """
 
 import itertools
-import re
-import statistics
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
 
-from extractors.values import fold_text
+from extractors.complete.lines import Line, Sheet
 from schemas.fields import Field, escape, keys_of, value_at
-from schemas.pipeline import Box, Evidence, Located, Page, Word
+from schemas.pipeline import Box, Evidence, Located
 
 _EDGE = 2.0  # points by which the edges of one column differ from row to row
 _NEARLY_ALWAYS = (
     0.8  # of the rows have a number in a column of the list's, as a rule: those in descriptions align by chance
 )
 _OFTEN = 0.5  # the same where no column has that many
-_SCANNED_EDGE = 5.0  # the same where they were read from a picture: the boxes of the same print differ
 _AT_EDGE = 2  # lines at the top and the bottom of a page that may be its header and footer
-_PAGES = frozenset({"page", "seite", "blatt", "pagina"})  # words of lines that number pages
 _SELDOM = 0.15  # the same where no column has that many: debit and credit
 _WITHOUT = 0.3  # of the rows, at most, may have no number at all
 _USUAL = 0.2  # of the rows begin with a word of one look, where such words tell a row
-_THOUSANDS = 3  # digits before a space within a number, at most
 _ODD = 0.1  # of the rows a shape is learned from that may be none
 _MANY_ROWS = 8  # from which on one column of numbers is shape enough, and half of the rows say what a column is
-_AMOUNT = re.compile(
-    r"[^\w\s]*\d[\d.,'\u2019]*[^\w\s]*"
-)  # a word that is a number, with a sign, a currency or a per cent
 _LEAST_ROWS = 3  # of a page, to have a look of its own; of a table, to be worth a doubt
 _LEAST_GAP = 2  # lines between two rows of one table, at least: a description that goes on, a heading
 _HEAD = 3  # lines above a table by which it is known again
-_TOTALS = frozenset(  # first words of lines that sum up, in folded form
-    (
-        "opening", "closing", "starting", "beginning", "ending", "previous", "total", "totals", "subtotal", "sum", "carried",
-        "brought", "balance", "b/f", "c/f", "summe", "zwischensumme", "gesamt", "gesamtbetrag", "nettobetrag", "bruttobetrag",
-        "endbetrag", "rechnungsbetrag", "ubertrag", "kontostand", "saldo", "anfangssaldo", "endsaldo", "saldovortrag", "alter",
-        "neuer", "totaal", "subtotaal", "totale", "somme", "report", "solde",
-    )
-)  # fmt: skip
-_CHARGES = frozenset(  # first words of lines below a list that may be words of its rows as well
-    (
-        "amount", "discount", "shipping", "payment", "net", "gross", "vat", "tax", "page", "versand", "rabatt", "zzgl", "inkl",
-        "mwst", "seite", "btw", "tva",
-    )
-)  # fmt: skip
-_YEAR = re.compile(r"(?:19|20)\d\d")
-_GROUP = re.compile(r"\d{3}(?:[.,]\d+)?\D*")  # the rest of a number whose thousands are set apart by a space
-_GROUP_GAP = 0.6  # of a line's height between the groups of one number, at most
 _LINE_GAP = 4.0  # heights of a line between two rows of one table, at least
-
-
-Sums = Literal["", "total", "charge"]
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of a page: where its first word begins, and the right edges of its numbers.
-
-    `likeness` is a number that lines share which differ in digits only, `first` one that their first words share. `sums` says
-    whether it begins like a line that sums up, or like a charge that may be a row as well; `heads` that all its numbers are
-    years, as in the head of a table.
-    """
-
-    middle: float
-    height: float
-    start: float
-    edges: tuple[float, ...]
-    sums: Sums
-    heads: bool
-    first: int
-    likeness: int
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """What of a page is kept while its document is read: its lines from top to bottom; blind where only a picture shows them."""
-
-    number: int
-    lines: tuple[Line, ...]
-    is_blind: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +84,6 @@ class _Table:
     goes_on_above: bool  # nothing but running lines stands between it and the page's top
     goes_on_below: bool
     is_of_list: bool = False
-
-
-def sheet(page: Page) -> Sheet:
-    """What is kept of a page to count its rows later."""
-    lines = tuple(_lines(page.words))
-    return Sheet(page.number, _snapped(lines) if page.is_scanned else lines, bool(page.images and not page.words))
 
 
 def coverage(located: Sequence[Located], root: Field, sheets: Sequence[Sheet]) -> list[Coverage]:
@@ -383,68 +319,6 @@ def _lines_of(sheets: Iterable[Sheet], places: Iterable[tuple[int, Box]]) -> dic
 
 def _item_places(located: Located, pointer: str) -> Iterator[tuple[int, Box]]:
     return ((each.page, each.box) for each in anchors(located, pointer).values() if each.page and each.box)
-
-
-def _lines(words: Sequence[Word]) -> Iterator[Line]:
-    """Words that stand at one height, as lines from top to bottom."""
-    groups: list[list[Word]] = []
-    for word in sorted(words, key=lambda word: (word.y0 + word.y1, word.x0)):
-        middle = (word.y0 + word.y1) / 2
-        last = groups[-1][0] if groups else None
-        if last is not None and abs((last.y0 + last.y1) / 2 - middle) < 0.4 * max(1.0, word.y1 - word.y0):
-            groups[-1].append(word)
-        else:
-            groups.append([word])
-    for group in groups:
-        group.sort(key=lambda word: word.x0)
-        edges = tuple(_edges(group))
-        middle = statistics.median((word.y0 + word.y1) / 2 for word in group)
-        words_here = [fold_text(word.text).strip(".:") for word in group]
-        sums: Sums = "total" if _TOTALS.intersection(words_here[:2]) else ""
-        if not sums and (_CHARGES.intersection(words_here[:2]) or _PAGES.intersection(words_here)):
-            sums = "charge"
-        numbers = [word.text for word in group if _AMOUNT.fullmatch(word.text)]
-        heads = bool(numbers) and all(map(_YEAR.fullmatch, numbers))
-        first, likeness = _likeness(words_here[:1]), _likeness(words_here)
-        yield Line(middle, group[0].y1 - group[0].y0, group[0].x0, edges, sums, heads, first, likeness)
-
-
-def _snapped(lines: Sequence[Line]) -> tuple[Line, ...]:
-    """The lines of a scan with edges and starts that nearly agree set to one place, so that columns are columns."""
-    edges = _nearly_one(edge for line in lines for edge in line.edges)
-    starts = _nearly_one(line.start for line in lines)
-    return tuple(
-        replace(line, edges=tuple(edges[edge] for edge in line.edges), start=starts[line.start]) for line in lines
-    )
-
-
-def _nearly_one(places: Iterable[float]) -> dict[float, float]:
-    """For each place the middle of those that are nearly the same."""
-    runs: list[list[float]] = []
-    for place in sorted(places):
-        if runs and place - runs[-1][0] <= _SCANNED_EDGE:
-            runs[-1].append(place)
-        else:
-            runs.append([place])
-    return {place: statistics.median(run) for run in runs for place in run}
-
-
-def _likeness(words: Sequence[str]) -> int:
-    """A number that texts share which differ in digits only."""
-    return zlib.crc32(re.sub(r"\d+", "#", " ".join(words)).encode("utf-8", "replace"))
-
-
-def _edges(words: Sequence[Word]) -> Iterator[float]:
-    """Where the last digit of each number of a line ends: a sign or a bracket behind it hangs over."""
-    for place, word in enumerate(words):
-        if not _AMOUNT.fullmatch(word.text):
-            continue
-        after = words[place + 1] if place + 1 < len(words) else None
-        is_near = after is not None and after.x0 - word.x1 < _GROUP_GAP * max(1.0, word.y1 - word.y0)
-        if after is not None and is_near and len(word.text) <= _THOUSANDS and _GROUP.fullmatch(after.text):
-            continue  # "1" of "1 234,56"
-        hanging = len(word.text) - len(word.text.rstrip(")]*%-+\u2212\u20ac$\u00a3"))
-        yield word.x1 - (word.x1 - word.x0) * hanging / len(word.text)
 
 
 def _key(line: Line) -> tuple[int, int]:

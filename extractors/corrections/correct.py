@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from extractors.merge.status import checked, is_doubtful, status_of
-from extractors.parse.parse import is_empty, parse_json, parse_value
+from extractors.parse.coerce import is_empty, parse_json, parse_value
 from extractors.values import json_text, printed
 from schemas.document_type import DocumentType
 from schemas.errors import ConfigurationError

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from extractors.evaluate.score import Scored, score_at
-from extractors.parse.parse import parse_json
+from extractors.parse.coerce import parse_json
 from schemas.fields import Field, escape, field_at, keys_of, value_at
 from schemas.pipeline import Correction
 

@@ -14,9 +14,8 @@ from typing import Any
 from babel.core import get_global
 from babel.numbers import get_currency_symbol
 
-from extractors.ground.page_index import squeeze
-from extractors.parse.parse import parse_value
-from extractors.values import fold_text, number_readings, parse_number
+from extractors.parse.coerce import parse_value
+from extractors.values import fold_text, number_readings, parse_number, squeeze
 from schemas.fields import Field
 
 Key = Hashable  # null for what is stated as nothing

@@ -1,7 +1,7 @@
 """A record beside its truth, as counts per field: what is stated, what was found, what of that is right.
 
 A field that the truth leaves out is not scored. One that the truth has as null (or [], for a list) is not stated by the
-document: a value found there counts against precision. Items of lists are paired first (extractors/evaluate/assign.py); what has no
+document: a value found there counts against precision. Items of lists are paired first (`assign`); what has no
 counterpart is missing, or found too much, in every labelled field.
 """
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from babel.numbers import get_currency_symbol
 
-from extractors.ground.page_index import PageIndex, Span, index, nearly, squeeze
-from extractors.values import fold_text, number_readings, printed
+from extractors.ground.page_index import PageIndex, Span, index, nearly
+from extractors.values import fold_text, number_readings, printed, squeeze
 from schemas.fields import Field, escape
 from schemas.pipeline import Answer, Box, Evidence, Located, Match, Page, Word
 

@@ -9,14 +9,13 @@ import bisect
 import datetime
 import functools
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from rapidfuzz import fuzz
 
-from extractors.values import date_readings, fold_text, is_month, number_readings
+from extractors.values import date_readings, is_month, number_readings, squeeze
 from schemas.pipeline import Page
 
 Span = tuple[int, int]  # a first and a last word
@@ -117,15 +116,6 @@ def nearly(needle: str, pages: Sequence[PageIndex]) -> tuple[int, int, int] | No
             first, last, _ = each.words_of(found.dest_start, found.dest_end)
             best = found.score, -place, first, last
     return None if best is None else best[1:]
-
-
-def squeeze(text: str) -> str:
-    """Only the letters, digits and signs that carry meaning, folded: what is left when layout and punctuation are gone."""
-    return "".join(character for character in fold_text(text) if _carries_meaning(character))
-
-
-def _carries_meaning(character: str) -> bool:
-    return character.isalnum() or character in "%‰°" or unicodedata.category(character) in {"Sc", "Mc", "Mn"}
 
 
 def _grams(text: str) -> frozenset[str]:

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from extractors.merge.conflicts import candidates
-from extractors.prompt.prompt import Decoding
 from extractors.tokens import count_messages
 from schemas.document_type import DocumentType
 from schemas.fields import field_at, keys_of
-from schemas.pipeline import Located, Request
+from schemas.pipeline import Decoding, Located, Request
 
 _RULES = """\
 A document states some fields in several ways. For each field choose the candidate that is the field's value for the

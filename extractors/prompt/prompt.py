@@ -10,16 +10,14 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from extractors.tokens import count_image, count_messages, count_text
 from schemas.document_type import DocumentType
 from schemas.fields import Field, walk
-from schemas.pipeline import Chunk, Image, Page, Repair, Request
+from schemas.pipeline import Chunk, Decoding, Image, Page, Repair, Request
 
 PROMPT_VERSION = 2
-TEMPERATURE = 0.15  # the model card's recommendation
 FREER = 0.35  # added for each time that an answer ran away: enough to leave a loop
 _MOST_FREER = 3  # times: beyond it a temperature is no longer taken by endpoints, or gives noise
 
@@ -55,16 +53,6 @@ _KIND_NOTE: Mapping[str, str] = {
     "date": "YYYY-MM-DD", "datetime": "YYYY-MM-DDTHH:MM:SS", "json": "JSON text",
     "integer": "whole number", "number": "number", "decimal": "number", "boolean": "true or false",
 }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Decoding:
-    """What decides how the model writes: part of the request's identity."""
-
-    model: str
-    window: int
-    max_output: int
-    temperature: float = TEMPERATURE
 
 
 def prompt(  # noqa: PLR0913 - all that decides what is asked

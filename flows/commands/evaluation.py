@@ -7,24 +7,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from flows.commands.options import (
-    AsJson,
-    ChunkTokens,
-    Dataset,
-    Images,
-    ModelName,
-    TypeOfDataset,
-    complain,
-    print_json,
-    print_lines,
-    type_in,
-)
+from flows.commands.options import AsJson, ChunkTokens, Dataset, Images, ModelName, TypeOfDataset, type_in
+from flows.ui.terminal import complain, print_json, print_lines
 from schemas.errors import ConfigurationError
 
-app = typer.Typer()
 
-
-@app.command("evaluate")
 def evaluate_command(
     out: Dataset,
     truth_file: Annotated[
@@ -56,8 +43,8 @@ def evaluate_command(
     from flows.evaluation.baseline import fallen, fallen_line, read_levels, record
     from flows.evaluation.evaluate import Truth, compare, compare_corrections, evaluate, truth_of
     from flows.evaluation.report import evaluation_json, evaluation_lines, evaluation_tables
-    from flows.reports.last_run import show_tables
-    from flows.storage.dataset import read_dataset
+    from flows.storage.open import read_dataset
+    from flows.ui.terminal import show_tables
 
     if (truth_file is None) != by_people:
         raise ConfigurationError(
@@ -80,7 +67,7 @@ def evaluate_command(
     done = evaluate(compared, own.root, truth)
     below = [] if levels is None else fallen(done, levels, tolerance)
     if html is not None:
-        from flows.evaluation_page import draw_evaluation
+        from flows.evaluation.report import draw_evaluation
 
         draw_evaluation(done, dataset.place, html)
     if record_file is not None:
@@ -102,7 +89,6 @@ def evaluate_command(
     return 1 if below or (gate is not None and (done.missing or done.unclear)) else 0
 
 
-@app.command("export")
 def export_command(
     out: Dataset,
     target: Annotated[Path, typer.Argument(metavar="FILE", help="what to write; a folder for csv without --table")],
@@ -124,7 +110,7 @@ def export_command(
     as_json: AsJson = False,
 ) -> int:
     """Write the records as CSV or Excel files, or what people have corrected as fine-tuning lines."""
-    from flows.storage.dataset import read_dataset
+    from flows.storage.open import read_dataset
 
     dataset = read_dataset(out)
     if form == "chat":

@@ -1,23 +1,15 @@
 """What the commands of the terminal share: their options, and how they speak."""
 
-import json
-import re
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from schemas.document_type import DocumentType
-from schemas.errors import PagemillError
 
 if TYPE_CHECKING:
     from flows.storage.dataset import Dataset as Stored
 
-_UNKNOWN = "\ufffd"
-_COMMANDS = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
-)  # controls, and marks that turn text around
 Sources = Annotated[list[str], typer.Argument(metavar="SOURCE...", help="files, folders, globs, s3:// URLs, @lists")]
 Type = Annotated[str, typer.Option("--type", help="a built-in type, path/to/schema.json, or path/to/file.py:Class")]
 Out = Annotated[
@@ -44,21 +36,3 @@ def type_in(dataset: "Stored", type_name: str | None) -> DocumentType:
     from flows.type_loader import load_type, type_of
 
     return load_type(type_name) if type_name else type_of(dataset.document_type, dataset.schema, dataset.place)
-
-
-def print_lines(lines: list[str]) -> None:
-    """Lines on standard output, without what could command a terminal: documents and models wrote parts of them."""
-    sys.stdout.write("".join(f"{_COMMANDS.sub(_UNKNOWN, line)}\n" for line in lines))
-
-
-def print_json(value: Any) -> None:
-    """One JSON object on standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
-
-
-def complain(error: object) -> None:
-    """What went wrong, on standard error."""
-    from flows.log import LOG, say
-
-    known = {"error": type(error).__name__} if isinstance(error, PagemillError) else {}
-    say(str(error) if LOG.is_json else f"pagemill: {error}", "complaint", **known)

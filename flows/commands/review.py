@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.options import AsJson, Dataset, TypeOfDataset, print_json, print_lines, type_in
-
-app = typer.Typer()
+from flows.commands.options import AsJson, Dataset, TypeOfDataset, type_in
+from flows.ui.terminal import print_json, print_lines
 
 Named = Annotated[str, typer.Argument(metavar="DOCUMENT", help="an id or its prefix, a path, a file name")]
 Who = Annotated[
@@ -16,7 +15,6 @@ Who = Annotated[
 ]
 
 
-@app.command("correct")
 def correct_command(
     out: Dataset,
     document: Named,
@@ -33,10 +31,10 @@ def correct_command(
     as_json: AsJson = False,
 ) -> int:
     """Correct a published value: it stays so, whatever is extracted later. The same value again confirms it."""
-    from flows.field_names import pointer_of
     from flows.review.correct import correct, corrected_line, document_named, opened
     from flows.type_loader import load_type
     from schemas.errors import ConfigurationError
+    from schemas.tables import pointer_of
 
     if is_accepted == (field is not None) or (field is not None and is_null == (value is not None)):
         raise ConfigurationError("give FIELD and VALUE, FIELD and --null, or --accept alone")
@@ -53,7 +51,6 @@ def correct_command(
     return 0
 
 
-@app.command("why")
 def why_command(
     out: Dataset,
     document: Named,
@@ -67,11 +64,11 @@ def why_command(
     as_json: AsJson = False,
 ) -> int:
     """Tell how a value came about: page, quote, answer, recipe, checks, corrections."""
-    from flows.field_names import pointer_of
     from flows.review.correct import document_named
     from flows.review.why import draw_why, why, why_json, why_lines
     from flows.settings import load_settings
-    from flows.storage.dataset import read_dataset
+    from flows.storage.open import read_dataset
+    from schemas.tables import pointer_of
 
     dataset = read_dataset(out)
     document_type = type_in(dataset, type_name)
@@ -91,3 +88,39 @@ def login_name() -> str:
         return getpass.getuser()
     except (OSError, KeyError):
         return ""
+
+
+def review_command(
+    out: Dataset,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="write the worst documents as one web page that stands alone")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="documents of --html")] = 20,
+    by: Who = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="on this machine; default: any that is free")] = 0,
+    opens: Annotated[bool, typer.Option("--open", help="open it in the browser")] = False,
+    type_name: TypeOfDataset = None,
+) -> int:
+    """Serve a page on this machine, worst documents first, to check and correct values beside their page."""
+    from flows.settings import load_settings
+    from flows.type_loader import load_type
+
+    settings = load_settings()
+    document_type = load_type(type_name) if type_name is not None else None
+    if html is not None:
+        from flows.review.export import export, export_line
+
+        print_lines([export_line(export(out, document_type, settings, html, limit), html)])
+        return 0
+    from flows.review.correct import opened
+    from flows.review.server import serve
+
+    dataset, document_type = opened(out, document_type)
+    who = by or login_name() or "unknown"
+    serve(dataset, document_type, settings, by=who, port=port, opens=opens, tell=_tell)
+    return 0
+
+
+def _tell(url: str) -> None:
+    typer.echo(f"review at {url}")
+    typer.echo("only this machine can reach it, and only with this address; Ctrl-C ends it", err=True)

@@ -5,7 +5,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from extractors.complete.coverage import Coverage, Fresh, Sheet, coverage, fresh_items, sheet, uncounted
+from extractors.complete.coverage import Coverage, Fresh, coverage, fresh_items, uncounted
+from extractors.complete.lines import Sheet, sheet
 from extractors.complete.splice import items_on, splice
 from flows.documents.ask import Asker, Result
 from flows.documents.recipe import chunks_of

@@ -3,57 +3,35 @@
     uri -read-> bytes -split-> pages -chunk-> chunks -prompt-> requests -ask-> completions
         -parse-> answers -ground-> located -merge-> record -tabulate-> rows -publish-> Parquet
 
-One place catches per document (flows/runs/shard.py): whatever happens to it becomes a row of `failures`, and the others go on. What
-stops the whole run (budget, a dead endpoint) passes through; what was not done is then deferred.
+One place catches per document (flows/runs/shard.py): whatever happens to it becomes a row of `failures`, and the others go on.
+What stops the whole run (budget, a dead endpoint) passes through; what was not done is then deferred.
 """
 
 import asyncio
 import datetime
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from extractors.confidence.confidence import Weights, default_weights, rated, signs
+from extractors.chunk import is_sent
+from extractors.confidence.confidence import rated, signs
 from extractors.merge.merge import merge
-from extractors.tabulate.tabulate import Batches, Extraction, page_batches, rows, tabulate
+from extractors.tabulate.tabulate import Batches, Extraction, page_batches, tabulate
 from flows.documents.ask import Asker, Keep, Result, Stored, unanswered
 from flows.documents.completeness import PageNotes, Proven, prove
-from flows.documents.ocr import Scans
 from flows.documents.recipe import Reader, Recipe, chunks_of
-from flows.documents.sandbox import Sandbox, read_frames
-from flows.model.cancellation import Interrupt
-from flows.model.in_flight import Answers
-from flows.storage.dataset import Dataset
+from flows.documents.sandbox import read_frames
+from flows.documents.tools import Tools
 from schemas.errors import (
-    BudgetExceededError,
-    DocumentError,
     InvalidCompletionError,
-    ModelUnavailableError,
-    RunStoppedError,
 )
 from schemas.pipeline import Chunk, Completion, Document, Located, Problem, Record
 
 CHUNKS_IN_FLIGHT = 4  # of one document: enough to keep long documents moving, few enough to bound memory
 _LOST = frozenset({"rejected", "unanswered", "rows"})  # problems that another model might not have
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What every document of a run is extracted with."""
-
-    recipe: Recipe
-    sandbox: Sandbox
-    answers: Answers
-    run_id: str
-    interrupt: Interrupt = field(default_factory=Interrupt)
-    scans: Scans | None = None
-    weights: Weights = field(default_factory=default_weights)  # of confidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,11 +167,6 @@ async def _read(
     return best[1], best[2]
 
 
-def is_sent(each: Chunk) -> bool:
-    """False for a chunk of blank pages, which asks for nothing."""
-    return any(page.text or page.images for page in each.pages)
-
-
 def _chunks(recipe: Recipe, reader: Reader, frames: Path, reading: _Reading, document_id: str) -> Iterator[Chunk]:
     """The chunks to ask for; every page's row and problem is noted on the way."""
     cut: list[Chunk] = []  # the parts of one page, until its row can be written whole
@@ -244,53 +217,3 @@ async def _answered(asker: Asker, chunks: Iterator[Chunk]) -> AsyncIterator[Resu
                 yield result
     finally:
         await asyncio.gather(*flying, return_exceptions=True)
-
-
-def stored_answers(table: pa.Table, ids: Iterable[str]) -> Stored:
-    """The rows of `calls` for these documents, by document and request."""
-    is_wanted = pc.is_in(table.column("document_id"), value_set=pa.array(list(ids), pa.string()))
-    wanted = table.filter(pc.and_(is_wanted, pc.is_valid(table.column("response"))))  # PAGEMILL_KEEP takes answers away
-    return {(row["document_id"], row["request_id"]): row for row in wanted.to_pylist()}
-
-
-def stored_in(dataset: Dataset, ids: Sequence[str]) -> Stored:
-    """The answers that a dataset has for these documents. Only the shards that hold some are read, and kept by nobody."""
-    found: dict[tuple[str, str], Mapping[str, Any]] = {}
-    for shard in dataset.shards_with("calls", pa.array(ids, pa.string())) if ids else ():
-        for batch in dataset.shard_batches("calls", shard):
-            found.update(stored_answers(pa.Table.from_batches([batch]), ids))
-    return found
-
-
-def failure_row(
-    error: Exception,
-    uri: str,
-    document_id: str | None,
-    run_id: str,
-    recipe_id: str,
-    attempts: int,
-    not_before: datetime.datetime,
-) -> pa.RecordBatch:
-    """The row of `failures` for what stopped one document, dated `not_before` or later."""
-    known = isinstance(error, DocumentError)
-    message = str(error) if known else f"{type(error).__name__}: {error}"
-    return rows(
-        "failures",
-        [
-            {
-                "document_id": document_id,
-                "source_uri": uri,
-                "run_id": run_id,
-                "at": max(datetime.datetime.now(datetime.UTC), not_before),
-                "stage": error.stage if isinstance(error, DocumentError) else "extract",
-                "error": type(error).__name__,
-                "message": message,
-                "attempts": attempts,
-                "retryable": error.retryable if isinstance(error, DocumentError) else True,
-                "recipe_id": recipe_id,
-            }
-        ],
-    )
-
-
-STOPS = (BudgetExceededError, ModelUnavailableError, RunStoppedError)  # what ends a run rather than a document

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from extractors.ocr import is_unread, placed, reader_name
 from flows.documents.sandbox import FRAME_HEAD, Sandbox, read_frames
+from flows.durable_files import write_durably
 from flows.settings import Settings
-from flows.storage.backends.parquet_files import write_durably
 from schemas.errors import DocumentError
 from schemas.pipeline import Image, Page, Word
 

@@ -84,7 +84,7 @@ class Sandbox:
         return await self._done(self._work, (str(source), file_name, str(frames), options), "splitting")
 
     async def look(self, source: Path, file_name: str, number: int, passwords: tuple[str, ...]) -> Page:
-        """One page of the file at `source` as people look at it: see `extractors.split.page_view`. Raises DocumentError as `split`."""
+        """One page of the file at `source` as people look at it: see `page_view`. Raises DocumentError as `split`."""
         return await self._done(self._looking, (str(source), file_name, number, passwords), f"drawing page {number}")
 
     async def read_picture(self, image: Image, name: str) -> tuple[Word, ...]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flows.durable_files import write_durably
 from flows.evaluation.evaluate import Evaluation
-from flows.storage.backends.parquet_files import write_durably
 from schemas.errors import ConfigurationError
 
 TOLERANCE = 0.01  # of F1 that a field may lose

@@ -10,9 +10,9 @@ from extractors.confidence.fit import Labelled, fit, reliability
 from extractors.prompt.field_groups import groups
 from flows.documents.confidence_weights import keep_weights
 from flows.evaluation.evaluate import Compared
-from flows.reports.last_run import Section
 from flows.settings import load_settings
 from flows.storage.dataset import Dataset
+from flows.ui.terminal import Section
 from schemas.document_type import DocumentType
 from schemas.errors import ConfigurationError
 

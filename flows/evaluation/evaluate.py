@@ -9,10 +9,11 @@ from typing import Any
 from extractors.corrections.labels_of_corrections import confirmed
 from extractors.evaluate.labels import Names, shaped
 from extractors.evaluate.score import Counts, Scored, Wrong, score, total
-from flows.evaluation.truth import Documents, read_truth
+from flows.evaluation.truth import read_truth
 from flows.review.corrections import correction_in, correction_rows
 from flows.review.records import Published, read_records
 from flows.storage.dataset import Dataset
+from flows.storage.find import Documents
 from schemas.document_type import DocumentType
 from schemas.errors import ConfigurationError
 from schemas.fields import Field, escape, value_at

@@ -12,17 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+from extractors.chunk import is_sent
 from extractors.corrections.training_answer import lesson
 from extractors.prompt.prompt import prompt
-from flows.documents.extract import is_sent
 from flows.documents.recipe import Recipe, chunks_of, make_recipe
 from flows.documents.sandbox import Sandbox, read_frames, workplace
+from flows.durable_files import written_aside
 from flows.review.corrections import correction_rows
 from flows.review.records import Published, read_records
 from flows.settings import Settings
 from flows.sources.locations import addresses_of, spooled
 from flows.sources.spool import Spooled
-from flows.storage.backends.parquet_files import written_aside
 from flows.storage.dataset import Dataset
 from schemas.document_type import DocumentType
 from schemas.errors import ConfigurationError, DocumentError, UnreadableDocumentError

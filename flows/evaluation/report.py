@@ -1,11 +1,16 @@
 """An evaluation told: as JSON, as tables on a terminal, in sentences."""
 
+from pathlib import Path
 from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from extractors.evaluate.score import Counts, Wrong
 from extractors.values import printed
+from flows.durable_files import write_durably
 from flows.evaluation.evaluate import Evaluation
-from flows.reports.last_run import Section
+from flows.ui.terminal import Section
+from schemas.errors import ConfigurationError
 
 MOST_NAMED = 20  # documents that are named in a sentence
 _SHOWN = 80  # characters of a value
@@ -126,3 +131,25 @@ def _short(text: str | None) -> str:
 def _plain(text: str) -> str:
     """Text of others for a terminal: what is not printable could command it."""
     return "".join(mark if mark.isprintable() else "\ufffd" for mark in text)
+
+
+_MOST_GROUPS = 200
+
+
+def draw_evaluation(done: Evaluation, about: str, path: Path) -> None:
+    """Draw the evaluation of the dataset `about`. Raises ConfigurationError where the page cannot be written."""
+    environment = Environment(
+        loader=PackageLoader("flows.ui"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["shown"] = shown
+    page = environment.get_template("evaluation.html").render(
+        about=about, told=evaluation_json(done), said=evaluation_lines(done), worst=done.worst, groups=_MOST_GROUPS
+    )
+    try:
+        write_durably(path, page.encode("utf-8", "replace"))
+    except OSError as error:
+        raise ConfigurationError(f"--html {path}: cannot be written: {error.strerror or error}") from error

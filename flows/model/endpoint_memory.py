@@ -7,10 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from flows.durable_files import write_durably
 from flows.settings import Settings
 from flows.storage.backends.disk import DiskStore
 from flows.storage.backends.locks import exclusive
-from flows.storage.backends.parquet_files import write_durably
 from flows.storage.dataset import Dataset
 
 KEPT_SECONDS = 24 * 3600.0

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from extractors.chunk import is_sent
 from extractors.prompt.prompt import prompt
 from extractors.split.formats import FORMATS
 from extractors.tabulate.tabulate import usd
 from flows.documents.ask import expected_answer
-from flows.documents.extract import is_sent
 from flows.documents.recipe import Recipe, chunks_of, make_recipe
 from flows.documents.sandbox import Sandbox, read_frames, workplace
 from flows.model.budget import Spending

@@ -18,7 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from extractors.chunk import answer_estimator, scalar_answer_tokens
 from extractors.tabulate.tabulate import usd
 from extractors.tokens import count_image
-from flows.storage.backends.parquet_files import write_durably
+from flows.durable_files import write_durably
 from schemas.document_type import DocumentType
 from schemas.errors import ConfigurationError
 from schemas.pipeline import Box, Chunk, Image, Page, Request, Word

@@ -1,25 +1,15 @@
 """What the newest run did, for `pagemill status`: as JSON, as tables on a terminal, as plain lines elsewhere."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from flows.reports.run_facts import Row, RunFacts
-from flows.runs.accounting import PARTS
+from flows.ui.terminal import Section
+from schemas.tables import PARTS
 
 _SUM = ("discovered", *PARTS)
 _LISTED = 5  # documents of each list
 _MOST_BREAKS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A table with a title; the columns named in `numbers` stand to the right."""
-
-    title: str
-    headings: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    numbers: frozenset[str] = frozenset()
 
 
 def last_run(facts: RunFacts) -> dict[str, Any]:
@@ -59,36 +49,6 @@ def sections(told: Mapping[str, Any] | None) -> list[Section]:
         Section("worse than in the nights before", [""], drift),
     ]  # fmt: skip
     return [each for each in found if each.rows]
-
-
-def plain_lines(found: Sequence[Section]) -> list[str]:
-    """The tables as lines, a row each, for pipes and files."""
-    lines = []
-    for each in found:
-        for row in each.rows:
-            cells = [
-                f"{heading} {cell}" if heading in each.numbers else cell
-                for heading, cell in zip(each.headings, row, strict=True)
-            ]
-            lines.append(f"{each.title}: {'  '.join(cell for cell in cells if cell)}")
-    return lines
-
-
-def show_tables(found: Sequence[Section]) -> None:
-    """The tables on the terminal."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console(highlight=False)
-    for each in found:
-        table = Table(title=Text(each.title), title_justify="left", box=SIMPLE_HEAD, show_header=any(each.headings))
-        for heading in each.headings:
-            table.add_column(heading, justify="right" if heading in each.numbers else "left", overflow="fold")
-        for row in each.rows:
-            table.add_row(*map(Text, row))
-        console.print(table)
 
 
 def _document(row: Row, column: str) -> dict[str, Any]:

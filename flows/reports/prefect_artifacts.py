@@ -8,14 +8,14 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from flows.reports.quality import breaks_of
 from flows.reports.run_facts import Reason, Row, reasons_of, run_row
-from flows.runs.accounting import PARTS
 from flows.storage.dataset import Dataset
+from flows.ui.progress import RunProgress
+from schemas.tables import PARTS
 
 if TYPE_CHECKING:  # Prefect takes seconds to import
     from prefect.client.orchestration import PrefectClient
@@ -26,28 +26,8 @@ LAST = 2.0  # seconds that the end of a run waits for the last one
 _MARKS = "\\`*_{}[]()#+-!|~"
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a run is."""
-
-    documents: int
-    total: int
-    pages: int
-    cost_usd: float
-
-    @property
-    def percent(self) -> float:
-        """The share of the documents that are done with."""
-        return 100.0 * min(1.0, self.documents / self.total) if self.total else 100.0
-
-    @property
-    def text(self) -> str:
-        """For people."""
-        return f"{self.documents:,} of {self.total:,} documents, {self.pages:,} pages, ${self.cost_usd:.4f}"
-
-
 @asynccontextmanager
-async def shown_progress(progress: Callable[[], Progress] | None) -> AsyncIterator[None]:
+async def shown_progress(progress: Callable[[], RunProgress] | None) -> AsyncIterator[None]:
     """Show the progress of the flow run that is at work until the block ends; without one, or without figures, nothing."""
     from prefect.context import FlowRunContext
 
@@ -114,11 +94,11 @@ def markdown(run: Row, reasons: Sequence[Reason], drift: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-async def _show(key: str, flow_run: UUID, progress: Callable[[], Progress], ended: asyncio.Event) -> None:
+async def _show(key: str, flow_run: UUID, progress: Callable[[], RunProgress], ended: asyncio.Event) -> None:
     from prefect.client.orchestration import get_client
 
     artifact_id: UUID | None = None
-    shown: Progress | None = None
+    shown: RunProgress | None = None
     async with get_client() as client:  # one for all updates: making one takes more CPU than an update
         while True:
             is_last = ended.is_set()
@@ -135,7 +115,7 @@ async def _show(key: str, flow_run: UUID, progress: Callable[[], Progress], ende
                     await ended.wait()
 
 
-async def _put(artifact_id: UUID | None, key: str, now: Progress, client: "PrefectClient", flow_run: UUID) -> UUID:
+async def _put(artifact_id: UUID | None, key: str, now: RunProgress, client: "PrefectClient", flow_run: UUID) -> UUID:
     from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 
     if artifact_id is None:

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.reports.quality import breaks_of
-from flows.storage.dataset import Dataset, run_of
+from flows.storage.dataset import Dataset
+from flows.storage.run_ids import run_of
 from schemas.errors import ConfigurationError
 from schemas.tables import LOG_TABLES
 

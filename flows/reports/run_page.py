@@ -13,15 +13,16 @@ from typing import Any
 import pyarrow.compute as pc
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from flows.durable_files import write_durably
 from flows.log import say
 from flows.preview.show_page import check_target
 from flows.reports.run_facts import Row, RunFacts, calls_of, facts_of, run_row
-from flows.runs.accounting import PARTS
-from flows.storage.backends.parquet_files import write_durably
 from flows.storage.backends.store import Out
-from flows.storage.dataset import Dataset, read_dataset
+from flows.storage.dataset import Dataset
 from flows.storage.erase import REPORTS
+from flows.storage.open import read_dataset
 from schemas.errors import ConfigurationError
+from schemas.tables import PARTS
 
 
 @dataclass(frozen=True, slots=True)

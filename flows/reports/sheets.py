@@ -18,7 +18,7 @@ import xlsxwriter
 from xlsxwriter.exceptions import FileCreateError
 
 from extractors.values import json_text, printed
-from flows.storage.backends.parquet_files import written_aside
+from flows.durable_files import written_aside
 from flows.storage.dataset import Dataset
 from schemas.errors import ConfigurationError
 

@@ -10,7 +10,7 @@ from flows.log import note
 from flows.reports.last_run import last_run
 from flows.reports.run_facts import facts_of, run_row
 from flows.storage.backends.store import Out
-from flows.storage.dataset import read_dataset
+from flows.storage.open import read_dataset
 
 _MOST_BREAKS = 10  # in the terminal
 

@@ -15,15 +15,17 @@ import pyarrow.compute as pc
 from extractors.corrections.correct import corrected, correction_of
 from extractors.tabulate.tabulate import record_batches
 from extractors.values import json_text
-from flows.book import new_run_id, spec_of
 from flows.review.corrections import facts_of
 from flows.review.records import Published, read_record
 from flows.storage.backends.store import Out
 from flows.storage.changes import numbered
-from flows.storage.dataset import Dataset, open_dataset, read_dataset, run_of
+from flows.storage.dataset import Dataset
 from flows.storage.find import find_documents
+from flows.storage.open import open_dataset, read_dataset
 from flows.storage.publish import correct_document
 from flows.storage.recover import recover
+from flows.storage.run_ids import new_run_id, run_of
+from flows.storage.spec import spec_of
 from flows.type_loader import type_of
 from schemas.document_type import DocumentType
 from schemas.errors import ConfigurationError

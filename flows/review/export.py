@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.documents.sandbox import Sandbox
+from flows.durable_files import write_durably
 from flows.preview.show_page import check_target
 from flows.reports.run_page import check_outside
 from flows.review.document_view import Json, page_text, shown
@@ -19,9 +20,9 @@ from flows.review.listing import LOW, MARKS, PAGE, Listing, Wanted
 from flows.review.page import standing_page
 from flows.review.pictures import Pictures
 from flows.settings import Settings
-from flows.storage.backends.parquet_files import write_durably
 from flows.storage.backends.store import Out
-from flows.storage.dataset import Dataset, read_dataset
+from flows.storage.dataset import Dataset
+from flows.storage.open import read_dataset
 from flows.type_loader import type_of
 from schemas.document_type import DocumentType
 from schemas.errors import ConfigurationError, DocumentError, PagemillError

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from extractors.ground.ground import ground
-from extractors.parse.parse import parse_value
+from extractors.parse.coerce import parse_value
 from schemas.fields import Field, escape, field_at, keys_of, value_at
 from schemas.pipeline import Answer, Evidence, Page
 

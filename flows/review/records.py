@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from extractors.parse.parse import parse_json, parse_value
+from extractors.parse.coerce import parse_json, parse_value
 from extractors.tabulate.assemble import Rows, assemble
 from flows.review.corrections import record_tables_of
 from flows.storage.dataset import BIRTH_FILE, Dataset

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from flows.book import new_run_id
 from flows.review.correct import correct
 from flows.review.document_view import Json, page_text, shown, version_of
 from flows.review.listing import Listing, Wanted
 from flows.review.records import read_record
 from flows.storage.dataset import Dataset
+from flows.storage.run_ids import new_run_id
 from schemas.document_type import DocumentType
 from schemas.errors import DatasetError
 from schemas.pipeline import Evidence

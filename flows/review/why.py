@@ -13,11 +13,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from extractors.values import json_text, printed
 from flows.documents.sandbox import workplace
+from flows.durable_files import write_durably
 from flows.review.corrections import correction_rows
 from flows.review.pictures import Pictures
 from flows.review.records import Published, read_record
 from flows.settings import Settings
-from flows.storage.backends.parquet_files import write_durably
 from flows.storage.dataset import Dataset
 from schemas.document_type import DocumentType
 from schemas.errors import ConfigurationError, DocumentError

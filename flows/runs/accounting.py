@@ -1,12 +1,18 @@
 """The accounting of a run, by address: discovered = already_done + skipped + ok + partial + failed + deferred."""
 
 import datetime
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Any
 
+from flows.documents.recipe import Recipe
+from flows.log import say
+from flows.model.budget import Spending
+from flows.storage.dataset import Dataset
+from flows.storage.publish import end_run
 from schemas.errors import DatasetError
-
-PARTS = ("already_done", "skipped", "ok", "partial", "failed", "deferred")  # of what was discovered
+from schemas.tables import PARTS
 
 
 @dataclass
@@ -49,3 +55,49 @@ class Accounts:
             name: getattr(self, name)
             for name in ("discovered", "already_done", "skipped", "ok", "partial", "failed", "deferred")
         }
+
+
+def open_book(
+    dataset: Dataset, run_id: str, recipe: Recipe, accounts: Accounts, command: str, schedule: str | None = None
+) -> None:
+    """Keep what a `runs` row needs, so that recovery can write it if the run is killed, and the schedule that it is of.
+
+    Damaged files are told on standard error: what the run publishes is sound, but no reader reads the table any more.
+    """
+    for each in dataset.damaged():
+        say(each)
+    facts = {**accounts.as_row(), "run_id": run_id, "started_at": accounts.started_at.isoformat()}
+    said = recipe.row()
+    facts |= {"recipe": {**said, "first_used_at": said["first_used_at"].isoformat()}}
+    about = {"recipe_id": recipe.recipe_id, "version": version("pagemill"), "command": command, "schedule": schedule}
+    dataset.note_run(run_id, {**facts, **about})
+
+
+def close_book(  # noqa: PLR0913 - each is a column of its own
+    dataset: Dataset,
+    run_id: str,
+    recipe: Recipe,
+    accounts: Accounts,
+    spending: Spending,
+    logs: Mapping[str, Iterable[Mapping[str, Any]]] | None = None,
+    *,
+    command: str,
+    is_published: bool = True,
+) -> None:
+    """Publish the run's row, `logs` (rows by table), and a new recipe that something was published with."""
+    row = {
+        "run_id": run_id,
+        "started_at": accounts.started_at,
+        "finished_at": datetime.datetime.now(datetime.UTC),
+        **accounts.as_row(),
+        "cost_usd": spending.spent_nusd / 1e9,
+        "recipe_id": recipe.recipe_id,
+        "version": version("pagemill"),
+        "command": command,
+        "requests": spending.requests,
+        "prompt_tokens": spending.prompt_tokens,
+        "completion_tokens": spending.completion_tokens,
+        "cost_usd_estimated": spending.expected_nusd / 1e9 or None,
+    }
+    told = recipe.row() if is_published and accounts.done else None
+    end_run(dataset, run_id, row, logs or {}, told)

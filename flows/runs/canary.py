@@ -1,8 +1,10 @@
 """The first documents of a backfill, alone: whether the rest is worth its money."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from flows.runs.accounting import Accounts
+if TYPE_CHECKING:
+    from flows.runs.accounting import Accounts
 from schemas.errors import RunStoppedError
 
 DOCUMENTS, FAILED, PARTIAL = 50, 0.1, 0.5  # what is taken where nobody says otherwise
@@ -17,7 +19,7 @@ class Canary:
     partial: float = PARTIAL
     cost_per_page: float | None = None
 
-    def judge(self, accounts: Accounts, cost_usd: float) -> RunStoppedError | None:
+    def judge(self, accounts: "Accounts", cost_usd: float) -> RunStoppedError | None:
         """What stops the run after its canary, if anything does. `accounts` and `cost_usd` are those of the run so far."""
         done, pages = accounts.done, accounts.pages
         if not done:

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from flows.durable_files import write_durably
 from flows.review.corrections import Disagreed
-from flows.storage.backends.parquet_files import write_durably
 from flows.storage.changes import differences
 from flows.storage.dataset import Dataset
 from flows.storage.publish import Batches

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from flows.book import new_run_id
 from flows.documents.ocr import forget_scans, scans_cache
+from flows.durable_files import write_durably
 from flows.settings import Settings
 from flows.storage.backends.journal import read_segment, segment_bytes
-from flows.storage.backends.parquet_files import write_durably
 from flows.storage.backends.store import Out
-from flows.storage.dataset import read_dataset
 from flows.storage.erase import Forgotten
 from flows.storage.find import Found
+from flows.storage.open import read_dataset
 from flows.storage.remove import forget_documents
+from flows.storage.run_ids import new_run_id
 from schemas.errors import DatasetError
 
 

@@ -4,15 +4,16 @@ Answers that OUT has stored are taken where the requests are equal, and stored i
 people have corrected in OUT is told in NEW, too, and put in there.
 """
 
-from flows.book import new_run_id, spec_of
 from flows.log import say
 from flows.review.corrections import carry_corrections
 from flows.runs.cost_guard import Confirm
-from flows.runs.prefect_flow import Engine
+from flows.runs.resources import Engine
 from flows.runs.run import Outcome, RunRequest, run
 from flows.sources.locations import addresses_of, standing
 from flows.storage.backends.store import Out
-from flows.storage.dataset import open_dataset, read_dataset
+from flows.storage.open import open_dataset, read_dataset
+from flows.storage.run_ids import new_run_id
+from flows.storage.spec import spec_of
 from schemas.document_type import DocumentType
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.errors import ConfigurationError

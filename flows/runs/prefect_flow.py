@@ -5,56 +5,22 @@ split processes and the embedded model. Nothing secret, and no file's name, is a
 """
 
 import asyncio
-import logging
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
 
-from flows.documents.sandbox import Sandbox
-from flows.model.connect import model_address
 from flows.model.endpoint import Endpoint
-from flows.model.outage import OutageNotice
-from flows.reports.prefect_artifacts import Progress, flow_run_id, shown_progress
-from flows.runs.dask.coordinator import Crew, Here, Stoppable
-from flows.runs.prefect_server import ChildServer, prefect_server
-from flows.settings import Settings
+from flows.reports.prefect_artifacts import flow_run_id, shown_progress
+from flows.runs.executor import Crew, Here, Stoppable
+from flows.runs.resources import Engine
+from flows.ui.progress import RunProgress
 from schemas.errors import PagemillError, RunStoppedError
 
 _TOLD_TO_STOP = "stopped; what was answered is kept, run the same command again to go on"
 _SUSPENDED = "suspended; what was answered is kept, resume the run or let the next one go on"
-
-
-@dataclass(slots=True)
-class Engine:
-    """What several runs of one process share."""
-
-    settings: Settings
-    server: ChildServer | None
-    sandbox: Sandbox
-    base_url: str
-    api_key: str | None
-    prefect_url: str | None = field(default=None)
-
-
-@contextmanager
-def engine(settings: Settings) -> Iterator[Engine]:
-    """What runs need; Prefect's server starts with the first run that has something to do."""
-    with (
-        prefect_server(settings.cache_dir / "prefect") as server,
-        model_address(settings) as (base_url, api_key),
-        Sandbox(settings.workers, settings.split_seconds, settings.split_memory) as sandbox,
-    ):
-        try:
-            yield Engine(settings, server, sandbox, base_url, api_key)
-        finally:
-            if server is not None and server.is_started:
-                from prefect.events.worker import EventsWorker
-
-                logging.getLogger("EventsWorker").setLevel(logging.CRITICAL)  # it counts aloud what it still sends
-                EventsWorker.drain_all(timeout=5)  # before the server that they go to ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +41,7 @@ def through_prefect(  # noqa: PLR0913 - what its three callers differ in
     gate: Gate | None = None,
     crew: Crew | None = None,
     command: str = "extract",
-    progress: Callable[[], Progress] | None = None,
+    progress: Callable[[], RunProgress] | None = None,
 ) -> UUID | None:
     """Run `shards` as tasks of the flow `command`; each is called with its task's name, or `crew` carries them out.
 
@@ -141,11 +107,6 @@ def through_prefect(  # noqa: PLR0913 - what its three callers differ in
         except (KeyboardInterrupt, TerminationSignal):
             work.stopped = RunStoppedError(_TOLD_TO_STOP)
     return flow_run
-
-
-def tell_outages(engine: Engine, endpoint: Endpoint, *, quiet: bool) -> None:
-    """Let Prefect and the terminal know while the endpoint does not answer."""
-    endpoint.pressure.on_outage = OutageNotice(engine.settings.host, engine.settings.patience, quiet=quiet)
 
 
 @asynccontextmanager

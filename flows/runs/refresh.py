@@ -19,36 +19,41 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from extractors.tabulate.tabulate import Batches, rows
-from flows.book import close_book, new_run_id, open_book, spec_of
 from flows.documents.ask import Stored
 from flows.documents.confidence_weights import weights_for
-from flows.documents.extract import STOPS, Tools, extract_document, stored_in
+from flows.documents.extract import extract_document
 from flows.documents.ocr import scans_of
 from flows.documents.recipe import make_recipe
+from flows.documents.stored_answers import stored_in
+from flows.documents.tools import Tools
 from flows.log import note
 from flows.model.budget import Spending
 from flows.model.endpoint import Endpoint
 from flows.model.endpoint_memory import memory_of
 from flows.model.in_flight import Answers
 from flows.model.model_list import served_windows
-from flows.reports.prefect_artifacts import Progress, tell_report
+from flows.reports.prefect_artifacts import tell_report
 from flows.reports.run_page import keep_report
 from flows.review.corrections import Disagreed, corrector, with_corrections
-from flows.runs.accounting import Accounts
+from flows.runs.accounting import Accounts, close_book, open_book
 from flows.runs.cost_guard import Confirm, confirm_cost, require_price
 from flows.runs.differences import Difference, differences_of, disagreement_lines
-from flows.runs.prefect_flow import Engine, tell_outages, through_prefect
+from flows.runs.prefect_flow import through_prefect
+from flows.runs.resources import Engine, tell_outages
 from flows.sources.locations import addresses_of, spooled
 from flows.sources.spool import Spooled, is_disk_full
 from flows.storage.backends.store import Out
-from flows.storage.dataset import BIRTH_FILE, Dataset, open_dataset, read_dataset
+from flows.storage.dataset import BIRTH_FILE, Dataset
 from flows.storage.find import find_documents
+from flows.storage.open import open_dataset, read_dataset
 from flows.storage.publish import publish, replace_documents
 from flows.storage.recover import recover
+from flows.storage.run_ids import new_run_id
+from flows.storage.spec import spec_of
 from flows.type_loader import type_of
-from flows.ui.progress import ProgressLine
+from flows.ui.progress import ProgressLine, RunProgress
 from schemas.document_type import DocumentType
-from schemas.errors import ConfigurationError, DatasetError, DocumentError, PagemillError
+from schemas.errors import STOPS, ConfigurationError, DatasetError, DocumentError, PagemillError
 from schemas.tables import pointers_of
 
 DOCUMENTS_IN_FLIGHT = 32  # of a shard: requests are limited by the endpoint's own ceiling
@@ -121,10 +126,10 @@ class Work:
     stopped: PagemillError | None = None
     is_full: bool = False
 
-    def progress(self) -> Progress:
+    def progress(self) -> RunProgress:
         """How far it is."""
         done = self.done.refreshed + len(self.done.kept)
-        return Progress(done, self.done.chosen, self.accounts.pages, self.spending.spent_nusd / 1e9)
+        return RunProgress(done, self.done.chosen, self.accounts.pages, self.spending.spent_nusd / 1e9)
 
 
 def refresh(engine: Engine, request: RefreshRequest) -> tuple[Refreshed, PagemillError | None]:

@@ -10,12 +10,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from flows.book import new_run_id
 from flows.documents.confidence_weights import weights_for
-from flows.documents.extract import Tools
 from flows.documents.ocr import scans_of
 from flows.documents.recipe import make_recipe
 from flows.documents.sandbox import Sandbox
+from flows.documents.tools import Tools
 from flows.model.budget import Spending
 from flows.model.cancellation import Interrupt
 from flows.reports.run_page import keep_report
@@ -23,6 +22,7 @@ from flows.runs.refresh import Refreshed, Shard, Work, make_anew, opened
 from flows.settings import Settings
 from flows.storage.backends.store import Out
 from flows.storage.dataset import Dataset
+from flows.storage.run_ids import new_run_id
 from schemas.document_type import DocumentType
 from schemas.errors import AnswerNotStoredError
 from schemas.pipeline import Completion, Request

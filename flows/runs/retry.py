@@ -12,14 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.sources.arrow_lookup import newest
-from flows.sources.failures import COLUMNS, Retry, is_reopened
+from flows.sources.failures import COLUMNS, RETRIES_FILE, Retry, is_reopened, read_retries
 from flows.storage.backends.store import Out
-from flows.storage.dataset import Dataset, read_dataset
+from flows.storage.dataset import Dataset
+from flows.storage.open import read_dataset
 from flows.storage.recover import recover
 from schemas import errors
 from schemas.errors import ConfigurationError, DatasetError, DocumentError, UnwritableDatasetError
-
-_FILE = "_work/retries.json"
 
 
 def retry(out: Out, error: str | None = None) -> dict[str, int]:
@@ -55,19 +54,6 @@ def retry_lines(counts: Mapping[str, int], out: Out) -> list[str]:
     return [f"{out}: {total:,} failure{'' if total == 1 else 's'} due at the next run", *told]
 
 
-def read_retries(dataset: Dataset) -> list[Retry]:
-    """What was made due. Raises DatasetError for a file that is none of ours."""
-    try:
-        held = json.loads(dataset.store.read(_FILE))
-        return [Retry(datetime.datetime.fromisoformat(each["at"]), each["error"]) for each in held]
-    except FileNotFoundError:
-        return []
-    except (ValueError, TypeError, KeyError) as error:
-        raise DatasetError(
-            f"{dataset.place}/{_FILE} cannot be read ({error}); remove it and run `pagemill retry` again"
-        ) from error
-
-
 def open_rows(dataset: Dataset, rows: pa.Table) -> pa.Table:
     """The newest failure of each document that is not published, and of each address that could not be read when last tried."""
     of_ids = newest(rows, "document_id", "at")
@@ -95,4 +81,4 @@ def _others(held: Iterable[Retry], word: Retry) -> list[Retry]:
 
 def _write(dataset: Dataset, retries: Iterable[Retry]) -> None:
     held: list[dict[str, Any]] = [{"at": each.at.isoformat(), "error": each.error} for each in retries]
-    dataset.store.write(_FILE, json.dumps(held, indent=1).encode())
+    dataset.store.write(RETRIES_FILE, json.dumps(held, indent=1).encode())

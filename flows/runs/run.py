@@ -15,11 +15,10 @@ from typing import Any
 import pyarrow.compute as pc
 
 from extractors.split.formats import FORMATS
-from flows.book import close_book, new_run_id, open_book, spec_of
 from flows.documents.confidence_weights import weights_for
-from flows.documents.extract import Tools
 from flows.documents.ocr import scans_of
 from flows.documents.recipe import Recipe, make_recipe
+from flows.documents.tools import Tools
 from flows.log import say
 from flows.model.budget import Spending
 from flows.model.endpoint import Endpoint
@@ -27,15 +26,16 @@ from flows.model.endpoint_memory import memory_of
 from flows.model.in_flight import Answers
 from flows.model.model_list import served_windows
 from flows.preview.estimate import quick_cost_nusd
-from flows.reports.prefect_artifacts import Progress, tell_report
+from flows.reports.prefect_artifacts import tell_report
 from flows.reports.quality import Quality
 from flows.reports.run_page import keep_report
-from flows.runs.accounting import Accounts
+from flows.runs.accounting import Accounts, close_book, open_book
 from flows.runs.canary import Canary
 from flows.runs.cost_guard import Confirm, confirm_cost, require_price
 from flows.runs.dask.coordinator import Elsewhere, cluster_of, require_cluster
 from flows.runs.dask.messages import RunFacts, place_to_tell, settings_to_tell, type_to_tell
-from flows.runs.prefect_flow import Engine, Gate, tell_outages, through_prefect
+from flows.runs.prefect_flow import Gate, through_prefect
+from flows.runs.resources import Engine, tell_outages
 from flows.runs.shard import Work, extract_shard
 from flows.settings import Settings, require_model
 from flows.sources.addresses import Addresses
@@ -44,11 +44,14 @@ from flows.sources.plan import Plan, make_plan
 from flows.sources.selection import Order, Part, in_order, in_range
 from flows.sources.superseded import superseded_ids
 from flows.storage.backends.store import Out
-from flows.storage.dataset import Dataset, open_dataset
+from flows.storage.dataset import Dataset
 from flows.storage.expire import expire_content
+from flows.storage.open import open_dataset
 from flows.storage.recover import recover
 from flows.storage.remove import supersede_documents
-from flows.ui.progress import ProgressLine
+from flows.storage.run_ids import new_run_id
+from flows.storage.spec import spec_of
+from flows.ui.progress import ProgressLine, RunProgress
 from schemas.document_type import DocumentType
 from schemas.errors import DatasetError, PagemillError, exit_code_of
 from schemas.models import OFFLINE
@@ -169,7 +172,7 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
                 total = len(plan.pending) if request.limit is None else min(request.limit, len(plan.pending))
                 flow_run = through_prefect(
                     engine, run_id, shards, work, endpoint, gate=gate, crew=crew,
-                    progress=lambda: Progress(work.finished, total, work.finished_pages, spending.spent_nusd / 1e9),
+                    progress=lambda: RunProgress(work.finished, total, work.finished_pages, spending.spent_nusd / 1e9),
                 )  # fmt: skip
             finally:
                 shutil.rmtree(spool_folder, ignore_errors=True)

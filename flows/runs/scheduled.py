@@ -13,7 +13,7 @@ from prefect.states import Completed, Failed
 
 from flows.reports.status import run_lines, tell_end
 from flows.runs.canary import Canary
-from flows.runs.prefect_flow import Engine, engine
+from flows.runs.resources import Engine, engine
 from flows.runs.run import Outcome, RunRequest, run
 from flows.settings import Settings, load_settings
 from flows.sources.selection import Order, beginning, deadline, part

@@ -9,10 +9,10 @@ from typing import Any
 
 from tzlocal import get_localzone_name
 
-from flows.book import spec_of
 from flows.sources.globbing import GLOB_MARKS
 from flows.sources.selection import deadline
-from flows.storage.dataset import open_dataset
+from flows.storage.open import open_dataset
+from flows.storage.spec import spec_of
 from flows.type_loader import load_type
 from schemas.errors import ConfigurationError
 

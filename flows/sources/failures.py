@@ -8,14 +8,17 @@ how long ago one was that is dated in the future, the start of its run tells, wh
 """
 
 import datetime
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from extractors.tabulate.tabulate import rows
 from flows.sources.arrow_lookup import Index, newest
-from schemas.errors import InvalidCompletionError
+from flows.storage.dataset import Dataset
+from schemas.errors import DatasetError, DocumentError, InvalidCompletionError
 
 MOST_ATTEMPTS = 5
 FIRST_WAIT = datetime.timedelta(hours=20)  # so that a failure is due again the next night
@@ -108,3 +111,50 @@ def _failed_at(rows: pa.Table, now: datetime.datetime) -> pa.ChunkedArray:
     stamps = pc.utf8_slice_codeunits(rows.column("run_id"), 0, 15)
     began = pc.strptime(stamps, format="%Y%m%dT%H%M%S", unit="us", error_is_null=True)
     return pc.if_else(is_ahead, pc.coalesce(pc.assume_timezone(began, "UTC"), at), at)
+
+
+def failure_row(
+    error: Exception,
+    uri: str,
+    document_id: str | None,
+    run_id: str,
+    recipe_id: str,
+    attempts: int,
+    not_before: datetime.datetime,
+) -> pa.RecordBatch:
+    """The row of `failures` for what stopped one document, dated `not_before` or later."""
+    known = isinstance(error, DocumentError)
+    message = str(error) if known else f"{type(error).__name__}: {error}"
+    return rows(
+        "failures",
+        [
+            {
+                "document_id": document_id,
+                "source_uri": uri,
+                "run_id": run_id,
+                "at": max(datetime.datetime.now(datetime.UTC), not_before),
+                "stage": error.stage if isinstance(error, DocumentError) else "extract",
+                "error": type(error).__name__,
+                "message": message,
+                "attempts": attempts,
+                "retryable": error.retryable if isinstance(error, DocumentError) else True,
+                "recipe_id": recipe_id,
+            }
+        ],
+    )
+
+
+RETRIES_FILE = "_work/retries.json"
+
+
+def read_retries(dataset: Dataset) -> list[Retry]:
+    """What was made due. Raises DatasetError for a file that is none of ours."""
+    try:
+        held = json.loads(dataset.store.read(RETRIES_FILE))
+        return [Retry(datetime.datetime.fromisoformat(each["at"]), each["error"]) for each in held]
+    except FileNotFoundError:
+        return []
+    except (ValueError, TypeError, KeyError) as error:
+        raise DatasetError(
+            f"{dataset.place}/{RETRIES_FILE} cannot be read ({error}); remove it and run `pagemill retry` again"
+        ) from error

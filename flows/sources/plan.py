@@ -14,11 +14,10 @@ from functools import partial, reduce
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows.runs.retry import read_retries
 from flows.sources.addresses import Address, Addresses
 from flows.sources.arrow_lookup import Index, Newest, newest, same
 from flows.sources.discover import Found
-from flows.sources.failures import COLUMNS, Failures
+from flows.sources.failures import COLUMNS, Failures, read_retries
 from flows.sources.missing import gone_rows
 from flows.storage.dataset import Dataset
 

@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,34 +17,16 @@ import pyarrow.compute as pc
 
 from flows.storage.backends.journal import Segment
 from flows.storage.backends.parquet_files import column_has_values, read_batches, read_parquet, read_schema
-from flows.storage.backends.store import Out, RunLease, Stamp, Store, store_at
-from schemas.errors import ConfigurationError, DatasetError, UnwritableDatasetError
+from flows.storage.backends.store import RunLease, Stamp, Store
+from schemas.errors import DatasetError, UnwritableDatasetError
 from schemas.tables import LOG_TABLES
 
-FORMAT_VERSION = 1
 BIRTH_FILE = "0.parquet"
 _BIRTH = BIRTH_FILE.removesuffix(".parquet")
 KEEPS_EARLIER_ATTEMPTS = frozenset({"calls", "failures"})
-_FOLDERS = ("leases", "claims", "journal", "staged", "runs", "spool", "forgets")
+WORK_FOLDERS = ("leases", "claims", "journal", "staged", "runs", "spool", "forgets")
 _FORGOTTEN = "_work/forgotten"
 _OURS = re.compile(r"\d{8}T\d{6}-\w+(-\d+)?")  # a run's name, or a shard's
-
-
-def run_of(name: str) -> str:
-    """The run that a shard's name tells."""
-    return "-".join(name.split("-")[:2])
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetSpec:
-    """What a new dataset is made of: the type's name and JSON Schema, every table's Arrow schema, which hold records."""
-
-    document_type: str
-    schema: Mapping[str, Any]
-    tables: Mapping[str, pa.Schema]
-    record_tables: tuple[str, ...]
-    guides: Mapping[str, str] = field(default_factory=dict)  # files for people at the top of OUT, by name
-    origin: str = ""  # what the user named the type by
 
 
 class Dataset:
@@ -56,7 +37,7 @@ class Dataset:
         self.document_type = str(stated["document_type"])
         self.record_tables: tuple[str, ...] = tuple(stated["record_tables"])
         self.schema: Mapping[str, Any] = stated["schema"]
-        self.tables: dict[str, pa.Schema] = {name: _decoded(text) for name, text in stated["tables"].items()}
+        self.tables: dict[str, pa.Schema] = {name: decode_schema(text) for name, text in stated["tables"].items()}
         self._read: dict[tuple[str, str, tuple[str, ...]], tuple[Stamp, pa.Table]] = {}
         self._is_checked = False
 
@@ -297,58 +278,6 @@ class Dataset:
         self._is_checked = True
 
 
-def open_dataset(out: Out | Store, spec: DatasetSpec) -> Dataset:
-    """The dataset at `out` to write to, made or completed as needed.
-
-    Raises ConfigurationError when `out` cannot be written, is no dataset, or is one of another type or other columns.
-    """
-    store = store_at(out) if isinstance(out, Path | str) else out
-    try:
-        foreign = store.foreign()
-        if foreign is not None and not store.exists("_work/dataset.json"):
-            raise ConfigurationError(
-                f"{store.place} is no Pagemill dataset but holds {foreign!r}; name an empty or a new folder with --out"
-            )
-        store.make_folders(f"_work/{folder}" for folder in _FOLDERS)
-        with store.locked():
-            stated = _stated(store) or _write_statement(store, spec)
-            _refuse_another(store.place, stated, spec)
-            missing = {name: schema for name, schema in spec.tables.items() if name not in stated["tables"]}
-            if missing:  # made by an older Pagemill
-                stated = _write_statement(store, spec, {**stated["tables"], **_encoded(missing)})
-            dataset = Dataset(store, stated)
-            _complete_birth(dataset)
-            for name, text in spec.guides.items():
-                if not _has(store, name, text.encode()):
-                    store.write(name, text.encode())
-    except OSError as error:
-        raise ConfigurationError(
-            f"{store.place} cannot be written: {error.strerror or error}; choose another --out"
-        ) from error
-    return dataset
-
-
-def _has(store: Store, key: str, data: bytes) -> bool:
-    try:
-        return store.read(key) == data
-    except FileNotFoundError:
-        return False
-
-
-def read_dataset(out: Out | Store) -> Dataset:
-    """The dataset at `out` to read from. Raises ConfigurationError when there is none."""
-    store = store_at(out) if isinstance(out, Path | str) else out
-    try:
-        stated = _stated(store)
-    except OSError as error:
-        raise ConfigurationError(f"{store.place} cannot be read: {error.strerror or error}; check the name") from error
-    if stated is None:
-        raise ConfigurationError(
-            f"{store.place} is no Pagemill dataset: it has no _work/dataset.json; name the folder given as --out"
-        )
-    return Dataset(store, stated)
-
-
 @contextmanager
 def _named(place: str, key: str) -> Iterator[None]:
     """A file that cannot be read is named, with what can be done about it."""
@@ -380,67 +309,6 @@ def _move_away(place: str, shard: str) -> str:
     )
 
 
-def _stated(store: Store) -> dict[str, Any] | None:
-    where = f"{store.place}/_work/dataset.json"
-    try:
-        stated = json.loads(store.read("_work/dataset.json"))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except ValueError as error:
-        raise DatasetError(f"{where} cannot be read: {error}; restore it from a copy") from error
-    if not isinstance(stated, dict) or stated.get("format") != FORMAT_VERSION:
-        raise DatasetError(f"{where} is of another format; use the Pagemill that wrote it")
-    return stated
-
-
-def _write_statement(store: Store, spec: DatasetSpec, tables: Mapping[str, str] | None = None) -> dict[str, Any]:
-    stated = {
-        "format": FORMAT_VERSION,
-        "document_type": spec.document_type,
-        "schema": spec.schema,
-        "record_tables": list(spec.record_tables),
-        "tables": tables or _encoded(spec.tables),
-    }
-    store.write("_work/dataset.json", json.dumps(stated, indent=1, ensure_ascii=False).encode())
-    return json.loads(json.dumps(stated))  # type: ignore[no-any-return]
-
-
-def _refuse_another(place: str, stated: Mapping[str, Any], spec: DatasetSpec) -> None:
-    if stated["document_type"] != spec.document_type:
-        raise ConfigurationError(
-            f"{place} holds documents of type {stated['document_type']!r}, not {spec.document_type!r}; "
-            "one dataset is one type: name another --out"
-        )
-    before, after = (
-        _columns(stated["record_tables"], stated["tables"]),
-        _columns(spec.record_tables, _encoded(spec.tables)),
-    )
-    changed = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
-    if changed:
-        named = f" --type {spec.origin}" if spec.origin not in {"", spec.document_type} else ""
-        raise ConfigurationError(
-            f"the columns of {spec.document_type!r} have changed since {place} was made ({', '.join(changed)}); "
-            f"`pagemill refresh {place}{named} --into NEW` makes a "
-            "new dataset, with the stored answers where they serve"
-        )
-
-
-def _columns(names: Iterable[str], tables: Mapping[str, str]) -> dict[str, str]:
-    return {f"{name}.{column.name}": str(column.type) for name in names for column in _decoded(tables[name])}
-
-
-def _complete_birth(dataset: Dataset) -> None:
-    store = dataset.store
-    names = list(dataset.tables)  # `documents` is last, so that what it joins to is there before it
-    born = store.each(lambda name: store.exists(f"{name}/{BIRTH_FILE}"), names)
-    for name, is_born in zip(names, born, strict=True):
-        if not is_born:
-            store.publish_parquet(f"{name}/{BIRTH_FILE}", dataset.tables[name], ())
-
-
-def _encoded(tables: Mapping[str, pa.Schema]) -> dict[str, str]:
-    return {name: base64.b64encode(schema.serialize().to_pybytes()).decode() for name, schema in tables.items()}
-
-
-def _decoded(text: str) -> pa.Schema:
+def decode_schema(text: str) -> pa.Schema:
+    """The Arrow schema in `dataset.json`: base64 of its IPC message."""
     return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(text)))

@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.storage.changes import numbered
-from flows.storage.dataset import Dataset, run_of
+from flows.storage.dataset import Dataset
 from flows.storage.quality_groups import groups_of_nobody_else
+from flows.storage.run_ids import run_of
 from flows.storage.staging import Staged, stage_and_move
 
 Keep = Callable[[pa.RecordBatch], pa.BooleanArray]  # which rows stay

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows.storage.dataset import Dataset, run_of
+from flows.storage.dataset import Dataset
 from flows.storage.recover import recover
+from flows.storage.run_ids import run_of
 from flows.storage.staging import Staged, stage_and_move
 
 CONTENT = {"pages": "text", "figures": "image", "calls": "response"}

@@ -5,13 +5,14 @@ pyarrow's expressions would be Python to be evaluated.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
-from flows.storage.backends.parquet_files import file_hash
+from flows.durable_files import file_hash
 from flows.storage.dataset import Dataset
 from schemas.errors import ConfigurationError
 
@@ -101,3 +102,61 @@ def _matching(documents: pa.Table, where: str) -> list[str]:
             message = str(error).partition("\n")[0]
             raise ConfigurationError(f'--where: {message}; name columns of `documents`, as in "pages > 10"') from error
     return [document_id for (document_id,) in rows]
+
+
+_LEAST_PREFIX = 6  # characters of an id
+
+
+class Documents:
+    """The published documents of a dataset, found by what people call them."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        published = dataset.rows("documents", ["document_id", "source_uri"])
+        self._ids = frozenset(published.column(0).to_pylist())
+        addresses: Iterable[tuple[str, str]] = _pairs(published.column(1), published.column(0))
+        sources = dataset.rows("sources", ["source_uri", "document_id"])
+        self._by_name: dict[str, dict[str, str]] = {}  # of each file name the addresses, with their documents
+        for uri, document_id in (*_pairs(sources.column(0), sources.column(1)), *addresses):
+            if document_id in self._ids:
+                self._by_name.setdefault(_base(uri), {})[uri] = document_id
+
+    def find(self, names: Sequence[str]) -> set[str]:
+        """The documents that the first of `names` means which means any; several where it does not tell them apart."""
+        for name in names:
+            if found := self._meant(name):
+                return found
+        return set()
+
+    def _meant(self, name: str) -> set[str]:
+        if name in self._ids:
+            return {name}
+        held = self._by_name.get(_base(name), {})
+        path = os.path.abspath(name) if "://" not in name else name  # noqa: PTH100 - links stay as they were written
+        if path in held:
+            return {held[path]}
+        if held:
+            steps = name.strip("./").split("/")
+            alike = {uri: _shared_end(uri.split("/"), steps) for uri in held}
+            most = max(alike.values())
+            return {held[uri] for uri, count in alike.items() if count == most}
+        if len(name) >= _LEAST_PREFIX and set(name) <= set("0123456789abcdef"):
+            return {each for each in self._ids if each.startswith(name)}
+        return set()
+
+
+def _pairs(uris: Any, ids: Any) -> Iterator[tuple[str, str]]:
+    return zip(uris.to_pylist(), ids.to_pylist(), strict=True)
+
+
+def _base(name: str) -> str:
+    return name.rstrip("/").rpartition("/")[2]
+
+
+def _shared_end(one: Sequence[str], other: Sequence[str]) -> int:
+    """Steps that two paths end alike with."""
+    count = 0
+    for first, second in zip(reversed(one), reversed(other), strict=False):
+        if first != second:
+            break
+        count += 1
+    return count

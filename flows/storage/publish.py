@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.storage.changes import differences, ids_that_differ, numbered
-from flows.storage.dataset import KEEPS_EARLIER_ATTEMPTS, Dataset, run_of
+from flows.storage.dataset import KEEPS_EARLIER_ATTEMPTS, Dataset
 from flows.storage.recover import recover
+from flows.storage.run_ids import run_of
 from flows.storage.staging import Staged, as_stated, stage_and_move
 from schemas.tables import LOG_TABLES
 

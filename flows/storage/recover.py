@@ -8,8 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows.storage.dataset import Dataset, run_of
+from flows.storage.dataset import Dataset
 from flows.storage.erase import finish_forgets
+from flows.storage.run_ids import run_of
 from flows.storage.staging import Staged, is_ready, move, stage_and_move
 from schemas.tables import LOG_TABLES
 

@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.storage.changes import differences, numbered
-from flows.storage.dataset import KEEPS_EARLIER_ATTEMPTS, Dataset, run_of
+from flows.storage.dataset import KEEPS_EARLIER_ATTEMPTS, Dataset
 from flows.storage.erase import FIRST, LAST, Forgotten, erase, kept_rows, not_of, note
 from flows.storage.recover import recover
+from flows.storage.run_ids import run_of
 from flows.storage.staging import Staged, stage_and_move
 from schemas.errors import DatasetError, UnwritableDatasetError
 from schemas.tables import LOG_TABLES

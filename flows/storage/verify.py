@@ -1,7 +1,7 @@
 """`pagemill status OUT --check`: every key, count, sum and checksum of a dataset, looked at without writing anything.
 
-Each rule of `flows/storage/rules.py` is a query that finds the rows which break it. Tables of a shard are looked at together, shard by
-shard, so that memory does not grow with the dataset; what must be unique in all of it is looked at by its keys alone.
+Each rule of `flows/storage/rules.py` is a query that finds the rows which break it. Tables of a shard are
+looked at together, shard by shard, so that memory does not grow with the dataset; what must be unique in all of it is looked at by its keys alone.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -12,8 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.storage.backends.store import Out
-from flows.storage.dataset import KEEPS_EARLIER_ATTEMPTS, Dataset, read_dataset, remedy, run_of
+from flows.storage.dataset import KEEPS_EARLIER_ATTEMPTS, Dataset, remedy
+from flows.storage.open import read_dataset
 from flows.storage.rules import COLUMNS, EVERYWHERE, Rules, located_columns, shard_rules
+from flows.storage.run_ids import run_of
 from flows.storage.staging import is_ready
 from schemas.errors import DatasetError
 from schemas.tables import LOG_TABLES, SHARD_TABLES

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from dataclasses import dataclass
 from types import TracebackType
 
 from rich.console import Console
@@ -52,3 +53,23 @@ class ProgressLine:
             text = f"{documents:,} of {self._total:,} documents, {pages:,} pages, ${cost_usd:.4f}"
             figures = {"documents": documents, "total": self._total, "pages": pages, "cost_usd": cost_usd}
             say(text, "progress", **figures)
+
+
+@dataclass(frozen=True, slots=True)
+class RunProgress:
+    """How far a run is."""
+
+    documents: int
+    total: int
+    pages: int
+    cost_usd: float
+
+    @property
+    def percent(self) -> float:
+        """The share of the documents that are done with."""
+        return 100.0 * min(1.0, self.documents / self.total) if self.total else 100.0
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        return f"{self.documents:,} of {self.total:,} documents, {self.pages:,} pages, ${self.cost_usd:.4f}"

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from extractors.complete.coverage import sheet
+from extractors.complete.lines import sheet
 from extractors.ground.ground import ground
 from extractors.ocr import is_unread, placed, words_of
 from extractors.parse.parse import parse

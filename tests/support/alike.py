@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from flows.storage.dataset import read_dataset
+from flows.storage.open import read_dataset
 
 _OTHER = {"run_id", "extracted_at", "at", "seen_at", "seconds", "change_id", "first_used_at", "attempts"}
 _BY_RUN = {"runs", "quality", "recipes"}  # a row a run, or an order that is nobody's

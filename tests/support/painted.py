@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from flows.runs.prefect_flow import Engine
 from flows.runs.refresh import Refreshed, RefreshRequest, refresh
+from flows.runs.resources import Engine
 from flows.runs.run import RunRequest, run
 from flows.settings import load_settings
 from schemas.document_type import DocumentType

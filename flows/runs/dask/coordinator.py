@@ -8,86 +8,25 @@ some left. The run's accounts are kept here, from what each shard tells of itsel
 import asyncio
 import pickle
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Protocol
 
 from extractors.tabulate.tabulate import rows
-from flows.documents.extract import failure_row
 from flows.log import say
 from flows.model.budget import Spending, Spent
-from flows.model.endpoint import Endpoint
 from flows.runs.accounting import Accounts
 from flows.runs.dask.messages import RunFacts, ShardJob, ShardResult, type_to_tell
 from flows.runs.earlier_attempt import past_of
 from flows.runs.shard import Work, count
 from flows.settings import Settings
 from flows.sources.addresses import Address, Addresses
+from flows.sources.failures import failure_row
 from flows.sources.plan import Plan
 from flows.storage.publish import publish
 from schemas.document_type import DocumentType
 from schemas.errors import BudgetExceededError, ConfigurationError, PagemillError, ProcessDiedError
-
-SHARDS_IN_FLIGHT = 2  # of one process, so that the tail of one never leaves the endpoint idle
-
-
-class Stoppable(Protocol):
-    """Work that can end early: `stopped` is what ended it, `is_full` says that no further shard is wanted."""
-
-    stopped: PagemillError | None
-
-    @property
-    def is_full(self) -> bool:
-        """True when no further shard is to be taken up."""
-
-
-class Crew(Protocol):
-    """Who carries shards out. `begin` and `carry_out` are called within the run's flow."""
-
-    async def begin(self) -> None:
-        """Be ready for shards."""
-
-    async def carry_out(self, first: int, last: int) -> None:
-        """Carry out the shards from place `first` to before `last`, as far as the run goes on."""
-
-    def stop(self, reason: PagemillError, grace: float | None) -> None:
-        """Let no further call begin. Those in flight have `grace` seconds; null is as long as they take."""
-
-    async def end(self) -> None:
-        """Give back what was taken."""
-
-
-@dataclass(frozen=True, slots=True)
-class Here:
-    """This process. `shard` carries out the one at a place."""
-
-    shard: Callable[[int], Awaitable[None]]
-    work: Stoppable
-    endpoint: Endpoint
-
-    async def begin(self) -> None:
-        """Nothing is to be made ready."""
-
-    async def carry_out(self, first: int, last: int) -> None:
-        """A few at a time."""
-        few = asyncio.Semaphore(SHARDS_IN_FLIGHT)
-
-        async def one(place: int) -> None:
-            async with few:
-                if self.work.stopped is None and not self.work.is_full:
-                    await self.shard(place)
-
-        await asyncio.gather(*(one(place) for place in range(first, last)))
-
-    def stop(self, reason: PagemillError, grace: float | None) -> None:
-        """The endpoint is this process's own."""
-        self.endpoint.stop(reason)
-        if grace is not None:
-            asyncio.get_running_loop().call_later(grace, self.endpoint.interrupt.cut, reason)
-
-    async def end(self) -> None:
-        """Nothing was taken."""
 
 
 class Cluster(Protocol):

@@ -18,10 +18,10 @@ from typing import Any
 import pyarrow.compute as pc
 
 from flows.documents.confidence_weights import weights_for
-from flows.documents.extract import Tools
 from flows.documents.ocr import scans_of
 from flows.documents.recipe import make_recipe
 from flows.documents.sandbox import Sandbox
+from flows.documents.tools import Tools
 from flows.log import LOG
 from flows.model.budget import Spending
 from flows.model.connect import model_address
@@ -32,13 +32,13 @@ from flows.model.outage import OutageNotice
 from flows.runs.accounting import Accounts
 from flows.runs.dask.messages import RunFacts, ShardJob, ShardResult, type_told
 from flows.runs.earlier_attempt import past_of
-from flows.runs.retry import read_retries
 from flows.runs.shard import Work, extract_shard
 from flows.settings import Settings, load_settings, require_model
-from flows.sources.failures import COLUMNS, Failures
+from flows.sources.failures import COLUMNS, Failures, read_retries
 from flows.sources.plan import Before
 from flows.storage.backends.disk import DiskStore
-from flows.storage.dataset import Dataset, read_dataset
+from flows.storage.dataset import Dataset
+from flows.storage.open import read_dataset
 from schemas.errors import (
     BudgetExceededError,
     ConfigurationError,

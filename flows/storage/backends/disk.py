@@ -9,9 +9,10 @@ from typing import Any, BinaryIO, TypeVar
 
 import pyarrow as pa
 
+from flows.durable_files import file_hash, sync_folder, write_durably
 from flows.storage.backends.journal import Segment, read_segment
 from flows.storage.backends.locks import Lease, exclusive, is_live
-from flows.storage.backends.parquet_files import file_hash, sync_folder, write_durably, write_parquet
+from flows.storage.backends.parquet_files import write_parquet
 from schemas.errors import DatasetError
 
 _END = b"PAR1"  # what every Parquet file ends with

@@ -20,9 +20,10 @@ from typing import Any, BinaryIO, TypeVar
 
 import pyarrow as pa
 
+from flows.durable_files import file_hash
 from flows.storage.backends.heartbeat import Heartbeat, RemoteLock, Timing, Watcher, wait_until_known
 from flows.storage.backends.journal import Segment, rows_in
-from flows.storage.backends.parquet_files import file_hash, write_parquet
+from flows.storage.backends.parquet_files import write_parquet
 from flows.storage.backends.s3 import ChangedError, ObjectClient
 from schemas.errors import DatasetError, RunStoppedError
 

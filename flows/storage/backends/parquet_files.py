@@ -1,9 +1,7 @@
 """Durable files: written aside, synced, renamed into place. A reader sees a whole file or none."""
 
-import hashlib
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
@@ -14,36 +12,6 @@ import pyarrow.parquet as pq
 
 ROW_GROUP_BYTES = 64 * 1024 * 1024  # most of a row group, so that images can be read in pieces
 ZSTD_LEVEL = 3  # a tenth smaller than 1 on page texts for a third more time; 6 takes twice as long again for 4 %
-_HASH_BLOCK = 1 << 20
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """Write `data` aside, sync, rename to `path`, sync the folder."""
-    aside = path.with_name(f"{path.name}.aside")
-    with aside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
-    sync_folder(path.parent)
-
-
-@contextmanager
-def written_aside(*paths: Path) -> Iterator[list[Path]]:
-    """Files to write in the place of `paths`: synced and renamed when the block ends well, gone when it does not."""
-    asides = [path.with_name(f"{path.name}.aside") for path in paths]
-    try:
-        yield asides
-        for aside in asides:
-            with aside.open("rb") as file:
-                os.fsync(file.fileno())
-        for aside, path in zip(asides, paths, strict=True):
-            aside.replace(path)
-        for folder in {path.parent for path in paths}:
-            sync_folder(folder)
-    finally:
-        for aside in asides:
-            aside.unlink(missing_ok=True)
 
 
 def write_parquet(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
@@ -132,21 +100,3 @@ def column_has_values(file: BinaryIO, column: str) -> bool:
         and ((found := group.column(place).statistics) is None or found.null_count is None or found.num_values > 0)
         for group in groups
     )
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames in `folder` durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def file_hash(path: Path) -> str:
-    """sha256 of a file in hex."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_HASH_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from extractors.complete.coverage import Coverage, coverage, fresh_items, sheet, uncounted
+from extractors.complete.coverage import Coverage, coverage, fresh_items, uncounted
+from extractors.complete.lines import sheet
 from extractors.parse.parse import parse
 from schemas.pipeline import Answer, Image, Located, Page, Word
 from tests.support.rows import row

@@ -5,7 +5,8 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extractors.complete.coverage import coverage, fresh_items, sheet
+from extractors.complete.coverage import coverage, fresh_items
+from extractors.complete.lines import sheet
 from extractors.complete.splice import items_on, splice
 from schemas.pipeline import Located, Page
 from tests.support.rows import row

@@ -4,9 +4,8 @@ import pytest
 
 from extractors.merge.choose import choice_request, choices
 from extractors.parse.parse import parse
-from extractors.prompt.prompt import Decoding
 from schemas.document_types import DOCUMENT_TYPES
-from schemas.pipeline import Evidence, Located
+from schemas.pipeline import Decoding, Evidence, Located
 
 INVOICE = DOCUMENT_TYPES["invoice"]
 

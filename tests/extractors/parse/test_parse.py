@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from extractors.parse.parse import is_empty, parse, parse_cut
+from extractors.parse.coerce import is_empty
+from extractors.parse.parse import parse, parse_cut
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.errors import InvalidCompletionError
 from schemas.fields import field_tree

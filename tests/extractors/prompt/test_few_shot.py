@@ -5,11 +5,11 @@ import json
 import pytest
 
 from extractors.prompt.few_shot import MOST_KEPT, dearest, page_keys, read_examples, turns
-from extractors.prompt.prompt import Decoding, page_content, prompt, task_text
+from extractors.prompt.prompt import page_content, prompt, task_text
 from extractors.tokens import count_messages
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.errors import ConfigurationError
-from schemas.pipeline import Chunk, Image, Page
+from schemas.pipeline import Chunk, Decoding, Image, Page
 
 INVOICE = DOCUMENT_TYPES["invoice"]
 TASK = task_text(INVOICE)

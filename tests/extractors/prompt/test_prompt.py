@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from extractors.chunk import Room, chunk
 from extractors.parse.parse import parse
-from extractors.prompt.prompt import Decoding, frame_tokens, page_tokens, prompt, system_text, wire_schema
+from extractors.prompt.prompt import frame_tokens, page_tokens, prompt, system_text, wire_schema
 from extractors.tokens import count_messages
 from schemas.document_type import DocumentType
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.fields import walk
-from schemas.pipeline import Chunk, Figure, Image, Page, Repair
+from schemas.pipeline import Chunk, Decoding, Figure, Image, Page, Repair
 
 INVOICE = DOCUMENT_TYPES["invoice"]
 DECODING = Decoding("model", 128_000, 8_192)

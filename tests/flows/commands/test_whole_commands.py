@@ -19,12 +19,12 @@ import pytest
 
 from flows import cli
 from flows.runs.forget import forget
-from flows.runs.prefect_flow import Engine
+from flows.runs.resources import Engine
 from flows.runs.run import RunRequest, run
 from flows.settings import load_settings
 from flows.storage.backends.disk import DiskStore
-from flows.storage.dataset import read_dataset
 from flows.storage.find import find_documents
+from flows.storage.open import read_dataset
 from flows.storage.verify import verify
 from schemas.errors import DatasetError
 from tests.conftest import ROOT, start

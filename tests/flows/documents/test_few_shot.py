@@ -19,7 +19,7 @@ INVOICES = SAMPLES / "invoices"
 @pytest.fixture(scope="module")
 def examples(samples_out: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     from flows.evaluation.fine_tuning import write_lessons
-    from flows.storage.dataset import read_dataset
+    from flows.storage.open import read_dataset
 
     target = tmp_path_factory.mktemp("examples") / "lines.jsonl"
     write_lessons(read_dataset(samples_out["invoices"]), load_type("invoice"), load_settings(), target, 0, all_ok=True)
@@ -46,7 +46,7 @@ def test_a_document_is_asked_for_after_examples_and_never_after_its_own(pagemill
 
 def test_the_embedded_model_reads_the_document_and_not_the_examples(extract, examples: Path, tmp_path: Path) -> None:
     from flows.review.records import read_records
-    from flows.storage.dataset import read_dataset
+    from flows.storage.open import read_dataset
 
     archive = tmp_path / "archive"
     archive.mkdir()

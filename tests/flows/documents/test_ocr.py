@@ -11,11 +11,11 @@ import pytest
 from flows.cli import main
 from flows.documents.sandbox import Sandbox
 from flows.runs.forget import forget
-from flows.runs.prefect_flow import Engine
+from flows.runs.resources import Engine
 from flows.runs.run import RunRequest, run
 from flows.settings import load_settings
-from flows.storage.dataset import read_dataset
 from flows.storage.find import find_documents
+from flows.storage.open import read_dataset
 from flows.type_loader import load_type
 from schemas.errors import SandboxLimitError
 from tests.flows.runs.test_run import rows

@@ -10,7 +10,7 @@ import pytest
 from extractors.confidence.confidence import confidence, default_weights
 from flows.evaluation.calibration import LEAST_VALUES, labelled_values
 from flows.evaluation.evaluate import compare, truth_of
-from flows.storage.dataset import read_dataset
+from flows.storage.open import read_dataset
 from flows.type_loader import load_type
 from tests.flows.evaluation.test_evaluate import TRUTHS
 

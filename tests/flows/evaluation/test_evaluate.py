@@ -192,7 +192,7 @@ def test_corrections_are_a_truth(pagemill, samples_out: dict[str, Path], tmp_pat
 def _own(out: Path, folder: Path) -> Path:
     """What is published, as a truth."""
     from flows.review.records import read_records
-    from flows.storage.dataset import read_dataset
+    from flows.storage.open import read_dataset
     from flows.type_loader import load_type
 
     path = folder / "own.jsonl"

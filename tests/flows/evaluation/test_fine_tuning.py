@@ -134,7 +134,7 @@ def test_a_file_that_cannot_be_finished_leaves_the_one_before(
 ) -> None:
     import flows.evaluation.fine_tuning
     from flows.settings import load_settings
-    from flows.storage.dataset import read_dataset
+    from flows.storage.open import read_dataset
 
     target = tmp_path / "t.jsonl"
     target.write_text("before")

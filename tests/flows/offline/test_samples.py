@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from extractors.prompt.prompt import Decoding, prompt
+from extractors.prompt.prompt import prompt
 from extractors.split.split import SplitOptions, split
 from flows.offline.server import complete
 from schemas.document_type import DocumentType
 from schemas.document_types import DOCUMENT_TYPES
-from schemas.pipeline import Chunk, Page
+from schemas.pipeline import Chunk, Decoding, Page
 
 SAMPLES = Path(__file__).parents[3] / "sample_docs"
 

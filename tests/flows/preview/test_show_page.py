@@ -9,9 +9,9 @@ from pathlib import Path
 import pymupdf
 import pytest
 
+from extractors.chunk import is_sent
 from extractors.prompt.prompt import prompt
 from extractors.split.split import SplitOptions, split
-from flows.documents.extract import is_sent
 from flows.documents.recipe import chunks_of, make_recipe
 from flows.preview import show_page as module
 from flows.preview.show_page import Prepared, check_target, show_page, write_show_page

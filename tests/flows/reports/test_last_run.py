@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from flows import cli
-from flows.reports.last_run import plain_lines, sections
+from flows.reports.last_run import sections
 from flows.storage.dataset import Dataset
+from flows.ui.terminal import plain_lines
 from tests.conftest import ROOT, SAMPLES
 
 

@@ -14,9 +14,10 @@ import pytest
 
 from flows.log import LOG
 from flows.reports import prefect_artifacts as artifacts
-from flows.reports.prefect_artifacts import Progress, markdown, shown_progress
+from flows.reports.prefect_artifacts import markdown, shown_progress
 from flows.reports.run_facts import Reason
-from flows.runs.prefect_flow import Engine
+from flows.runs.resources import Engine
+from flows.ui.progress import RunProgress
 from tests.conftest import SAMPLES
 from tests.flows.reports.test_run_page import busy
 from tests.support.painted import Studio, studio
@@ -145,7 +146,7 @@ def test_one_update_is_in_flight_at_a_time_and_the_last_one_is_the_end(
     seen: list[int] = []
     now = [0]
 
-    async def slow(_: object, key: str, progress: Progress, *__: object) -> None:
+    async def slow(_: object, key: str, progress: RunProgress, *__: object) -> None:
         assert not flying
         assert key == "pagemill-counts-progress"
         flying.append(1)
@@ -158,7 +159,7 @@ def test_one_update_is_in_flight_at_a_time_and_the_last_one_is_the_end(
 
     @flow(name="counts")
     async def counts() -> None:
-        async with shown_progress(lambda: Progress(now[0], 40, 0, 0.0)):
+        async with shown_progress(lambda: RunProgress(now[0], 40, 0, 0.0)):
             for _ in range(40):
                 now[0] += 1
                 await asyncio.sleep(0.01)
@@ -184,7 +185,7 @@ def test_an_end_waits_no_longer_than_it_says(offline_engine: Any, monkeypatch: p
     @flow(name="ends")
     async def ends() -> None:
         began = time.monotonic()
-        async with shown_progress(lambda: Progress(0, 1, 0, 0.0)):
+        async with shown_progress(lambda: RunProgress(0, 1, 0, 0.0)):
             await asyncio.sleep(0)
         took.append(time.monotonic() - began)
 
@@ -211,7 +212,7 @@ def test_text_of_others_is_no_markup_in_the_report() -> None:
 
 
 def test_progress_is_a_share_of_what_there_is_to_do() -> None:
-    assert [Progress(done, total, 0, 0.0).percent for done, total in ((0, 4), (1, 4), (9, 4), (0, 0))] == [
+    assert [RunProgress(done, total, 0, 0.0).percent for done, total in ((0, 4), (1, 4), (9, 4), (0, 0))] == [
         0,
         25,
         100,

@@ -16,7 +16,7 @@ from flows.reports.quality import Quality
 from flows.reports.status import run_lines
 from flows.runs.run import RunRequest, run
 from flows.settings import load_settings
-from flows.storage.dataset import read_dataset
+from flows.storage.open import read_dataset
 from flows.storage.remove import forget_documents
 from flows.storage.verify import verify
 from flows.type_loader import load_type

@@ -14,10 +14,10 @@ from flows import cli
 from flows.reports import run_page
 from flows.reports.run_facts import facts_of, run_row
 from flows.reports.status import run_lines
-from flows.runs.prefect_flow import Engine
+from flows.runs.resources import Engine
 from flows.runs.run import RunRequest, run
 from flows.settings import load_settings
-from flows.storage.dataset import read_dataset
+from flows.storage.open import read_dataset
 from flows.type_loader import load_type
 from schemas.errors import ConfigurationError
 from tests.conftest import SAMPLES, Finished

@@ -14,7 +14,7 @@ import pytest
 
 from flows.reports import sheets
 from flows.reports.sheets import write_csv, write_xlsx
-from flows.storage.dataset import read_dataset
+from flows.storage.open import read_dataset
 
 HOSTILE = [
     "=1+1",

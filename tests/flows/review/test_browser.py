@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from flows.review.export import export
-from flows.runs.prefect_flow import Engine
+from flows.runs.resources import Engine
 from flows.settings import load_settings
-from flows.storage.dataset import read_dataset
+from flows.storage.open import read_dataset
 from tests.support.browser import Browser, browser
 from tests.support.painted import Studio, studio
 from tests.support.reviewing import reviewing

@@ -14,7 +14,7 @@ from flows.review.correct import correct, opened
 from flows.review.records import read_record, read_records
 from flows.runs.forget import forget
 from flows.runs.migrate import refresh_into
-from flows.runs.prefect_flow import Engine
+from flows.runs.resources import Engine
 from flows.settings import load_settings
 from flows.storage.find import find_documents
 from flows.storage.verify import verify

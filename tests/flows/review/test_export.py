@@ -13,7 +13,7 @@ from flows import cli
 from flows.review import export as module
 from flows.review.export import export, export_line
 from flows.settings import load_settings
-from flows.storage.dataset import read_dataset
+from flows.storage.open import read_dataset
 from tests.conftest import SAMPLES, Finished
 
 

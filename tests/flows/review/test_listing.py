@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.book import spec_of
 from flows.review.listing import LOW, MARKS, Listing, Wanted, marks_of
 from flows.storage.backends.parquet_files import write_parquet
-from flows.storage.dataset import Dataset, open_dataset
+from flows.storage.dataset import Dataset
+from flows.storage.open import open_dataset
+from flows.storage.spec import spec_of
 from flows.type_loader import load_type
 
 TYPE = load_type("invoice")

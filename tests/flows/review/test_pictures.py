@@ -12,7 +12,8 @@ from flows.documents.ocr import Scans
 from flows.documents.sandbox import Sandbox
 from flows.review import pictures as module
 from flows.review.pictures import Pictures
-from flows.storage.dataset import Dataset, read_dataset
+from flows.storage.dataset import Dataset
+from flows.storage.open import read_dataset
 from schemas.errors import SandboxLimitError, UnreadableDocumentError
 from tests.conftest import SAMPLES
 from tests.support.planted import MEMORY, planted_look

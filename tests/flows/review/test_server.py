@@ -15,7 +15,7 @@ import pytest
 from PIL import Image as Pixels
 
 from flows.review.correct import correct, opened
-from flows.storage.dataset import read_dataset
+from flows.storage.open import read_dataset
 from tests.conftest import SAMPLES, Finished, start
 from tests.flows.storage.places import Place
 from tests.support.reviewing import Reviewing, reviewing

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from flows.book import new_run_id
 from flows.runs.accounting import Accounts
 from flows.runs.canary import Canary
 from flows.runs.run import Outcome, RunRequest, run
 from flows.settings import load_settings
 from flows.sources.selection import Part
-from flows.storage.dataset import read_dataset
+from flows.storage.open import read_dataset
+from flows.storage.run_ids import new_run_id
 from flows.storage.verify import verify
 from flows.type_loader import load_type
 from schemas.errors import RunStoppedError

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 from flows import cli
 from flows.runs.forget import forget
-from flows.runs.prefect_flow import Engine
+from flows.runs.resources import Engine
 from flows.runs.retry import retry
 from flows.settings import load_settings
-from flows.storage.dataset import read_dataset
 from flows.storage.find import find_documents
+from flows.storage.open import read_dataset
 from flows.storage.verify import verify
 from tests.flows.runs.test_histories import without_prefect
 from tests.flows.runs.test_run import rows

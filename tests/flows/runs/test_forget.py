@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows import cli
-from flows.runs.prefect_flow import Engine
+from flows.runs.resources import Engine
 from flows.storage.backends.disk import DiskStore
-from flows.storage.dataset import read_dataset
+from flows.storage.open import read_dataset
 from flows.storage.recover import recover
 from flows.storage.remove import forget_documents
 from flows.storage.verify import verify

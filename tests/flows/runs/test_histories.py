@@ -19,16 +19,16 @@ import pyarrow as pa
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from flows.book import new_run_id
-from flows.runs.prefect_flow import Engine
+from flows.runs.resources import Engine
 from flows.runs.retry import retry
 from flows.runs.run import RunRequest, run
 from flows.settings import load_settings
 from flows.sources.arrow_lookup import newest
 from flows.sources.spool import spool
 from flows.sources.superseded import superseded_ids
-from flows.storage.dataset import read_dataset
+from flows.storage.open import read_dataset
 from flows.storage.remove import forget_documents
+from flows.storage.run_ids import new_run_id
 from flows.type_loader import load_type
 from schemas.errors import EncryptedDocumentError, InvalidCompletionError
 from schemas.tables import SHARD_TABLES

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from flows.runs.prefect_flow import Engine
+from flows.runs.resources import Engine
 from flows.storage.verify import verify
 from tests.conftest import start
 from tests.flows.runs.test_run import rows

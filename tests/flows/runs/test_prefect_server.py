@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from flows.runs.prefect_flow import Engine, engine
 from flows.runs.prefect_server import ChildServer, _free_port
+from flows.runs.resources import Engine, engine
 from flows.runs.run import RunRequest, run
 from flows.settings import load_settings
 from flows.storage.verify import verify

@@ -11,8 +11,8 @@ import pytest
 from flows.cli import main
 from flows.runs.differences import by_field, difference_lines, draw_differences
 from flows.runs.migrate import refresh_into
-from flows.runs.prefect_flow import Engine
 from flows.runs.refresh import Refreshed, RefreshRequest, refresh
+from flows.runs.resources import Engine
 from flows.runs.run import RunRequest, run
 from flows.settings import load_settings
 from flows.storage.verify import verify
@@ -278,7 +278,7 @@ def test_the_command_tells_a_sample_as_a_table_as_json_and_as_a_page(
     (place.root / "paint.schema.json").write_text(json.dumps(kind("as printed").schema))
     monkeypatch.setenv("PAGEMILL_BASE_URL", place.model.url)
     monkeypatch.setattr(
-        "flows.runs.prefect_flow.engine", lambda settings: AsContext(replace(place.engine(), settings=settings))
+        "flows.runs.resources.engine", lambda settings: AsContext(replace(place.engine(), settings=settings))
     )
     command = ["refresh", str(place.out), "--sample", "5", "--type", str(place.root / "paint.schema.json")]
     assert main([*command, "--html", str(place.root / "page.html")]) == 0

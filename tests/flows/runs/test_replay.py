@@ -18,7 +18,7 @@ from flows.cli import main
 from flows.runs.replay import replay
 from flows.runs.run import RunRequest, run
 from flows.settings import load_settings
-from flows.storage.dataset import read_dataset
+from flows.storage.open import read_dataset
 from flows.type_loader import load_type
 from tests.conftest import SAMPLES, Finished, start
 from tests.support.everywhere import read_everywhere

@@ -10,11 +10,12 @@ from pathlib import Path
 import pymupdf
 import pytest
 
-from flows.runs.prefect_flow import Engine
-from flows.runs.retry import read_retries, retry
+from flows.runs.resources import Engine
+from flows.runs.retry import retry
 from flows.runs.run import RunRequest, run
+from flows.sources.failures import read_retries
 from flows.storage.backends.disk import DiskStore
-from flows.storage.dataset import read_dataset
+from flows.storage.open import read_dataset
 from flows.storage.verify import verify
 from schemas.errors import ConfigurationError, DatasetError
 from tests.conftest import SAMPLES

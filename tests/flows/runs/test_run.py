@@ -15,9 +15,9 @@ import pyarrow as pa
 import pymupdf
 import pytest
 
-from flows.runs.prefect_flow import Engine
+from flows.runs.resources import Engine
 from flows.runs.run import RunRequest, run
-from flows.storage.dataset import read_dataset
+from flows.storage.open import read_dataset
 from flows.type_loader import load_type
 from schemas.errors import ConfigurationError
 from schemas.tables import LOG_TABLES, SHARD_TABLES

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flows import cli
-from flows.storage.dataset import read_dataset
+from flows.storage.open import read_dataset
 from tests.conftest import SAMPLES
 from tests.flows.storage.places import Place, bucket
 

@@ -12,9 +12,9 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from flows.book import new_run_id
 from flows.schedules.schedule import require_places, schedule_of
-from flows.storage.dataset import read_dataset
+from flows.storage.open import read_dataset
+from flows.storage.run_ids import new_run_id
 from schemas.errors import ConfigurationError, PagemillError
 from tests.conftest import ROOT, start
 from tests.flows.runs.test_canary import break_some

@@ -17,7 +17,7 @@ import pytest
 from prefect.client.schemas.objects import State
 from prefect.states import Paused, Suspended
 
-from flows.storage.dataset import read_dataset
+from flows.storage.open import read_dataset
 from flows.storage.verify import verify
 from tests.conftest import ModelServer, serving
 from tests.flows.runs.test_run import invoices

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from flows.schedules.deployments import SILENCE
-from flows.storage.dataset import read_dataset
+from flows.storage.open import read_dataset
 from flows.storage.verify import verify
 from tests.flows.runs.test_run import invoices
 from tests.support.night import Night, night

@@ -18,7 +18,7 @@ import httpx
 import psutil
 
 from flows.schedules.schedule import schedule_of
-from flows.storage.dataset import read_dataset
+from flows.storage.open import read_dataset
 from flows.storage.verify import verify
 from tests.conftest import ROOT
 from tests.flows.runs.dask.test_cluster import COPIES, DOCUMENTS, archive, asked

@@ -10,7 +10,9 @@ import pytest
 from flows.sources.addresses import Address, Addresses
 from flows.sources.discover import Found, Source, discover
 from flows.sources.plan import Plan, make_plan
-from flows.storage.dataset import Dataset, DatasetSpec, open_dataset
+from flows.storage.dataset import Dataset
+from flows.storage.open import open_dataset
+from flows.storage.spec import DatasetSpec
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.tables import all_tables, record_tables
 

@@ -14,7 +14,9 @@ from flows.storage.backends.heartbeat import Timing
 from flows.storage.backends.object_store import ObjectStore
 from flows.storage.backends.s3 import S3Client
 from flows.storage.backends.store import Store
-from flows.storage.dataset import Dataset, DatasetSpec, open_dataset, read_dataset
+from flows.storage.dataset import Dataset
+from flows.storage.open import open_dataset, read_dataset
+from flows.storage.spec import DatasetSpec
 from tests.support.folder_client import FolderClient
 
 # The dead are dead at once: for tests that begin when the process before has ended.

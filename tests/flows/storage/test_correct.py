@@ -14,9 +14,9 @@ import pytest
 
 from extractors.parse.parse import parse
 from extractors.tabulate.tabulate import record_batches
-from flows.book import spec_of
 from flows.review.correct import correct
 from flows.storage.publish import publish
+from flows.storage.spec import spec_of
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.pipeline import Record
 from tests.conftest import ROOT

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.storage.dataset import read_dataset
 from flows.storage.expire import CONTENT, expire_content
+from flows.storage.open import read_dataset
 from flows.storage.verify import verify
 from tests.flows.runs.test_run import rows
 

@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flows.storage.dataset import Dataset, DatasetSpec
+from flows.storage.dataset import Dataset
 from flows.storage.publish import publish
 from flows.storage.recover import recover
+from flows.storage.spec import DatasetSpec
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.errors import DatasetError
 from schemas.tables import SHARD_TABLES, all_tables, record_tables
@@ -331,7 +332,9 @@ def test_a_full_disk_is_a_clear_error_and_nothing_is_published(place: Place, mon
 
     shard = "20260101T000000-aaaaaa-00000"
     with monkeypatch.context() as patch:
-        patch.setattr(f"flows.storage.backends.{'disk' if place.kind == 'disk' else 'object_store'}.write_parquet", full)
+        patch.setattr(
+            f"flows.storage.backends.{'disk' if place.kind == 'disk' else 'object_store'}.write_parquet", full
+        )
         with pytest.raises(DatasetError, match="No space left"):
             publish(dataset, shard, document(1, shard))
     assert dataset.published_ids() == set()

@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 
 from flows.runs.forget import forget
-from flows.runs.prefect_flow import Engine
+from flows.runs.resources import Engine
 from flows.settings import load_settings
 from flows.storage.backends.disk import DiskStore
-from flows.storage.dataset import read_dataset
 from flows.storage.find import find_documents
+from flows.storage.open import read_dataset
 from flows.storage.verify import verify
 from tests.conftest import ROOT
 from tests.flows.runs.test_run import rows

@@ -428,7 +428,9 @@ def test_a_full_disk_leaves_the_old_rows(place: Place, monkeypatch: pytest.Monke
 
     new = rows_of(dataset, (1, 2), "new", "20260101T000000-aaaaaa")
     with monkeypatch.context() as patch:
-        patch.setattr(f"flows.storage.backends.{'disk' if place.kind == 'disk' else 'object_store'}.write_parquet", full)
+        patch.setattr(
+            f"flows.storage.backends.{'disk' if place.kind == 'disk' else 'object_store'}.write_parquet", full
+        )
         with pytest.raises(DatasetError, match="No space left"):
             replace_documents(dataset, SHARD, "20260101T000000-aaaaaa-00000", new, POINTERS)
     assert versions(place.files()) == ["old", "old", "old"]

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows.cli import main
-from flows.storage.dataset import read_dataset
+from flows.storage.open import read_dataset
 from flows.storage.remove import forget_documents
 from flows.storage.verify import verify
 

@@ -23,7 +23,7 @@ import psutil
 import pytest
 from pydantic import SecretStr
 
-from flows.runs.prefect_flow import Engine
+from flows.runs.resources import Engine
 from flows.runs.run import RunRequest, run
 from flows.settings import load_settings
 from flows.storage.verify import verify

@@ -19,9 +19,9 @@ from pydantic import SecretStr
 
 from flows.runs.dask import worker as carrier
 from flows.runs.dask.messages import ShardJob, ShardResult
-from flows.runs.prefect_flow import Engine
+from flows.runs.resources import Engine
 from flows.runs.run import Outcome, RunRequest, run
-from flows.storage.dataset import read_dataset
+from flows.storage.open import read_dataset
 from flows.storage.verify import verify
 from flows.type_loader import load_type
 from schemas.errors import ConfigurationError, ProcessDiedError

@@ -1,0 +1,82 @@
+"""The commands of schedules: `serve` and `deploy`."""
+
+from typing import Annotated
+
+import typer
+
+from flows.commands.options import ModelName, Order, Out, Sources, Type
+from flows.ui.terminal import print_lines
+
+Cron = Annotated[str, typer.Option(help="when the nightly runs: minute, hour, day, month, weekday")]
+
+
+Zone = Annotated[
+    str | None, typer.Option("--timezone", help="of --cron, such as Europe/Berlin; default: this machine's")
+]
+
+
+NightOrder = Annotated[Order, typer.Option(help="what is extracted first: newest, oldest, smallest, or listed")]
+
+
+Until = Annotated[str | None, typer.Option(metavar="HH:MM", help="begin nothing after this time of the day")]
+
+
+Budget = Annotated[float | None, typer.Option(min=0, help="hard cap of a run in USD")]
+
+
+ScheduleName = Annotated[str | None, typer.Option("--name", help="of the schedule; default: the last name of --out")]
+
+
+def serve_command(
+    sources: Sources,
+    type_name: Type,
+    out: Out,
+    cron: Cron = "0 2 * * *",
+    timezone: Zone = None,
+    order: NightOrder = "newest",
+    until: Until = None,
+    budget: Budget = None,
+    model: ModelName = None,
+    name: ScheduleName = None,
+    port: Annotated[int, typer.Option(min=1024, max=65535, help="of Prefect's page on this machine")] = 4200,
+) -> int:
+    """Run a nightly schedule on this machine, Prefect's server included, until it is told to stop."""
+    from flows.schedules.schedule import require_places, schedule_of
+    from flows.schedules.serve import serve
+    from flows.settings import load_settings, require_model
+
+    settings = load_settings(model=model)
+    require_model(settings)
+    nightly = {"order": order, "until": until, "budget_usd": budget, "model": model}
+    schedule = schedule_of(sources, type_name, out, cron, timezone, nightly, name)
+    require_places(schedule)
+    serve([schedule], settings.cache_dir / "serve", port, settings.webhook)
+    return 0
+
+
+def deploy_command(
+    sources: Sources,
+    type_name: Type,
+    out: Out,
+    cron: Cron = "0 2 * * *",
+    timezone: Zone = None,
+    order: NightOrder = "newest",
+    until: Until = None,
+    budget: Budget = None,
+    model: ModelName = None,
+    name: ScheduleName = None,
+    pool: Annotated[str, typer.Option(help="work pool, made when it is not there")] = "pagemill",
+) -> int:
+    """Set a nightly and a backfill up on the Prefect server that PREFECT_API_URL names, with the safeguards."""
+    from flows.schedules.schedule import schedule_of
+    from flows.schedules.serve import deploy_to_server
+    from flows.settings import load_settings, require_model
+
+    settings = load_settings(model=model)
+    require_model(settings)
+    nightly = {"order": order, "until": until, "budget_usd": budget, "model": model}
+    schedule = schedule_of(sources, type_name, out, cron, timezone, nightly, name)
+    print_lines(
+        [*deploy_to_server([schedule], pool, settings.webhook), f"start a worker: prefect worker start --pool {pool}"]
+    )
+    return 0

@@ -1,0 +1,56 @@
+"""Files that are whole or not there: written aside, synced to disk, renamed."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_HASH_BLOCK = 1 << 20
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write `data` aside, sync, rename to `path`, sync the folder."""
+    aside = path.with_name(f"{path.name}.aside")
+    with aside.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+    sync_folder(path.parent)
+
+
+@contextmanager
+def written_aside(*paths: Path) -> Iterator[list[Path]]:
+    """Files to write in the place of `paths`: synced and renamed when the block ends well, gone when it does not."""
+    asides = [path.with_name(f"{path.name}.aside") for path in paths]
+    try:
+        yield asides
+        for aside in asides:
+            with aside.open("rb") as file:
+                os.fsync(file.fileno())
+        for aside, path in zip(asides, paths, strict=True):
+            aside.replace(path)
+        for folder in {path.parent for path in paths}:
+            sync_folder(folder)
+    finally:
+        for aside in asides:
+            aside.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in `folder` durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def file_hash(path: Path) -> str:
+    """sha256 of a file in hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_HASH_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,48 @@
+"""Resources that runs of one process share: Prefect's server, split processes, the embedded model."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from flows.documents.sandbox import Sandbox
+from flows.model.connect import model_address
+from flows.model.endpoint import Endpoint
+from flows.model.outage import OutageNotice
+from flows.runs.prefect_server import ChildServer, prefect_server
+from flows.settings import Settings
+
+
+@dataclass(slots=True)
+class Engine:
+    """What several runs of one process share."""
+
+    settings: Settings
+    server: ChildServer | None
+    sandbox: Sandbox
+    base_url: str
+    api_key: str | None
+    prefect_url: str | None = field(default=None)
+
+
+@contextmanager
+def engine(settings: Settings) -> Iterator[Engine]:
+    """What runs need; Prefect's server starts with the first run that has something to do."""
+    with (
+        prefect_server(settings.cache_dir / "prefect") as server,
+        model_address(settings) as (base_url, api_key),
+        Sandbox(settings.workers, settings.split_seconds, settings.split_memory) as sandbox,
+    ):
+        try:
+            yield Engine(settings, server, sandbox, base_url, api_key)
+        finally:
+            if server is not None and server.is_started:
+                from prefect.events.worker import EventsWorker
+
+                logging.getLogger("EventsWorker").setLevel(logging.CRITICAL)  # it counts aloud what it still sends
+                EventsWorker.drain_all(timeout=5)  # before the server that they go to ends
+
+
+def tell_outages(engine: Engine, endpoint: Endpoint, *, quiet: bool) -> None:
+    """Let Prefect and the terminal know while the endpoint does not answer."""
+    endpoint.pressure.on_outage = OutageNotice(engine.settings.host, engine.settings.patience, quiet=quiet)

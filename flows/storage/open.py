@@ -1,0 +1,130 @@
+"""A dataset opened for reading or writing: its birth, its statement, and the refusal of another one."""
+
+import base64
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from flows.storage.backends.store import Out, Store, store_at
+from flows.storage.dataset import BIRTH_FILE, WORK_FOLDERS, Dataset, decode_schema
+from flows.storage.spec import DatasetSpec
+from schemas.errors import ConfigurationError, DatasetError
+
+FORMAT_VERSION = 1
+
+
+def open_dataset(out: Out | Store, spec: DatasetSpec) -> Dataset:
+    """The dataset at `out` to write to, made or completed as needed.
+
+    Raises ConfigurationError when `out` cannot be written, is no dataset, or is one of another type or other columns.
+    """
+    store = store_at(out) if isinstance(out, Path | str) else out
+    try:
+        foreign = store.foreign()
+        if foreign is not None and not store.exists("_work/dataset.json"):
+            raise ConfigurationError(
+                f"{store.place} is no Pagemill dataset but holds {foreign!r}; name an empty or a new folder with --out"
+            )
+        store.make_folders(f"_work/{folder}" for folder in WORK_FOLDERS)
+        with store.locked():
+            stated = _stated(store) or _write_statement(store, spec)
+            _refuse_another(store.place, stated, spec)
+            missing = {name: schema for name, schema in spec.tables.items() if name not in stated["tables"]}
+            if missing:  # made by an older Pagemill
+                stated = _write_statement(store, spec, {**stated["tables"], **_encoded(missing)})
+            dataset = Dataset(store, stated)
+            _complete_birth(dataset)
+            for name, text in spec.guides.items():
+                if not _has(store, name, text.encode()):
+                    store.write(name, text.encode())
+    except OSError as error:
+        raise ConfigurationError(
+            f"{store.place} cannot be written: {error.strerror or error}; choose another --out"
+        ) from error
+    return dataset
+
+
+def _has(store: Store, key: str, data: bytes) -> bool:
+    try:
+        return store.read(key) == data
+    except FileNotFoundError:
+        return False
+
+
+def read_dataset(out: Out | Store) -> Dataset:
+    """The dataset at `out` to read from. Raises ConfigurationError when there is none."""
+    store = store_at(out) if isinstance(out, Path | str) else out
+    try:
+        stated = _stated(store)
+    except OSError as error:
+        raise ConfigurationError(f"{store.place} cannot be read: {error.strerror or error}; check the name") from error
+    if stated is None:
+        raise ConfigurationError(
+            f"{store.place} is no Pagemill dataset: it has no _work/dataset.json; name the folder given as --out"
+        )
+    return Dataset(store, stated)
+
+
+def _stated(store: Store) -> dict[str, Any] | None:
+    where = f"{store.place}/_work/dataset.json"
+    try:
+        stated = json.loads(store.read("_work/dataset.json"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except ValueError as error:
+        raise DatasetError(f"{where} cannot be read: {error}; restore it from a copy") from error
+    if not isinstance(stated, dict) or stated.get("format") != FORMAT_VERSION:
+        raise DatasetError(f"{where} is of another format; use the Pagemill that wrote it")
+    return stated
+
+
+def _write_statement(store: Store, spec: DatasetSpec, tables: Mapping[str, str] | None = None) -> dict[str, Any]:
+    stated = {
+        "format": FORMAT_VERSION,
+        "document_type": spec.document_type,
+        "schema": spec.schema,
+        "record_tables": list(spec.record_tables),
+        "tables": tables or _encoded(spec.tables),
+    }
+    store.write("_work/dataset.json", json.dumps(stated, indent=1, ensure_ascii=False).encode())
+    return json.loads(json.dumps(stated))  # type: ignore[no-any-return]
+
+
+def _refuse_another(place: str, stated: Mapping[str, Any], spec: DatasetSpec) -> None:
+    if stated["document_type"] != spec.document_type:
+        raise ConfigurationError(
+            f"{place} holds documents of type {stated['document_type']!r}, not {spec.document_type!r}; "
+            "one dataset is one type: name another --out"
+        )
+    before, after = (
+        _columns(stated["record_tables"], stated["tables"]),
+        _columns(spec.record_tables, _encoded(spec.tables)),
+    )
+    changed = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
+    if changed:
+        named = f" --type {spec.origin}" if spec.origin not in {"", spec.document_type} else ""
+        raise ConfigurationError(
+            f"the columns of {spec.document_type!r} have changed since {place} was made ({', '.join(changed)}); "
+            f"`pagemill refresh {place}{named} --into NEW` makes a "
+            "new dataset, with the stored answers where they serve"
+        )
+
+
+def _columns(names: Iterable[str], tables: Mapping[str, str]) -> dict[str, str]:
+    return {f"{name}.{column.name}": str(column.type) for name in names for column in decode_schema(tables[name])}
+
+
+def _complete_birth(dataset: Dataset) -> None:
+    store = dataset.store
+    names = list(dataset.tables)  # `documents` is last, so that what it joins to is there before it
+    born = store.each(lambda name: store.exists(f"{name}/{BIRTH_FILE}"), names)
+    for name, is_born in zip(names, born, strict=True):
+        if not is_born:
+            store.publish_parquet(f"{name}/{BIRTH_FILE}", dataset.tables[name], ())
+
+
+def _encoded(tables: Mapping[str, pa.Schema]) -> dict[str, str]:
+    return {name: base64.b64encode(schema.serialize().to_pybytes()).decode() for name, schema in tables.items()}

@@ -1,0 +1,33 @@
+"""The parts that a new dataset is made of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from schemas.catalog import catalog
+from schemas.dictionary import dictionary
+from schemas.document_type import DocumentType
+from schemas.tables import all_tables, record_tables
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetSpec:
+    """What a new dataset is made of: the type's name and JSON Schema, every table's Arrow schema, which hold records."""
+
+    document_type: str
+    schema: Mapping[str, Any]
+    tables: Mapping[str, pa.Schema]
+    record_tables: tuple[str, ...]
+    guides: Mapping[str, str] = field(default_factory=dict)  # files for people at the top of OUT, by name
+    origin: str = ""  # what the user named the type by
+
+
+def spec_of(document_type: DocumentType) -> DatasetSpec:
+    """What a dataset of this type is made of."""
+    names = tuple(table.name for table in record_tables(document_type))
+    guides = {"README.md": dictionary(document_type), "catalog.sql": catalog(document_type)}
+    return DatasetSpec(
+        document_type.name, document_type.schema, all_tables(document_type), names, guides, document_type.origin
+    )

@@ -1,0 +1,86 @@
+"""The terminal: lines, JSON and complaints, with nothing in them that could command it."""
+
+import json
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import typer
+
+from schemas.errors import PagemillError
+
+_UNKNOWN = "\ufffd"
+
+
+_COMMANDS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
+)  # controls, and marks that turn text around
+
+
+def print_lines(lines: list[str]) -> None:
+    """Lines on standard output, without what could command a terminal: documents and models wrote parts of them."""
+    sys.stdout.write("".join(f"{_COMMANDS.sub(_UNKNOWN, line)}\n" for line in lines))
+
+
+def print_json(value: Any) -> None:
+    """One JSON object on standard output."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+
+
+def complain(error: object) -> None:
+    """What went wrong, on standard error."""
+    from flows.log import LOG, say
+
+    known = {"error": type(error).__name__} if isinstance(error, PagemillError) else {}
+    say(str(error) if LOG.is_json else f"pagemill: {error}", "complaint", **known)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A table with a title; the columns named in `numbers` stand to the right."""
+
+    title: str
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    numbers: frozenset[str] = frozenset()
+
+
+def plain_lines(found: Sequence[Section]) -> list[str]:
+    """The tables as lines, a row each, for pipes and files."""
+    lines = []
+    for each in found:
+        for row in each.rows:
+            cells = [
+                f"{heading} {cell}" if heading in each.numbers else cell
+                for heading, cell in zip(each.headings, row, strict=True)
+            ]
+            lines.append(f"{each.title}: {'  '.join(cell for cell in cells if cell)}")
+    return lines
+
+
+def show_tables(found: Sequence[Section]) -> None:
+    """The tables on the terminal."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    for each in found:
+        table = Table(title=Text(each.title), title_justify="left", box=SIMPLE_HEAD, show_header=any(each.headings))
+        for heading in each.headings:
+            table.add_column(heading, justify="right" if heading in each.numbers else "left", overflow="fold")
+        for row in each.rows:
+            table.add_row(*map(Text, row))
+        console.print(table)
+
+
+def asker() -> Callable[[str], bool] | None:
+    """Asks whoever sits at the terminal; null where nobody does, or where a program reads what is said."""
+    from flows.log import LOG
+
+    if LOG.is_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+    return lambda text: typer.confirm(f"{text}. Go on?", err=True)

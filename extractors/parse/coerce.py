@@ -177,5 +177,6 @@ _READERS: Mapping[str, Callable[[Any, Field], Any]] = {
 
 
 def shown_value(value: Any) -> str:
+    """A refused value in a message: clean text of at most 61 characters, `nothing` where it is empty."""
     text = clean_text(str(value))
     return f"{text[:60]}…" if len(text) > 60 else text or "nothing"

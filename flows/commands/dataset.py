@@ -9,6 +9,7 @@ import typer
 
 from flows.commands.options import AsJson, Dataset
 from flows.ui.terminal import asker, complain, print_json, print_lines
+from flows.ui.text import count_documents
 from schemas.errors import ConfigurationError
 
 
@@ -36,7 +37,7 @@ def forget_command(
         ask = None if as_json else asker()
         if ask is None or not found:
             print_json({"documents": [asdict(each) for each in found]}) if as_json else print_lines(lines)
-            complain(f"{len(found):,} document{'' if len(found) == 1 else 's'}, none removed; remove with --yes")
+            complain(f"{count_documents(len(found))}, none removed; remove with --yes")
             return 0
         print_lines(lines)
         if not ask(f"{len(found):,} documents are removed for good"):

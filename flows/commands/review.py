@@ -74,7 +74,7 @@ def why_command(
     document_type = type_in(dataset, type_name)
     told = why(dataset, document_type, document_named(dataset, document), pointer_of(document_type, field))
     if html is not None:
-        from flows.preview.show_page import check_target
+        from flows.ui.html import check_target
 
         check_target(html)
         draw_why(told, dataset, load_settings(), html)

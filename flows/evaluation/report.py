@@ -3,14 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from extractors.evaluate.score import Counts, Wrong
 from extractors.values import printed
-from flows.durable_files import write_durably
 from flows.evaluation.evaluate import Evaluation
+from flows.ui.html import render, write_page
 from flows.ui.terminal import Section
-from schemas.errors import ConfigurationError
+from flows.ui.text import clip, one_line, plain
 
 MOST_NAMED = 20  # documents that are named in a sentence
 _SHOWN = 80  # characters of a value
@@ -68,7 +66,7 @@ def evaluation_tables(done: Evaluation) -> list[Section]:
         Section(
             "Worst documents", ("document", "wrong", "F1", "for example"),
             [
-                [_plain(each.file_name), str(each.wrong_values), _share(each.f1), _told(each.wrong[0])]
+                [plain(each.file_name), str(each.wrong_values), _share(each.f1), _told(each.wrong[0])]
                 for each in done.worst[:5]
             ],
             numbers,
@@ -89,7 +87,7 @@ def evaluation_lines(done: Evaluation) -> list[str]:
     ):
         if names:
             more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
-            lines.append(f"{len(names):,} of the truth {what}: {', '.join(map(_plain, names[:MOST_NAMED]))}{more}")
+            lines.append(f"{len(names):,} of the truth {what}: {', '.join(map(plain, names[:MOST_NAMED]))}{more}")
     return lines
 
 
@@ -98,7 +96,7 @@ def shown(value: Any) -> str | None:
     if value is None:
         return None
     text = str(value) if isinstance(value, dict | list) else printed(value)
-    return text if len(text) <= 4 * _SHOWN else f"{text[: 4 * _SHOWN - 1]}…"
+    return clip(text, 4 * _SHOWN)
 
 
 def _figures(counts: Counts) -> dict[str, Any]:
@@ -117,20 +115,8 @@ def _share(value: float | None) -> str:
 
 
 def _told(wrong: Wrong) -> str:
-    expected, found = (_short(shown(each)) for each in (wrong.expected, wrong.found))
+    expected, found = (plain(one_line(shown(each), _SHOWN)) for each in (wrong.expected, wrong.found))
     return f"{wrong.pointer}: {found} for {expected}"
-
-
-def _short(text: str | None) -> str:
-    if text is None:
-        return "null"
-    line = _plain(" ".join(text.split()))
-    return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"
-
-
-def _plain(text: str) -> str:
-    """Text of others for a terminal: what is not printable could command it."""
-    return "".join(mark if mark.isprintable() else "\ufffd" for mark in text)
 
 
 _MOST_GROUPS = 200
@@ -138,18 +124,13 @@ _MOST_GROUPS = 200
 
 def draw_evaluation(done: Evaluation, about: str, path: Path) -> None:
     """Draw the evaluation of the dataset `about`. Raises ConfigurationError where the page cannot be written."""
-    environment = Environment(
-        loader=PackageLoader("flows.ui"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    page = render(
+        "evaluation.html",
+        {"shown": shown},
+        about=about,
+        told=evaluation_json(done),
+        said=evaluation_lines(done),
+        worst=done.worst,
+        groups=_MOST_GROUPS,
     )
-    environment.filters["shown"] = shown
-    page = environment.get_template("evaluation.html").render(
-        about=about, told=evaluation_json(done), said=evaluation_lines(done), worst=done.worst, groups=_MOST_GROUPS
-    )
-    try:
-        write_durably(path, page.encode("utf-8", "replace"))
-    except OSError as error:
-        raise ConfigurationError(f"--html {path}: cannot be written: {error.strerror or error}") from error
+    write_page(path, page)

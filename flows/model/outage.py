@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from flows.log import say
 from flows.model.concurrency import Outage
+from flows.ui.text import duration
 
 _AGAIN = 60.0  # seconds between two lines about one outage
 STATE = "AwaitingEndpoint"
@@ -31,7 +32,7 @@ class OutageNotice:
         left = max(0.0, self._patience - outage.seconds)
         text = (
             f"{self._host} answers nobody ({outage.reason}); next try in {outage.next_try:.0f} s, the run waits for "
-            f"{_span(left)} more (PAGEMILL_PATIENCE)"
+            f"{duration(left)} more (PAGEMILL_PATIENCE)"
         )
         if self._said_at is None:
             self._set_state(STATE, text)
@@ -62,9 +63,3 @@ async def _set_flow_state(name: str, message: str) -> None:
         async with get_client() as client:
             state = State(type=StateType.RUNNING, name=name, message=message)
             await client.set_flow_run_state(context.flow_run.id, state, force=True)
-
-
-def _span(seconds: float) -> str:
-    if seconds >= 3600:
-        return f"{seconds / 3600:.1f} hours"
-    return f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} s"

@@ -23,7 +23,7 @@ def show_document(
 ) -> dict[str, Any]:
     """What would be sent for the document: pages with the reason for each, and the very requests; `html` draws it."""
     if html is not None:
-        from flows.preview.show_page import check_target
+        from flows.ui.html import check_target
 
         check_target(html, path)
     recipe = make_recipe(document_type, settings)

@@ -13,14 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Template
 
 from extractors.chunk import answer_estimator, scalar_answer_tokens
 from extractors.tabulate.tabulate import usd
 from extractors.tokens import count_image
-from flows.durable_files import write_durably
+from flows.ui.html import environment, write_page
 from schemas.document_type import DocumentType
-from schemas.errors import ConfigurationError
 from schemas.pipeline import Box, Chunk, Image, Page, Request, Word
 
 DRAWN_PAGES = 100  # of these the words are drawn; of later ones only where lines stand
@@ -47,32 +46,14 @@ class Prepared:
     cost_nusd: Callable[[int, int], int | None]
 
 
-def check_target(target: Path, document: Path | None = None) -> None:
-    """Raise ConfigurationError, before any work, where the page cannot or must not be written."""
-    try:
-        fault = _fault(target, document)
-    except OSError as error:
-        fault = f"cannot be written ({error.strerror})"
-    if fault:
-        raise ConfigurationError(f"--html {target}: {fault}; name another file")
-
-
 def write_show_page(target: Path, prepared: Prepared) -> None:
     """Write the page to `target`, whole or not at all. Raises ConfigurationError when it cannot be written."""
-    data = show_page(prepared).encode("utf-8", "replace")  # a file name may hold bytes that are no text
-    try:
-        write_durably(target.resolve(), data)
-    except OSError as error:
-        raise ConfigurationError(f"--html {target}: cannot be written ({error.strerror}); name another file") from error
+    write_page(target, show_page(prepared))
 
 
 def show_page(prepared: Prepared) -> str:
     """The page as HTML."""
-    loader = PackageLoader("flows.ui")
-    templates = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    templates.filters["number"] = "{:,}".format
+    templates = environment()
     sheets = list(_sheets(prepared))
     rendered = list(_within(MOST_PAGES, templates.get_template("show_sheet.html"), sheets))
     first = prepared.requests[0]
@@ -99,18 +80,6 @@ def show_page(prepared: Prepared) -> str:
         task=_parts(first)[-1]["text"].rpartition("</page>")[2].strip(),
         schema=json.dumps(first.schema, indent=2, ensure_ascii=False),
     )
-
-
-def _fault(target: Path, document: Path | None) -> str | None:
-    if not target.parent.is_dir():
-        return f"there is no folder {target.parent}"
-    if not target.exists():
-        return None
-    if not target.is_file():
-        return "is not a file that can be replaced"  # a rename would put a file in the place of a device
-    if document is not None and document.exists() and target.samefile(document):
-        return "is the document itself"
-    return None
 
 
 class _Run(NamedTuple):

@@ -5,6 +5,7 @@ from typing import Any
 
 from flows.reports.run_facts import Row, RunFacts
 from flows.ui.terminal import Section
+from flows.ui.text import dollars, plain
 from schemas.tables import PARTS
 
 _SUM = ("discovered", *PARTS)
@@ -30,14 +31,14 @@ def sections(told: Mapping[str, Any] | None) -> list[Section]:
     """The run of `status` in tables; those with nothing in them are left out."""
     if told is None:
         return []
-    drift = [[_plain(line)] for line in told["drift"][:_MOST_BREAKS]]
+    drift = [[plain(line)] for line in told["drift"][:_MOST_BREAKS]]
     if more := len(told["drift"]) - len(drift):
         drift.append([f"and {more:,} more: see the table `quality`"])
     numbers = frozenset({"addresses", "documents", "pages", "seconds"})
     found = [
         Section(f"{told['command'] or 'run'} {told['run_id']}", ["", "addresses"],
                 [[name.replace("_", " "), f"{told[name]:,}"] for name in _SUM], numbers),
-        Section("cost", ["", "USD"], [["paid", _usd(told["cost_usd"])], *_estimate(told)], frozenset({"USD"})),
+        Section("cost", ["", "USD"], [["paid", dollars(told["cost_usd"])], *_estimate(told)], frozenset({"USD"})),
         Section("failures by reason", ["step", "error", "documents"],
                 [[each["stage"], each["error"], f"{each['count']:,}"] for each in told["failures"]], numbers),
         Section("slowest documents", ["document", "pages", "seconds"],
@@ -58,17 +59,8 @@ def _document(row: Row, column: str) -> dict[str, Any]:
 
 def _estimate(told: Mapping[str, Any]) -> list[list[str]]:
     estimated = told["cost_usd_estimated"]
-    return [["estimated", _usd(estimated)]] if estimated else []
+    return [["estimated", dollars(estimated)]] if estimated else []
 
 
 def _named(row: Row) -> str:
-    return f"{row['document_id'][:12]} {_plain(str(row['file_name']))}"
-
-
-def _plain(text: str) -> str:
-    """Text of others for a terminal: what is not printable could command it."""
-    return "".join(mark if mark.isprintable() else "\ufffd" for mark in text)
-
-
-def _usd(amount: float | None) -> str:
-    return "unknown" if amount is None else f"${amount:.4f}"
+    return f"{row['document_id'][:12]} {plain(str(row['file_name']))}"

@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from flows.durable_files import write_durably
 from flows.log import say
-from flows.preview.show_page import check_target
 from flows.reports.run_facts import Row, RunFacts, calls_of, facts_of, run_row
 from flows.storage.backends.store import Out
 from flows.storage.dataset import Dataset
 from flows.storage.erase import REPORTS
 from flows.storage.open import read_dataset
+from flows.ui import html
+from flows.ui.html import check_outside, check_target, write_page
 from schemas.errors import ConfigurationError
 from schemas.tables import PARTS
 
@@ -56,18 +55,8 @@ def draw_run(out: Out, path: Path, run_id: str | None = None) -> str:
     run = run_row(dataset, run_id)
     if run is None:
         raise ConfigurationError(f"{dataset.place}: no run has ended in this dataset yet; there is nothing to draw")
-    page = render(dataset, run, is_named=True)
-    try:
-        write_durably(path, page.encode("utf-8", "replace"))
-    except OSError as error:
-        raise ConfigurationError(f"--html {path}: cannot be written ({error.strerror}); name another file") from error
+    write_page(path, render(dataset, run, is_named=True))
     return str(run["run_id"])
-
-
-def check_outside(dataset: Dataset, path: Path) -> None:
-    """Raise ConfigurationError where `path` is in the dataset."""
-    if "://" not in dataset.place and path.resolve().is_relative_to(Path(dataset.place).resolve()):
-        raise ConfigurationError(f"--html {path}: is in the dataset, where only tables may stand; name another file")
 
 
 def keep_report(dataset: Dataset, run_id: str) -> str | None:
@@ -99,19 +88,9 @@ def render(dataset: Dataset, run: Row, *, is_named: bool) -> str:
     calls = calls_of(dataset, facts.run_id)
     paid = pc.sum(calls.column("cost_usd")).as_py()
     cost = Cost(paid, run["cost_usd_estimated"])
-    environment = Environment(
-        loader=PackageLoader("flows.ui"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = lambda value: "–" if value is None else f"{value:,}"  # noqa: RUF001 - a dash
-    environment.filters["usd"] = lambda value: "unknown" if value is None else f"${value:.4f}"
-    environment.filters["span"] = _span
-    environment.filters["kinds"] = _kinds
-    environment.filters["documents"] = lambda count: f"{count:,} document{'' if count == 1 else 's'}"
-    return environment.get_template("run_page.html").render(
+    return html.render(
+        "run_page.html",
+        {"kinds": _kinds},
         run=run,
         facts=facts,
         parts=[(name.replace("_", " "), run[name], name) for name in PARTS],
@@ -170,14 +149,6 @@ def _kinds(kinds: Sequence[str] | None) -> str:
         kind if kinds.count(kind) == 1 else f"{kind} × {kinds.count(kind)}"  # noqa: RUF001 - a times sign
         for kind in dict.fromkeys(kinds)
     )
-
-
-def _span(seconds: float) -> str:
-    """A time for people."""
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def _seconds(run: Row) -> float | None:

@@ -12,9 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from flows.documents.sandbox import Sandbox
-from flows.durable_files import write_durably
-from flows.preview.show_page import check_target
-from flows.reports.run_page import check_outside
 from flows.review.document_view import Json, page_text, shown
 from flows.review.listing import LOW, MARKS, PAGE, Listing, Wanted
 from flows.review.page import standing_page
@@ -24,8 +21,10 @@ from flows.storage.backends.store import Out
 from flows.storage.dataset import Dataset
 from flows.storage.open import read_dataset
 from flows.type_loader import type_of
+from flows.ui.html import check_outside, check_target, write_page
+from flows.ui.text import count_documents
 from schemas.document_type import DocumentType
-from schemas.errors import ConfigurationError, DocumentError, PagemillError
+from schemas.errors import DocumentError, PagemillError
 
 MOST_PICTURES = 24_000_000  # characters of data URLs
 MOST_RECORDS = 8_000_000  # characters of everything else
@@ -67,17 +66,13 @@ def export(out: Out, document_type: DocumentType | None, settings: Settings, tar
         "rows": kept, "counts": {mark: sum(row[mark] for row in kept) for mark in MARKS}, "shown": records, "pages": pages,
         "left_out": left_out,
     }  # fmt: skip
-    try:
-        write_durably(target.resolve(), standing_page(data).encode("utf-8", "replace"))
-    except OSError as error:
-        raise ConfigurationError(f"--html {target}: cannot be written ({error.strerror}); name another file") from error
+    write_page(target, standing_page(data))
     return Exported(len(kept), count, tuple(left_out))
 
 
 def export_line(done: Exported, target: Path) -> str:
     """`--html` for people."""
-    documents = f"{done.documents:,} document{'' if done.documents == 1 else 's'}"
-    said = f"{documents} with {done.pictures:,} pictures of pages drawn in {target}"
+    said = f"{count_documents(done.documents)} with {done.pictures:,} pictures of pages drawn in {target}"
     return " ".join([said + ("." if done.left_out else ""), *done.left_out])
 
 

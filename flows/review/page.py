@@ -11,8 +11,7 @@ import json
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from flows.ui.html import Markup, colours, render
 
 _SCRIPTS = (
     "dom.js",
@@ -37,37 +36,25 @@ def script() -> str:
 @functools.cache
 def style() -> str:
     """The style, with the colours that all pages share."""
-    colours = files("flows.ui").joinpath("templates", "colours.css").read_text(encoding="utf-8")
-    return f"{colours}\n{_static('review.css')}"
+    return f"{colours()}\n{_static('review.css')}"
 
 
 def served_page(data: Any) -> str:
     """The page for a server that has script and style at addresses of their own."""
-    return _render(data=_as_json(data), alone=False)
+    return render("review.html", data=_as_json(data), alone=False)
 
 
 def standing_page(data: Any) -> str:
     """The page as one file: script and style are in it, and its policy names them by their hashes."""
     inside = {"script": script(), "style": style()}
     hashes = {name: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for name, text in inside.items()}
-    texts = {name: Markup(text) for name, text in inside.items()}  # noqa: S704 - our own files, with nothing put into them
-    return _render(data=_as_json(data), alone=True, hashes=hashes, **texts)
+    texts = {name: Markup(text) for name, text in inside.items()}
+    return render("review.html", data=_as_json(data), alone=True, hashes=hashes, **texts)
 
 
 def _as_json(data: Any) -> Markup:
     """JSON that ends no script element and no line of one."""
-    return Markup(json.dumps(data, ensure_ascii=False, separators=(",", ":")).translate(_FOR_JSON))  # noqa: S704 - as above
-
-
-def _render(**values: Any) -> str:
-    environment = Environment(
-        loader=PackageLoader("flows.ui"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("review.html").render(**values)
+    return Markup(json.dumps(data, ensure_ascii=False, separators=(",", ":")).translate(_FOR_JSON))
 
 
 def _static(name: str) -> str:

@@ -9,16 +9,16 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from extractors.values import json_text, printed
 from flows.documents.sandbox import workplace
-from flows.durable_files import write_durably
 from flows.review.corrections import correction_rows
 from flows.review.pictures import Pictures
 from flows.review.records import Published, read_record
 from flows.settings import Settings
 from flows.storage.dataset import Dataset
+from flows.ui.html import render, write_page
+from flows.ui.text import dollars, one_line
 from schemas.document_type import DocumentType
 from schemas.errors import ConfigurationError, DocumentError
 from schemas.fields import field_at, is_index, keys_of, value_at
@@ -99,7 +99,7 @@ def why(dataset: Dataset, document_type: DocumentType, document_id: str, pointer
 def why_lines(told: Why) -> list[str]:
     """`why` for people."""
     lines = [
-        f"{told.file_name} {told.field} = {_shown(told.value)}",
+        f"{told.file_name} {told.field} = {one_line(told.value, _SHOWN)}",
         f"  document {told.document_id}",
         f"  from {told.source_uri}",
     ]
@@ -114,8 +114,8 @@ def why_lines(told: Why) -> list[str]:
         sure = "" if own.get("confidence") is None else f", confidence {own['confidence']:.2f}"
         lines.append(f"  {own['match']}: {where}{sure}")
         if own["quote"]:
-            lines.append(f"  “{_shown(own['quote'])}”")
-    lines += [f"  stated otherwise on page {each['page']}: {_shown(each['value'])}" for each in told.others]
+            lines.append(f"  “{one_line(own['quote'], _SHOWN)}”")
+    lines += [f"  stated otherwise on page {each['page']}: {one_line(each['value'], _SHOWN)}" for each in told.others]
     lines += [f"  problem: {each}" for each in told.problems]
     lines += [
         f"  check {each['check']}: {'holds' if each['ok'] else 'FAILS'} ({each['found']} against {each['expected']})"
@@ -126,13 +126,17 @@ def why_lines(told: Why) -> list[str]:
     lines.append(f"  recipe {recipe['recipe_id']}: {recipe['model']}, made {made}")
     lines += [
         f"  answer {each['request_id'][:12]} (chunk {each['chunk']}) of {each['model_returned'] or each['model']}: "
-        f"{each['prompt_tokens']:,} tokens in, {each['completion_tokens']:,} out, {_dollars(each['cost_usd'])}"
+        f"{each['prompt_tokens']:,} tokens in, {each['completion_tokens']:,} out, {dollars(each['cost_usd'])}"
         for each in told.calls
     ]
     if told.extracted is not None or told.corrections:
-        lines.append(f"  the machine read {_shown(told.extracted)}")
+        lines.append(f"  the machine read {one_line(told.extracted, _SHOWN)}")
     for each in told.corrections:
-        what = f"{_shown(each['old'])} -> {_shown(each['new'])}" if each["field"] else "the whole record accepted"
+        what = (
+            f"{one_line(each['old'], _SHOWN)} -> {one_line(each['new'], _SHOWN)}"
+            if each["field"]
+            else "the whole record accepted"
+        )
         note = f" ({each['note']})" if each["note"] else ""
         lines.append(f"  {each['at']:%Y-%m-%d %H:%M} {each['by']}: {what}{note}")
     return lines
@@ -149,26 +153,14 @@ def draw_why(told: Why, dataset: Dataset, settings: Settings, path: Path) -> Non
     Raises ConfigurationError where it cannot be written.
     """
     page, missing = _page(told, dataset, settings)
-    environment = Environment(
-        loader=PackageLoader("flows.ui"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     picture, view = None, None
     if page is not None and page.image is not None:
         picture = f"data:{page.image.mime};base64,{base64.b64encode(page.image.data).decode()}"
         view = _view(told.evidence or {}, page)
-    html = environment.get_template("why.html").render(
-        told=told, lines=why_lines(told)[1:], picture=picture, page=page, view=view, missing=missing
+    html = render(
+        "why.html", told=told, lines=why_lines(told)[1:], picture=picture, page=page, view=view, missing=missing
     )
-    try:
-        write_durably(path.resolve(), html.encode("utf-8", "replace"))
-    except OSError as error:
-        raise ConfigurationError(
-            f"--html {path}: cannot be written ({error.strerror or error}); name another file"
-        ) from error
+    write_page(path, html)
 
 
 def _page(told: Why, dataset: Dataset, settings: Settings) -> tuple[Page | None, str]:
@@ -219,14 +211,3 @@ def _text(value: Any) -> str | None:
     if value is None:
         return None
     return json_text(value) if isinstance(value, Mapping | list) else printed(value)
-
-
-def _shown(value: str | None) -> str:
-    if value is None:
-        return "null"
-    line = " ".join(value.split())
-    return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"
-
-
-def _dollars(amount: float | None) -> str:
-    return "unknown cost" if amount is None else f"${amount:.4f}"

@@ -6,15 +6,14 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from flows.durable_files import write_durably
 from flows.review.corrections import Disagreed
 from flows.storage.changes import differences
 from flows.storage.dataset import Dataset
 from flows.storage.publish import Batches
 from flows.storage.staging import as_stated
-from schemas.errors import ConfigurationError
+from flows.ui.html import render, write_page
+from flows.ui.text import one_line
 
 _BAR = 20  # characters of a share of one
 _SHOWN = 60  # characters of a value in the terminal
@@ -81,7 +80,7 @@ def difference_lines(found: Sequence[Difference], documents: int) -> list[str]:
     width = max((len(each.field) for each in listed), default=0)
     return [
         f"{each.field:{width}}  {'#' * max(1, round(_BAR * each.share)):{_BAR}}  {each.documents:,} of {documents:,}  "
-        f"{_short(each.example.old)} -> {_short(each.example.new)}"
+        f"{one_line(each.example.old, _SHOWN)} -> {one_line(each.example.new, _SHOWN)}"
         for each in listed
     ]
 
@@ -89,7 +88,8 @@ def difference_lines(found: Sequence[Difference], documents: int) -> list[str]:
 def disagreement_lines(found: Sequence[Disagreed]) -> list[str]:
     """Where a recipe reads something else than people have said, for a terminal."""
     lines = [
-        f"  {each.document_id[:12]} {each.field}: {_short(each.machine)} is read, {_short(each.corrected)} says {each.by}"
+        f"  {each.document_id[:12]} {each.field}: {one_line(each.machine, _SHOWN)} is read, "
+        f"{one_line(each.corrected, _SHOWN)} says {each.by}"
         for each in found[:_NAMED]
     ]
     return [*lines, f"  and {len(found) - _NAMED:,} more"] if len(found) > _NAMED else lines
@@ -103,14 +103,8 @@ def draw_differences(
     disagreed: Sequence[Disagreed] = (),
 ) -> None:
     """The picture: one web page that stands alone. Raises ConfigurationError where it cannot be written."""
-    environment = Environment(
-        loader=PackageLoader("flows.ui"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("differences.html").render(
+    page = render(
+        "differences.html",
         fields=by_field(found, documents),
         documents=documents,
         about=about,
@@ -118,14 +112,4 @@ def draw_differences(
         total=len(found),
         disagreed=disagreed[:_LISTED],
     )
-    try:
-        write_durably(path, page.encode("utf-8", "replace"))
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be written: {error.strerror or error}") from error
-
-
-def _short(value: str | None) -> str:
-    if value is None:
-        return "null"
-    line = " ".join(value.split())
-    return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"
+    write_page(path, page)

@@ -14,6 +14,7 @@ from flows.storage.find import Found
 from flows.storage.open import read_dataset
 from flows.storage.remove import forget_documents
 from flows.storage.run_ids import new_run_id
+from flows.ui.text import count_documents
 from schemas.errors import DatasetError
 
 
@@ -39,7 +40,7 @@ def forget_lines(done: Forgotten, out: Out) -> list[str]:
     rows = ", ".join(f"{count:,} of {table}" for table, count in sorted(done.rows.items()) if count) or "none"
     count = len(done.document_ids)
     return [
-        f"{out}: {count:,} document{'' if count == 1 else 's'} forgotten and kept out from now on; rows removed: {rows}",
+        f"{out}: {count_documents(count)} forgotten and kept out from now on; rows removed: {rows}",
         f"{done.changes_emptied:,} rows of changes without their values now",
         *(f"not reached: {each}" for each in done.unreachable),
     ]

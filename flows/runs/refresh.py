@@ -52,6 +52,7 @@ from flows.storage.run_ids import new_run_id
 from flows.storage.spec import spec_of
 from flows.type_loader import type_of
 from flows.ui.progress import ProgressLine, RunProgress
+from flows.ui.text import dollars
 from schemas.document_type import DocumentType
 from schemas.errors import STOPS, ConfigurationError, DatasetError, DocumentError, PagemillError
 from schemas.tables import pointers_of
@@ -227,7 +228,7 @@ def make_anew(  # noqa: PLR0913 - what a refresh and a replay differ in
 
 def refresh_lines(done: Refreshed, out: Out, *, is_sample: bool) -> list[str]:
     """`refresh` for people."""
-    cost = "unknown cost" if done.cost_usd is None else f"${done.cost_usd:.4f}"
+    cost = "unknown cost" if done.cost_usd is None else dollars(done.cost_usd)
     what = "looked at, nothing published" if is_sample else "made anew"
     head = f"{out}: {done.refreshed:,} of {done.chosen:,} documents {what}, {done.changed:,} of them with other values"
     lines = [f"{head}; {done.requests:,} requests, {cost}", *kept_lines(done.kept)]

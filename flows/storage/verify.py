@@ -1,7 +1,8 @@
 """`pagemill status OUT --check`: every key, count, sum and checksum of a dataset, looked at without writing anything.
 
 Each rule of `flows/storage/rules.py` is a query that finds the rows which break it. Tables of a shard are
-looked at together, shard by shard, so that memory does not grow with the dataset; what must be unique in all of it is looked at by its keys alone.
+looked at together, shard by shard, so that memory does not grow with the dataset; what must be unique in all of it is
+looked at by its keys alone.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence

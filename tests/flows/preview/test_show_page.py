@@ -14,9 +14,10 @@ from extractors.prompt.prompt import prompt
 from extractors.split.split import SplitOptions, split
 from flows.documents.recipe import chunks_of, make_recipe
 from flows.preview import show_page as module
-from flows.preview.show_page import Prepared, check_target, show_page, write_show_page
+from flows.preview.show_page import Prepared, show_page, write_show_page
 from flows.settings import load_settings
 from flows.type_loader import load_type
+from flows.ui.html import check_target
 from schemas.errors import ConfigurationError
 from schemas.pipeline import Figure, Image, Page, Word
 from tests.conftest import SAMPLES, Finished

@@ -12,7 +12,7 @@ import pytest
 from flows.documents.extract import Extracted, extract_document
 from flows.documents.recipe import make_recipe
 from flows.documents.sandbox import Sandbox
-from flows.documents.tools import Tools
+from flows.documents.tools import tools_for
 from flows.model.budget import Spending
 from flows.model.endpoint import Endpoint
 from flows.model.in_flight import Answers
@@ -65,7 +65,7 @@ def record_of(path: Path, fields: dict[str, Any], sandbox: Sandbox) -> Record:
             async def keep(row: dict[str, Any]) -> None:
                 del row
 
-            tools = Tools(make_recipe(kind, settings), sandbox, Answers(endpoint), "run")
+            tools = tools_for(settings, make_recipe(kind, settings), sandbox, Answers(endpoint), "run")
             document = Document("0" * 64, str(path), path.name, path.stat().st_size)
             with TemporaryDirectory() as folder:
                 spooled = Path(folder) / "document"

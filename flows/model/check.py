@@ -12,6 +12,7 @@ from flows.model.budget import Spending
 from flows.model.connect import model_address
 from flows.model.endpoint import Endpoint
 from flows.model.model_list import Listed, list_models
+from flows.model.prices import Prices
 from flows.model.wire import DIALECTS, Refusal
 from flows.settings import Settings, require_model
 from schemas.document_type import conforms
@@ -112,8 +113,7 @@ def _of_listing(settings: Settings, slug: str, listed: dict[str, Listed] | None)
     window = min(ours.window, said.window) if said is not None and said.window else ours.window
     source = "the endpoint's" if said is not None and said.window and said.window <= ours.window else "our table's"
     yield Finding("window", "ok", f"{window:,} tokens ({source}), at most {ours.max_output:,} of them for an answer")
-    price = (settings.price_in, settings.price_out) if slug == settings.model else (None, None)
-    price_in, price_out = price[0] or ours.price_in, price[1] or ours.price_out
+    price_in, price_out = Prices(settings).usd_per_million(slug)
     if price_in is None or price_out is None:
         remedy = "set PAGEMILL_PRICE_IN and PAGEMILL_PRICE_OUT, or --budget cannot be used"
         if said is not None and said.price_in is not None:
@@ -138,7 +138,7 @@ async def _asked(endpoint: Endpoint, settings: Settings) -> tuple[Completion | R
     outcome: Completion | Refusal = Refusal("invalid", "a call of this size may cost more than a cent")
     for with_image, step in ((True, 0), (False, 0), (True, 1), (False, 1), (False, 2)):
         request = _request(settings, with_image=with_image)
-        if (endpoint.cost_nusd(request.prompt_tokens, request.max_tokens) or 0) > MOST_NUSD:
+        if (endpoint.prices.cost_nusd(request.prompt_tokens, request.max_tokens) or 0) > MOST_NUSD:
             break
         outcome = await endpoint.post(request, step, 1)
         if isinstance(outcome, Completion) or outcome.kind not in {"dialect", "too_large", "no_pictures", "invalid"}:

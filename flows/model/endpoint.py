@@ -11,7 +11,6 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from decimal import Decimal
 from typing import Any
 
 import httpx2
@@ -22,6 +21,7 @@ from flows.model.cancellation import Interrupt
 from flows.model.client import client
 from flows.model.concurrency import Pressure
 from flows.model.endpoint_memory import EndpointMemory
+from flows.model.prices import Prices
 from flows.model.rate_limits import GlobalPermits, MachineLimits
 from flows.model.wire import DIALECTS, Refusal, classify, printable, read_answer, request_body
 from flows.settings import Settings
@@ -32,10 +32,9 @@ from schemas.errors import (
     PicturesRefusedError,
     RequestTooLargeError,
 )
-from schemas.models import OFFLINE, model_entry
+from schemas.models import OFFLINE
 from schemas.pipeline import Completion, Request
 
-NANO_PER_MILLION = 1_000  # nano-USD per token of one USD per million tokens
 MOST_TRIES = (
     8  # of one request that breaks while the endpoint answers others: the request is at fault, not the endpoint
 )
@@ -59,6 +58,7 @@ class Endpoint:
     ) -> None:
         self.pressure = Pressure(settings.concurrency, settings.backoff)
         self.spending = spending
+        self.prices = Prices(settings)
         self._settings = settings
         self._memory = memory
         self._step = _remembered_step(memory)
@@ -73,25 +73,15 @@ class Endpoint:
         self._active = 0  # requests that wait for an answer
         self._client = client(base_url, api_key, settings.request_timeout)
 
-    @property
-    def has_price(self) -> bool:
-        """False when USD cannot be told before a call."""
-        return all(None not in self._prices(model) for model in self._settings.models)
-
-    def cost_nusd(self, prompt_tokens: int, completion_tokens: int, model: str | None = None) -> int | None:
-        """The price of a call by the settings or the model table; null where unknown."""
-        price_in, price_out = self._prices(model or self._settings.model)
-        if price_in is None or price_out is None:
-            return None
-        return round(price_in * prompt_tokens + price_out * completion_tokens)
-
     def stop(self, reason: PagemillError) -> None:
         """Let no further call begin; those in flight are answered, paid and kept."""
         self._closed_by = self._closed_by or reason
 
     def expect(self, request: Request, completion_tokens: int) -> None:
         """Note what the estimate says of a request that is about to be asked for the first time."""
-        self.spending.expected_nusd += self.cost_nusd(request.prompt_tokens, completion_tokens, request.model) or 0
+        self.spending.expected_nusd += (
+            self.prices.cost_nusd(request.prompt_tokens, completion_tokens, request.model) or 0
+        )
 
     async def judge(self, completion: Completion, *, keeps_schema: bool) -> None:
         """Tell whether an answer kept to the schema: where two in a row did not, the dialect goes one step down."""
@@ -167,7 +157,9 @@ class Endpoint:
         self._raise_if_closed()
         await self._permits.take()
         await self._limits.enter(request.prompt_tokens)
-        reserved = await self.spending.reserve(self.cost_nusd(request.prompt_tokens, request.max_tokens, request.model))
+        reserved = await self.spending.reserve(
+            self.prices.cost_nusd(request.prompt_tokens, request.max_tokens, request.model)
+        )
         is_sent = False
         try:
             self._raise_if_closed()
@@ -254,18 +246,8 @@ class Endpoint:
         """The completion with its cost by our prices where the endpoint does not bill it."""
         if completion.cost_nusd is not None:
             return completion
-        cost = self.cost_nusd(completion.prompt_tokens, completion.completion_tokens, completion.model)
+        cost = self.prices.cost_nusd(completion.prompt_tokens, completion.completion_tokens, completion.model)
         return replace(completion, cost_nusd=cost)
-
-    def _prices(self, model: str) -> tuple[int | None, int | None]:
-        """Nano-USD per token in and out: what was set for the first model and for those that the table has not."""
-        entry = model_entry(model)
-        is_ours = model == self._settings.model
-        pairs = (self._settings.price_in, entry.price_in), (self._settings.price_out, entry.price_out)
-        price_in, price_out = (
-            _nano(own if own is not None and (is_ours or listed is None) else listed) for own, listed in pairs
-        )
-        return price_in, price_out
 
     def _raise_if_closed(self) -> None:
         if self._closed_by is not None:
@@ -300,7 +282,3 @@ def _body(content: bytes) -> Any:
         return json.loads(content)
     except (ValueError, RecursionError):
         return content[:2_000].decode("utf-8", "replace")
-
-
-def _nano(price: float | None) -> int | None:
-    return None if price is None else round(Decimal(str(price)) * NANO_PER_MILLION)

@@ -18,8 +18,7 @@ from extractors.tabulate.tabulate import usd
 from flows.documents.ask import expected_answer
 from flows.documents.recipe import Recipe, chunks_of, make_recipe
 from flows.documents.sandbox import Sandbox, read_frames, workplace
-from flows.model.budget import Spending
-from flows.model.endpoint import Endpoint
+from flows.model.prices import Prices
 from flows.settings import Settings
 from flows.sources.addresses import Address
 from flows.sources.discover import discover
@@ -69,7 +68,7 @@ def estimate(
         round(each * scale) for each in (figures.prompt_tokens, figures.completion_tokens)
     )
     requests = round(figures.requests * scale)
-    price = Endpoint(settings, "http://localhost", None, Spending()).cost_nusd
+    price = Prices(settings).cost_nusd
     return {
         "documents": len(addresses), "pages": round(figures.pages * scale), "requests": requests,
         "prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens,
@@ -99,14 +98,14 @@ def estimate_lines(figures: Mapping[str, Any]) -> list[str]:
 
 
 def quick_cost_nusd(
-    addresses: Sequence[Address], recipe: Recipe, sandbox: Sandbox, folder: Path, endpoint: Endpoint
+    addresses: Sequence[Address], recipe: Recipe, sandbox: Sandbox, folder: Path, prices: Prices
 ) -> int | None:
     """About what `addresses` would cost, from a sample that takes seconds; null where the price is unknown."""
-    if not addresses or not endpoint.has_price or endpoint.cost_nusd(1_000_000, 1_000_000) == 0:
-        return 0 if endpoint.has_price else None
+    if not addresses or not prices.are_known or prices.cost_nusd(1_000_000, 1_000_000) == 0:
+        return 0 if prices.are_known else None
     chosen = _sample(addresses, QUICK_SAMPLE)
     figures = asyncio.run(_counted(sandbox, recipe, chosen, folder, time.monotonic() + QUICK_SECONDS))
-    cost = endpoint.cost_nusd(figures.prompt_tokens, figures.completion_tokens) or 0
+    cost = prices.cost_nusd(figures.prompt_tokens, figures.completion_tokens) or 0
     return round(cost * len(addresses) / max(1, figures.looked_at))
 
 

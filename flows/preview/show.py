@@ -9,8 +9,7 @@ from extractors.chunk import is_sent
 from extractors.prompt.prompt import prompt
 from flows.documents.recipe import Recipe, chunks_of, make_recipe
 from flows.documents.sandbox import Sandbox, read_frames, workplace
-from flows.model.budget import Spending
-from flows.model.endpoint import Endpoint
+from flows.model.prices import Prices
 from flows.settings import Settings
 from flows.sources.addresses import Address
 from flows.sources.spool import spool
@@ -32,7 +31,7 @@ def show_document(
     if html is not None:
         from flows.preview.show_page import Prepared, write_show_page
 
-        price = Endpoint(settings, "http://localhost", None, Spending()).cost_nusd
+        price = Prices(settings).cost_nusd
         sent = [chunk for chunk in chunks if is_sent(chunk) for _ in recipe.group_roots]
         write_show_page(html, Prepared(path.name, document_id, document_type, sent, requests, price))
     return {

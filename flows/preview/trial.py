@@ -8,10 +8,9 @@ from typing import Any
 
 from extractors.tabulate.tabulate import usd
 from flows.documents.extract import extract_document
-from flows.documents.ocr import scans_of
 from flows.documents.recipe import Recipe, make_recipe
 from flows.documents.sandbox import Sandbox, workplace
-from flows.documents.tools import Tools
+from flows.documents.tools import tools_for
 from flows.model.budget import Spending
 from flows.model.connect import model_address
 from flows.model.endpoint import Endpoint
@@ -58,13 +57,8 @@ async def _tried(
     memory = EndpointMemory(cache / "endpoints.json", cache / "endpoints.lock", settings.endpoint)
     endpoint = Endpoint(settings, address[0], address[1], Spending(), memory)
     endpoint.pressure.on_outage = OutageNotice(settings.place, settings.patience, quiet=False)
-    tools = Tools(
-        recipe,
-        sandbox,
-        Answers(endpoint),
-        f"try-{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S}",
-        scans=scans_of(settings, sandbox),
-    )
+    run_id = f"try-{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S}"
+    tools = tools_for(settings, recipe, sandbox, Answers(endpoint), run_id)
     document_id = taken.document.document_id
     stored = {(row["document_id"], row["request_id"]): row for row in read_segment(journal)}
     segment = Segment(journal)

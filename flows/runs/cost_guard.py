@@ -2,16 +2,16 @@
 
 from collections.abc import Callable
 
-from flows.model.endpoint import Endpoint
+from flows.model.prices import Prices
 from flows.settings import Settings
 from schemas.errors import ConfigurationError
 
 Confirm = Callable[[str], bool]  # asks a person
 
 
-def require_price(settings: Settings, endpoint: Endpoint, budget_usd: float | None) -> None:
+def require_price(settings: Settings, budget_usd: float | None) -> None:
     """Raises ConfigurationError for a budget where the price of a call is unknown."""
-    if budget_usd is not None and not endpoint.has_price:
+    if budget_usd is not None and not Prices(settings).are_known:
         raise ConfigurationError(
             f"--budget needs the price of {' and '.join(settings.models)}, which is not listed; set PAGEMILL_PRICE_IN and "
             "PAGEMILL_PRICE_OUT (USD per million tokens)"

@@ -20,12 +20,10 @@ import pyarrow.compute as pc
 
 from extractors.tabulate.tabulate import Batches, rows
 from flows.documents.ask import Stored
-from flows.documents.confidence_weights import weights_for
 from flows.documents.extract import extract_document
-from flows.documents.ocr import scans_of
 from flows.documents.recipe import make_recipe
 from flows.documents.stored_answers import stored_in
-from flows.documents.tools import Tools
+from flows.documents.tools import Tools, tools_for
 from flows.log import note
 from flows.model.budget import Spending
 from flows.model.endpoint import Endpoint
@@ -142,20 +140,12 @@ def refresh(engine: Engine, request: RefreshRequest) -> tuple[Refreshed, Pagemil
     windows = asyncio.run(served_windows(settings, engine.base_url, engine.api_key, memory))
     recipe = make_recipe(document_type, settings, windows)
     endpoint = Endpoint(settings, engine.base_url, engine.api_key, spending, memory)
-    require_price(settings, endpoint, request.budget_usd)
+    require_price(settings, request.budget_usd)
     chosen = _chosen(dataset, request, recipe.recipe_id)
     if request.budget_usd is None:
         cost = pc.sum(chosen.column("cost_usd")).as_py() or 0.0
         confirm_cost(settings, cost, f"{chosen.num_rows:,} documents cost before", request.confirm)
-    tools = Tools(
-        recipe,
-        engine.sandbox,
-        Answers(endpoint),
-        new_run_id(),
-        endpoint.interrupt,
-        scans_of(settings, engine.sandbox),
-        weights_for(dataset),
-    )
+    tools = tools_for(settings, recipe, engine.sandbox, Answers(endpoint), new_run_id(), dataset)
 
     flow_runs: list[UUID | None] = []
 
@@ -172,7 +162,7 @@ def refresh(engine: Engine, request: RefreshRequest) -> tuple[Refreshed, Pagemil
     if settings.report and done.refreshed and request.sample is None:
         done.report = keep_report(dataset, done.run_id)
     done.requests = spending.requests
-    done.cost_usd = spending.spent_nusd / 1e9 if endpoint.has_price else None
+    done.cost_usd = endpoint.prices.cost_usd(spending.spent_nusd)
     return done, stopped
 
 

@@ -10,11 +10,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from flows.documents.confidence_weights import weights_for
-from flows.documents.ocr import scans_of
 from flows.documents.recipe import make_recipe
 from flows.documents.sandbox import Sandbox
-from flows.documents.tools import Tools
+from flows.documents.tools import tools_for
 from flows.model.budget import Spending
 from flows.model.cancellation import Interrupt
 from flows.reports.run_page import keep_report
@@ -57,8 +55,7 @@ def replay(out: Out, settings: Settings, document_type: DocumentType | None = No
     chosen = dataset.rows("documents", ["document_id", "source_uri"])
     with Sandbox(settings.workers, settings.split_seconds, settings.split_memory) as sandbox:
         answers: Any = _StoredOnly()  # it speaks the same as Answers
-        scans = scans_of(settings, sandbox)
-        tools = Tools(recipe, sandbox, answers, new_run_id(), scans=scans, weights=weights_for(dataset))
+        tools = tools_for(settings, recipe, sandbox, answers, new_run_id(), dataset)
         done, stopped = make_anew(dataset, tools, chosen, Spending(None), _one_after_the_other, command="replay")
     done.cost_usd = 0.0
     if stopped is not None:

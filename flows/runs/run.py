@@ -15,10 +15,8 @@ from typing import Any
 import pyarrow.compute as pc
 
 from extractors.split.formats import FORMATS
-from flows.documents.confidence_weights import weights_for
-from flows.documents.ocr import scans_of
 from flows.documents.recipe import Recipe, make_recipe
-from flows.documents.tools import Tools
+from flows.documents.tools import tools_for
 from flows.log import say
 from flows.model.budget import Spending
 from flows.model.endpoint import Endpoint
@@ -110,7 +108,7 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
     began = time.monotonic()
     found = _in_range(discover(request.sources, request.out, FORMATS, allow_empty=request.allow_empty), request)
     spending = Spending(None if request.budget_usd is None else round(request.budget_usd * 1e9))
-    dataset = _opened(request, engine, spending)
+    dataset = _opened(request, engine)
     memory = memory_of(dataset, settings)
     windows = asyncio.run(served_windows(settings, engine.base_url, engine.api_key, memory))
     recipe = make_recipe(request.document_type, settings, windows)
@@ -143,15 +141,7 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
         _confirm(engine, request, plan, recipe, endpoint)
         open_book(dataset, run_id, recipe, accounts, request.command, request.schedule)
         spool_folder = dataset.spool(run_id)
-        tools = Tools(
-            recipe,
-            engine.sandbox,
-            Answers(endpoint),
-            run_id,
-            endpoint.interrupt,
-            scans_of(settings, engine.sandbox),
-            weights_for(dataset),
-        )
+        tools = tools_for(settings, recipe, engine.sandbox, Answers(endpoint), run_id, dataset)
         with ProgressLine(len(plan.pending), quiet=request.quiet) as line:
             work = Work(
                 dataset, tools, plan.before, accounts, spool_folder,
@@ -187,10 +177,10 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
         "requests": spending.requests,
         "prompt_tokens": spending.prompt_tokens,
         "completion_tokens": spending.completion_tokens,
-        "cost_usd": spending.spent_nusd / 1e9 if endpoint.has_price else None,
-        "cost_usd_cut": spending.cut_nusd / 1e9 if endpoint.has_price else None,
+        "cost_usd": endpoint.prices.cost_usd(spending.spent_nusd),
+        "cost_usd_cut": endpoint.prices.cost_usd(spending.cut_nusd),
         "cut_calls": spending.cut_calls,
-        "cost_usd_estimated": spending.expected_nusd / 1e9 if endpoint.has_price else None,
+        "cost_usd_estimated": endpoint.prices.cost_usd(spending.expected_nusd),
         "seconds": round(time.monotonic() - began, 3),
         "superseded": work.superseded,
         "drift": [each.text for each in work.breaks],
@@ -202,10 +192,10 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
     return Outcome(summary, stopped)
 
 
-def _opened(request: RunRequest, engine: Engine, spending: Spending) -> Dataset:
+def _opened(request: RunRequest, engine: Engine) -> Dataset:
     """The dataset, once it is clear that the run can be begun at all: before that, nothing is made on disk."""
     make_recipe(request.document_type, engine.settings)
-    require_price(engine.settings, Endpoint(engine.settings, engine.base_url, None, spending), request.budget_usd)
+    require_price(engine.settings, request.budget_usd)
     return open_dataset(request.out, spec_of(request.document_type))
 
 
@@ -215,7 +205,7 @@ def _confirm(engine: Engine, request: RunRequest, plan: Plan, recipe: Recipe, en
         return
     pending = plan.pending if request.limit is None else plan.pending[: request.limit]
     with tempfile.TemporaryDirectory(prefix="pagemill-") as folder:
-        cost = quick_cost_nusd(pending, recipe, engine.sandbox, Path(folder), endpoint)
+        cost = quick_cost_nusd(pending, recipe, engine.sandbox, Path(folder), endpoint.prices)
     confirm_cost(engine.settings, (cost or 0) / 1e9, f"{len(pending):,} documents will cost about", request.confirm)
 
 

@@ -17,11 +17,9 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from flows.documents.confidence_weights import weights_for
-from flows.documents.ocr import scans_of
 from flows.documents.recipe import make_recipe
 from flows.documents.sandbox import Sandbox
-from flows.documents.tools import Tools
+from flows.documents.tools import tools_for
 from flows.log import LOG
 from flows.model.budget import Spending
 from flows.model.connect import model_address
@@ -97,15 +95,7 @@ class _Bench:
         sandbox = stack.enter_context(Sandbox(settings.workers, settings.split_seconds, settings.split_memory))
         self.endpoint = Endpoint(settings, base_url, key, Spending(), memory_of(self.dataset, settings))
         self.endpoint.pressure.on_outage = OutageNotice(settings.host, settings.patience, quiet=False)
-        self.tools = Tools(
-            recipe,
-            sandbox,
-            Answers(self.endpoint),
-            run.run_id,
-            self.endpoint.interrupt,
-            scans_of(settings, sandbox),
-            weights_for(self.dataset),
-        )
+        self.tools = tools_for(settings, recipe, sandbox, Answers(self.endpoint), run.run_id, self.dataset)
         self.in_flight = asyncio.Semaphore(settings.concurrency + 2 * settings.workers)
         self.failures = _failures(self.dataset, run)
         self.forgotten = frozenset(self.dataset.forgotten_ids())

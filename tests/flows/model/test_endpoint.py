@@ -12,6 +12,7 @@ import pytest
 from flows.model import client
 from flows.model.budget import Spending
 from flows.model.endpoint import MOST_TRIES, Endpoint
+from flows.model.prices import Prices
 from flows.settings import load_settings
 from schemas.errors import InvalidCompletionError, ModelUnavailableError, PagemillError
 from schemas.pipeline import Completion, Request
@@ -154,6 +155,6 @@ def test_where_nobody_was_answered_the_endpoint_is_at_fault() -> None:
 
 def test_a_fallback_model_that_no_table_has_takes_the_price_that_was_set() -> None:
     settings = load_settings(model="a", fallback_models="b", price_in=1.0, price_out=2.0)
-    endpoint = Endpoint(settings, "http://127.0.0.1:9", None, Spending())
-    assert endpoint.has_price
-    assert endpoint.cost_nusd(1_000_000, 0, "b") == 10**9
+    prices = Prices(settings)
+    assert prices.are_known
+    assert prices.cost_nusd(1_000_000, 0, "b") == 10**9

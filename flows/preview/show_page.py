@@ -13,12 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinja2 import Template
-
 from extractors.chunk import answer_estimator, scalar_answer_tokens
 from extractors.tabulate.tabulate import usd
 from extractors.tokens import count_image
-from flows.ui.html import environment, write_page
+from flows.ui.html import Template, environment, write_page
 from schemas.document_type import DocumentType
 from schemas.pipeline import Box, Chunk, Image, Page, Request, Word
 

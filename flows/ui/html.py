@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from flows.durable_files import write_durably
@@ -16,7 +16,7 @@ from flows.storage.dataset import Dataset
 from flows.ui.text import count_documents, dollars, duration
 from schemas.errors import ConfigurationError
 
-__all__ = ["Markup", "check_outside", "check_target", "colours", "environment", "render", "write_page"]
+__all__ = ["Markup", "Template", "check_outside", "check_target", "colours", "environment", "render", "write_page"]
 
 
 def environment(filters: Mapping[str, Callable[..., Any]] | None = None) -> Environment:

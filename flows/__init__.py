@@ -1,12 +1,23 @@
-"""When and where it runs: the terminal, the disk, the network, processes and Prefect.
+"""When and where it runs: terminal, processes, network, disk, Prefect; the upper floors first.
 
-cli       the terminal               settings  the environment       types    loads user types
-discover  addresses                  storage   the dataset           sandbox  killable split processes
-model     the network                pressure  calls in flight       offline  the embedded model
-plan      what is to do              extract   documents -> tables   server   our own child Prefect server
-run_facts a run, from the tables     run_page  its page              plots    the drawings on it
-last_run  what `status` tells of it  artifacts its page in Prefect   log      lines on standard error
-crew      who carries shards out     message   what they are told    carrier  a shard in a process of a cluster
-past      shards that were tried     dask_cluster  Dask              tour     what `make run` shows
-records   published records          review    the page to correct on held     where documents stand now
+cli            main(), entry(): the dict of commands, and the one place that catches
+commands       the commands of the terminal, one module a family
+schedules      serve and deploy: nightly schedules on Prefect
+nightly        the flow `nightly` (deployments name this module)
+backfill       the flow `backfill` (deployments name this module)
+runs           run, refresh, replay, forget: shards, accounting, Prefect, Dask
+evaluation     datasets scored against truth; fine-tuning files
+preview        try, show, estimate: one look before a run
+review         records read back, corrected, explained; the review page
+documents      one document from end to end
+model          the network to a model: asking, limits, budget, prices
+reports        what happened: status, run page, quality, exports
+offline        the embedded model
+sources        addresses: found, planned, spooled, missing, failed
+ui             terminal, HTML, text, progress, plots, templates
+storage        the dataset on disk or S3
+settings       environment and `.env`
+log            lines on standard error, as text or JSON
+type_loader    `--type` to a DocumentType
+durable_files  files that are whole or not there
 """

@@ -1,11 +1,16 @@
-"""What the data is. No room of the house is imported from here.
+"""Names and shapes of the data: document types, the frozen data between steps, tables, errors.
 
-pipeline        what passes between the steps
-errors          the one error tree
-fields          a JSON Schema as a tree of fields
-document_type   DocumentType: name, schema, identity
-document_types  the visible dict of built-in types
-invoice, report one document type a module
-models          the model table
-tables          the Arrow schema of every table
+pipeline        frozen data that passes between the steps
+errors          the one error tree, and the exit code of each
+fields          a JSON Schema as a tree of fields; JSON pointers
+document_type   DocumentType: name, schema, identity, from pydantic or JSON Schema
+document_types  dict of the built-in document types
+invoice         document type of invoices and credit notes
+report          document type of reports
+models          table of known models: window, limits, prices
+tables          Arrow schema of every table; record tables of a type
+checks          declared checks (`x-pagemill-checks`), parsed and evaluated
+catalog         `catalog.sql` of a dataset: views for DuckDB
+dictionary      `README.md` of a dataset: its data dictionary
+draft           draft of a JSON Schema from example answers
 """

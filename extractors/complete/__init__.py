@@ -1,1 +1,6 @@
-"""Room."""
+"""Rows that pages show against the items of a list.
+
+coverage  rows that no item covers, over the whole document
+lines     printed lines of a page and the numbers in them
+splice    items of a second answer set where they stand
+"""

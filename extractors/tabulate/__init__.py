@@ -1,1 +1,5 @@
-"""Room."""
+"""Record, pages and calls to Arrow rows, and back.
+
+tabulate  rows of every table
+assemble  published rows of a document back to its Record
+"""

@@ -1,1 +1,13 @@
-"""Room."""
+"""The commands of the terminal, one module a family.
+
+options      options that several commands share
+run          run, refresh
+preview      try, estimate, show, check
+dataset      status, forget, retry
+review       review, correct, why
+evaluation   evaluate, export
+schedules    serve, deploy
+types        types, types check, types infer
+tour         tour
+walkthrough  the steps of the tour
+"""

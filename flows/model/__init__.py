@@ -1,0 +1,17 @@
+"""The network to a model.
+
+endpoint         one endpoint: Endpoint.ask is the one way to a model
+wire             the chat-completions protocol: bodies, answers, refusals
+client           the HTTP client
+connect          address and key: configured, or the embedded model
+concurrency      calls in flight: rises, falls, finds the limit
+rate_limits      requests and tokens a minute
+budget           money set aside, spent, capped
+prices           USD per token of the configured models
+in_flight        single flight: equal requests asked once
+endpoint_memory  facts learned of an endpoint, kept for a day
+model_list       `GET /models`
+outage           an endpoint that is down, told to people
+cancellation     calls that end when a run is told to stop
+check            `pagemill check`
+"""

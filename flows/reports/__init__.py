@@ -1,1 +1,10 @@
-"""Room."""
+"""What happened, told from the tables.
+
+status             `pagemill status`, and the last lines of a run
+last_run           the newest run, for status
+run_facts          facts of one run, from the tables
+run_page           one run as a web page
+quality            rates by field and group; drift
+prefect_artifacts  progress and tables on Prefect's run page
+sheets             CSV and Excel of a dataset
+"""

@@ -41,6 +41,7 @@ from flows.runs.resources import Engine, tell_outages
 from flows.sources.locations import addresses_of, spooled
 from flows.sources.spool import Spooled, is_disk_full
 from flows.storage.backends.store import Out
+from flows.storage.claims import claim_published
 from flows.storage.dataset import BIRTH_FILE, Dataset
 from flows.storage.find import find_documents
 from flows.storage.open import open_dataset, read_dataset
@@ -335,7 +336,7 @@ def _taken(work: Work, ids: Sequence[str]) -> tuple[set[str], Stored]:
     else:
         with dataset.locked():
             recover(dataset)
-            mine = dataset.claim_published(work.tools.run_id, ids)
+            mine = claim_published(dataset, work.tools.run_id, ids)
     return mine, stored_in(dataset, ids)
 
 

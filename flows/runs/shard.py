@@ -23,6 +23,7 @@ from flows.sources.failures import failure_row
 from flows.sources.plan import Before, modified_at
 from flows.sources.spool import Spooled, is_disk_full, spool
 from flows.storage.backends.journal import Segment
+from flows.storage.claims import claim, claimed_beside
 from flows.storage.dataset import Dataset
 from flows.storage.publish import publish
 from flows.storage.recover import recover
@@ -165,8 +166,8 @@ def _claim(work: Work, spooled: Sequence[Spooled], names: Sequence[str]) -> list
     with work.dataset.locked():
         recover(work.dataset)
         ids = [each.document.document_id for each in spooled]
-        granted = work.dataset.claim(work.run_id, ids, names)
-        beside = work.dataset.claimed_beside(work.run_id, names) if len(granted) < len(set(ids)) else set()
+        granted = claim(work.dataset, work.run_id, ids, names)
+        beside = claimed_beside(work.dataset, work.run_id, names) if len(granted) < len(set(ids)) else set()
         published, forgotten = work.dataset.published_among(ids), work.dataset.forgotten_ids()
     mine = []
     for each in spooled:

@@ -1,10 +1,20 @@
-"""The dataset, on a disk or on an S3-compatible store: Parquet tables, and `_work/` beside them.
+"""The dataset on disk or S3: Parquet tables, and `_work/` beside them.
 
-store    the operations, and which store OUT names     disk       renames, fsync, flock
-objects  whole objects, copies, renewed objects         heartbeat  locks and leases there     s3  the requests
-files    atomic and durable writes on disk              locks      flock: the lock, and a run's lease
-journal  answers kept before they are used              dataset    birth, reading, claims, what is forgotten
-staging  READY, and the moves that it promises          recover    what dead runs left
-publish  shards added and replaced                      remove     forgotten and superseded documents
-changes  what an incremental reader must know
+dataset         Dataset: reading, locking, what is forgotten
+claims          documents claimed by live runs
+open            birth and opening of a dataset
+spec            the parts of a new dataset
+run_ids         names of runs and shards
+publish         shards added and replaced
+staging         READY, and the moves that it promises
+recover         leftovers of dead runs finished
+remove          forgotten and superseded documents removed
+erase           forgotten documents removed from every table
+expire          content removed after `PAGEMILL_KEEP` days
+changes         rows of `changes`
+quality_groups  groups of `quality`
+verify          `status --check`
+rules           rules of a sound dataset, as SQL
+find            documents by id, path, name or SQL
+backends        disk and S3 behind one interface
 """

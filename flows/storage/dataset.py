@@ -7,7 +7,7 @@ claims, journal, staging, the ids that were forgotten, and a note for each run a
 import base64
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -196,49 +196,6 @@ class Dataset:
         after = before.union(ids)
         if after != before:
             self.store.write(_FORGOTTEN, "".join(f"{each}\n" for each in sorted(after)).encode("ascii"))
-
-    def claim(self, run_id: str, ids: Iterable[str], shards: Sequence[str] = ()) -> set[str]:
-        """Claim what of `ids` is neither published, forgotten nor claimed by another live run or another shard of this one.
-
-        `shards` are the name of the shard that is to have them, and those that its documents had in earlier tries. Hold the
-        lock, recover first.
-        """
-        wanted = list(dict.fromkeys(ids))
-        taken = self.published_among(wanted) | self.claimed_by_others(run_id).keys() | self.forgotten_ids()
-        taken |= self.claimed_beside(run_id, shards)
-        return self._claimed(run_id, [each for each in wanted if each not in taken], *shards[:1])
-
-    def claimed_beside(self, run_id: str, shards: Collection[str]) -> set[str]:
-        """The ids that other shards of this run work on, or have worked on. Hold the lock."""
-        return {document_id for document_id, shard in self._claims(run_id) if shard and shard not in shards}
-
-    def claim_published(self, run_id: str, ids: Iterable[str]) -> set[str]:
-        """Claim what of `ids` is published and not claimed by another live run, to replace it. Hold the lock, recover first."""
-        mine = self.published_among(ids) - self.claimed_by_others(run_id).keys() - self.forgotten_ids()
-        return self._claimed(run_id, sorted(mine))
-
-    def _claimed(self, run_id: str, granted: list[str], shard: str = "") -> set[str]:
-        if granted:
-            lines = "".join(f"{each} {shard}\n" for each in granted)
-            self.store.append(f"_work/claims/{run_id}", lines.encode("ascii"))
-        return set(granted)
-
-    def _claims(self, run_id: str) -> list[tuple[str, str]]:
-        """What a run has claimed: ids, each with the shard that it is for, if that was told."""
-        try:
-            lines = self.store.read(f"_work/claims/{run_id}").decode("ascii").splitlines()
-        except FileNotFoundError:
-            return []
-        return [(document_id, shard) for document_id, _, shard in (line.partition(" ") for line in lines)]
-
-    def claimed_by_others(self, run_id: str) -> dict[str, str]:
-        """The ids that other live runs work on, each with its run. Hold the lock."""
-        claimed: dict[str, str] = {}
-        others = self.store.live_runs() - {run_id}
-        for name in self.entries("claims"):
-            if name in others:
-                claimed.update((document_id, name) for document_id, _ in self._claims(name))
-        return claimed
 
     def runs_at_work(self) -> frozenset[str]:
         """The runs that have no row in `runs` yet: they work, or were killed and wait for recovery."""

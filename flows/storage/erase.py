@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.storage.changes import numbered
+from flows.storage.claims import claimed_by_others
 from flows.storage.dataset import Dataset
 from flows.storage.quality_groups import groups_of_nobody_else
 from flows.storage.run_ids import run_of
@@ -60,7 +61,7 @@ def finish_forgets(dataset: Dataset) -> None:
     for name, ids in notes.items():
         if run_of(name) not in live:
             dataset.record_forgotten(ids)
-            if not dataset.claimed_by_others(run_of(name)).keys() & set(ids):
+            if not claimed_by_others(dataset, run_of(name)).keys() & set(ids):
                 erase(dataset, name, ids)
 
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.storage.changes import differences, numbered
+from flows.storage.claims import claim_published, claimed_by_others
 from flows.storage.dataset import KEEPS_EARLIER_ATTEMPTS, Dataset
 from flows.storage.erase import FIRST, LAST, Forgotten, erase, kept_rows, not_of, note
 from flows.storage.recover import recover
@@ -54,7 +55,7 @@ def _forget(dataset: Dataset, staging: str, wanted: list[str], *, wait: bool, po
         while True:
             with dataset.locked():
                 recover(dataset)
-                claimed = dataset.claimed_by_others(run_of(staging))
+                claimed = claimed_by_others(dataset, run_of(staging))
                 busy = sorted({claimed[each] for each in wanted if each in claimed})
                 if not busy:
                     return erase(dataset, staging, wanted)
@@ -77,7 +78,7 @@ def supersede_documents(
     """
     with dataset.locked():
         recover(dataset)
-        mine = dataset.claim_published(run_of(staging), ids)
+        mine = claim_published(dataset, run_of(staging), ids)
         known = pa.array(sorted(mine), pa.string())
         told: list[dict[str, Any]] = []
         files: list[Staged] = []

@@ -18,6 +18,7 @@ import pytest
 from flows import cli
 from flows.runs.resources import Engine
 from flows.storage.backends.disk import DiskStore
+from flows.storage.claims import claim_published
 from flows.storage.open import read_dataset
 from flows.storage.recover import recover
 from flows.storage.remove import forget_documents
@@ -254,7 +255,7 @@ def test_a_live_run_is_named_when_nobody_waits(out: Path, capsys: pytest.Capture
     dataset, mine = read_dataset(out), ids(out)["nordlicht.pdf"]
     with dataset.lease("20260101T000000-abcdef"):
         with dataset.locked():
-            dataset.claim_published("20260101T000000-abcdef", [mine])
+            claim_published(dataset, "20260101T000000-abcdef", [mine])
         code, _, told = forget(capsys, out, mine, "--no-wait")
     assert code == 1
     assert "20260101T000000-abcdef" in told

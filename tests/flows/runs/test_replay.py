@@ -18,6 +18,7 @@ from flows.cli import main
 from flows.runs.replay import replay
 from flows.runs.run import RunRequest, run
 from flows.settings import load_settings
+from flows.storage.claims import claim_published
 from flows.storage.open import read_dataset
 from flows.type_loader import load_type
 from tests.conftest import SAMPLES, Finished, start
@@ -289,7 +290,7 @@ def test_a_document_that_another_run_works_on_is_left_to_it(place: Path) -> None
     document_id, dataset = ids(out)["nordlicht"], read_dataset(out)
     with dataset.lease("20260101T000000-aaaaaa"):
         with dataset.locked():
-            assert dataset.claim_published("20260101T000000-aaaaaa", [document_id])
+            assert claim_published(dataset, "20260101T000000-aaaaaa", [document_id])
         done = replay(out, OFFLINE)
     assert done.refreshed == 4
     assert [(each.document_id, each.reason) for each in done.kept] == [(document_id, "another run works on it")]

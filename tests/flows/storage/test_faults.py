@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from flows.storage.claims import claim
 from flows.storage.open import open_dataset, read_dataset
 from flows.storage.publish import publish
 from flows.storage.recover import recover
@@ -127,7 +128,7 @@ def test_a_damaged_shard_moved_away_as_told_is_extracted_anew_and_doubles_nothin
     del again["calls"]  # the stored ones are used
     with found.locked():
         recover(found)
-        assert len(found.claim("20260101T000000-aaaaaa", [f"{1:064d}", f"{2:064d}"])) == 2
+        assert len(claim(found, "20260101T000000-aaaaaa", [f"{1:064d}", f"{2:064d}"])) == 2
     publish(found, shard(1), again)
     for table in ("documents", "invoice", "evidence", "calls"):
         assert found.rows(table, ["document_id"]).num_rows == 2, table

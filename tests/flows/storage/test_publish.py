@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from flows.storage.claims import claim
 from flows.storage.dataset import Dataset
 from flows.storage.publish import publish
 from flows.storage.recover import recover
@@ -150,7 +151,7 @@ def child_steps(place: Place) -> None:
         for place in (1, 2):
             with dataset.locked():
                 recover(dataset)
-                granted = dataset.claim(run_id, [f"{place:064d}"])
+                granted = claim(dataset, run_id, [f"{place:064d}"])
             if granted:
                 shard = f"{run_id}-{place:05d}"
                 batches = document(place, shard)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from flows.storage.claims import claim, claim_published
 from flows.storage.dataset import Dataset
 from flows.storage.publish import end_run, publish, replace_documents
 from flows.storage.recover import recover
@@ -195,7 +196,7 @@ def test_what_is_forgotten_stays_out(place: Place) -> None:
     run_id, before = "20260102T000000-bbbbbb", held(place.files())
     with dataset.lease(run_id):
         with dataset.locked():
-            assert dataset.claim(run_id, [GONE, f"{7:064d}", f"{8:064d}"]) == {f"{8:064d}"}
+            assert claim(dataset, run_id, [GONE, f"{7:064d}", f"{8:064d}"]) == {f"{8:064d}"}
         journal(dataset, f"{run_id}-00000", 1)
         publish(dataset, f"{run_id}-00000", document(1, f"{run_id}-00000"))
         end_run(dataset, run_id, {"run_id": run_id}, {"sources": [source("/a/again.pdf", GONE)]})
@@ -212,7 +213,7 @@ def test_a_document_that_a_live_run_works_on_is_waited_for(place: Place) -> None
     run_id = "20260102T000000-bbbbbb"
     lease = other.lease(run_id)
     with other.locked():
-        assert other.claim_published(run_id, [GONE]) == {GONE}
+        assert claim_published(other, run_id, [GONE]) == {GONE}
     with pytest.raises(DatasetError, match=run_id):
         forget_documents(dataset, STAGING, [GONE], wait=False)
     assert held(place.files()) == ALL
@@ -235,7 +236,7 @@ def test_what_nobody_waited_for_is_removed_once_the_run_has_ended(place: Place) 
     run_id = "20260102T000000-bbbbbb"
     with other.lease(run_id):
         with other.locked():
-            other.claim_published(run_id, [GONE])
+            claim_published(other, run_id, [GONE])
         with pytest.raises(DatasetError, match="once that run has ended"):
             forget_documents(dataset, STAGING, [GONE], wait=False)
         with other.locked():
@@ -268,7 +269,7 @@ def test_a_document_of_another_run_is_not_superseded(place: Place) -> None:
     dataset, other = place.read(HELD), place.read(HELD)
     with dataset.lease("20260101T000000-aaaaaa"), other.lease("20260102T000000-bbbbbb"):
         with other.locked():
-            other.claim_published("20260102T000000-bbbbbb", [GONE])
+            claim_published(other, "20260102T000000-bbbbbb", [GONE])
         assert supersede_documents(dataset, STAGING, [GONE], POINTERS) == set()
     assert held(place.files()) == ALL
 

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from flows.storage.claims import claim, claim_published
 from flows.storage.dataset import Dataset
 from flows.storage.publish import end_run, publish, replace_documents
 from flows.storage.recover import recover
@@ -96,7 +97,7 @@ def child_steps(place: Place) -> None:
         dataset.note_run(run_id, {**note, "discovered": 3, "already_done": 0, "skipped": 1})
         with dataset.locked():
             recover(dataset)
-            mine = dataset.claim_published(run_id, [f"{each:064d}" for each in (1, 2)])
+            mine = claim_published(dataset, run_id, [f"{each:064d}" for each in (1, 2)])
         assert len(mine) == 2
         new = rows_of(dataset, (1, 2), "new", run_id)
         replace_documents(dataset, SHARD, f"{run_id}-00000", new, POINTERS)
@@ -378,16 +379,16 @@ def test_two_replaces_at_once_work_on_no_document_both(place: Place) -> None:
     ids = [f"{number:064d}" for number in (1, 2, 3, 4)]
     with dataset.lease("20260101T000000-aaaaaa"), other.lease("20260101T000000-bbbbbb"):
         with dataset.locked():
-            assert dataset.claim_published("20260101T000000-aaaaaa", ids[:2]) == set(ids[:2])
+            assert claim_published(dataset, "20260101T000000-aaaaaa", ids[:2]) == set(ids[:2])
         with other.locked():
             recover(other)
-            assert other.claim_published("20260101T000000-bbbbbb", ids) == {ids[2]}  # the fourth is nowhere published
-            assert other.claim("20260101T000000-bbbbbb", ids) == {ids[3]}  # which a run may add, and the others not
+            assert claim_published(other, "20260101T000000-bbbbbb", ids) == {ids[2]}  # the fourth is nowhere published
+            assert claim(other, "20260101T000000-bbbbbb", ids) == {ids[3]}  # which a run may add, and the others not
         with dataset.locked():
-            assert dataset.claim_published("20260101T000000-aaaaaa", ids) == set(ids[:2])
+            assert claim_published(dataset, "20260101T000000-aaaaaa", ids) == set(ids[:2])
     with other.lease("20260101T000000-cccccc"), other.locked():
         recover(other)
-        assert other.claim_published("20260101T000000-cccccc", ids) == set(
+        assert claim_published(other, "20260101T000000-cccccc", ids) == set(
             ids[:3]
         )  # claims of dead runs count for nothing
         assert names(place.files(), "claims") == ["20260101T000000-cccccc"]

@@ -21,6 +21,7 @@ from flows.runs.dask import worker as carrier
 from flows.runs.dask.messages import ShardJob, ShardResult
 from flows.runs.resources import Engine
 from flows.runs.run import Outcome, RunRequest, run
+from flows.storage.claims import claim, claimed_beside
 from flows.storage.open import read_dataset
 from flows.storage.verify import verify
 from flows.type_loader import load_type
@@ -174,11 +175,11 @@ def test_two_shards_at_the_same_time_claim_what_both_hold_for_one_of_them(
     dataset, run_id, ids = read_dataset(place.out), "20260101T000000-aaaaaa", [f"{number:064d}" for number in range(3)]
     names = [f"{run_id}-{number:05d}" for number in range(3)]
     with dataset.lease(run_id), dataset.locked():
-        assert dataset.claim(run_id, ids[:2], names[:1]) == set(ids[:2])
-        assert dataset.claim(run_id, ids, names[1:2]) == {ids[2]}
-        assert dataset.claim(run_id, ids[:2], names[:1]) == set(ids[:2])  # its process had died
-        assert dataset.claim(run_id, ids[:1], [names[2], names[0]]) == set(ids[:1])  # what it had no money for
-        assert dataset.claimed_beside(run_id, names[:2]) == set(ids[:1])
+        assert claim(dataset, run_id, ids[:2], names[:1]) == set(ids[:2])
+        assert claim(dataset, run_id, ids, names[1:2]) == {ids[2]}
+        assert claim(dataset, run_id, ids[:2], names[:1]) == set(ids[:2])  # its process had died
+        assert claim(dataset, run_id, ids[:1], [names[2], names[0]]) == set(ids[:1])  # what it had no money for
+        assert claimed_beside(dataset, run_id, names[:2]) == set(ids[:1])
 
 
 @pytest.mark.parametrize("moment", ["answered", "published", "moved"])

@@ -1,0 +1,54 @@
+"""Claims: documents that live runs work on, so that no two runs extract the same one. Every call needs the dataset's lock."""
+
+from collections.abc import Collection, Iterable, Sequence
+
+from flows.storage.dataset import Dataset
+
+
+def claim(dataset: Dataset, run_id: str, ids: Iterable[str], shards: Sequence[str] = ()) -> set[str]:
+    """Claim what of `ids` is neither published, forgotten nor claimed by another live run or another shard of this one.
+
+    `shards` are the name of the shard that is to have them, and those that its documents had in earlier tries. Hold the
+    lock, recover first.
+    """
+    wanted = list(dict.fromkeys(ids))
+    taken = dataset.published_among(wanted) | claimed_by_others(dataset, run_id).keys() | dataset.forgotten_ids()
+    taken |= claimed_beside(dataset, run_id, shards)
+    return _claimed(dataset, run_id, [each for each in wanted if each not in taken], *shards[:1])
+
+
+def claimed_beside(dataset: Dataset, run_id: str, shards: Collection[str]) -> set[str]:
+    """The ids that other shards of this run work on, or have worked on. Hold the lock."""
+    return {document_id for document_id, shard in _claims(dataset, run_id) if shard and shard not in shards}
+
+
+def claim_published(dataset: Dataset, run_id: str, ids: Iterable[str]) -> set[str]:
+    """Claim what of `ids` is published and not claimed by another live run, to replace it. Hold the lock, recover first."""
+    mine = dataset.published_among(ids) - claimed_by_others(dataset, run_id).keys() - dataset.forgotten_ids()
+    return _claimed(dataset, run_id, sorted(mine))
+
+
+def _claimed(dataset: Dataset, run_id: str, granted: list[str], shard: str = "") -> set[str]:
+    if granted:
+        lines = "".join(f"{each} {shard}\n" for each in granted)
+        dataset.store.append(f"_work/claims/{run_id}", lines.encode("ascii"))
+    return set(granted)
+
+
+def _claims(dataset: Dataset, run_id: str) -> list[tuple[str, str]]:
+    """What a run has claimed: ids, each with the shard that it is for, if that was told."""
+    try:
+        lines = dataset.store.read(f"_work/claims/{run_id}").decode("ascii").splitlines()
+    except FileNotFoundError:
+        return []
+    return [(document_id, shard) for document_id, _, shard in (line.partition(" ") for line in lines)]
+
+
+def claimed_by_others(dataset: Dataset, run_id: str) -> dict[str, str]:
+    """The ids that other live runs work on, each with its run. Hold the lock."""
+    claimed: dict[str, str] = {}
+    others = dataset.store.live_runs() - {run_id}
+    for name in dataset.entries("claims"):
+        if name in others:
+            claimed.update((document_id, name) for document_id, _ in _claims(dataset, name))
+    return claimed

@@ -8,6 +8,6 @@ review       review, correct, why
 evaluation   evaluate, export
 schedules    serve, deploy
 types        types, types check, types infer
-tour         tour
+tour         tour, what `make run` does
 walkthrough  the steps of the tour
 """

@@ -85,7 +85,7 @@ def _put(dataset: Dataset, first: int, count: int, values: int, rng: random.Rand
         rows = len(columns["document_id"])
         schema = dataset.tables[table]
         arrays = [pa.array(columns[f.name], f.type) if f.name in columns else pa.nulls(rows, f.type) for f in schema]
-        path = Path(dataset.place) / table / f"20260101T000000-abcdef-{first // SHARD:05}.parquet"
+        path = Path(dataset.location) / table / f"20260101T000000-abcdef-{first // SHARD:05}.parquet"
         write_parquet(path, schema, pa.Table.from_arrays(arrays, schema=schema).to_batches())
 
 

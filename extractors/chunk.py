@@ -35,7 +35,7 @@ def chunk(
     Raises OversizedPageError when a page's images alone do not fit.
     """
     index = 0
-    held: list[Page] = []
+    pending: list[Page] = []
     costs: list[int] = []
     answers = images = size = 0
     for page in pages:
@@ -43,21 +43,21 @@ def chunk(
         cost, answer = page_tokens(limited) + JOIN_TOKENS, answer_tokens(limited)
         full = sum(costs) + cost > room.pages or images + len(limited.images) > room.images
         full = full or size + _sent_bytes(limited.images) > room.image_bytes
-        if held and (full or answers + answer > room.answer):
-            yield Chunk(index, 0, tuple(held), tuple(costs))
-            index, held, costs, answers, images, size = index + 1, [], [], 0, 0, 0
+        if pending and (full or answers + answer > room.answer):
+            yield Chunk(index, 0, tuple(pending), tuple(costs))
+            index, pending, costs, answers, images, size = index + 1, [], [], 0, 0, 0
         if cost > room.pages:
             for part, piece in enumerate(_parts(limited, room.pages, page_tokens)):
                 yield Chunk(index, part, (piece,), (page_tokens(piece) + JOIN_TOKENS,))
             index += 1
             continue
-        held.append(limited)
+        pending.append(limited)
         costs.append(cost)
         answers += answer
         images += len(limited.images)
         size += _sent_bytes(limited.images)
-    if held:
-        yield Chunk(index, 0, tuple(held), tuple(costs))
+    if pending:
+        yield Chunk(index, 0, tuple(pending), tuple(costs))
 
 
 def halves(whole: Chunk) -> tuple[Chunk, Chunk] | None:
@@ -84,21 +84,21 @@ def halves(whole: Chunk) -> tuple[Chunk, Chunk] | None:
     )
 
 
-def _block_boundary(lines: Sequence[str], place: int) -> int:
+def _block_boundary(lines: Sequence[str], line_index: int) -> int:
     """The line before which to cut: after the blank line nearest to `place`, where one is near, else at `place`."""
     reach = len(lines) // 4
-    blanks = [at + 1 for at, line in enumerate(lines[:-1]) if not line.strip() and abs(at + 1 - place) <= reach]
-    return min(blanks, key=lambda at: abs(at - place), default=max(1, place))
+    blanks = [at + 1 for at, line in enumerate(lines[:-1]) if not line.strip() and abs(at + 1 - line_index) <= reach]
+    return min(blanks, key=lambda at: abs(at - line_index), default=max(1, line_index))
 
 
-def _table_head(lines: Sequence[str], place: int) -> Sequence[str]:
+def _table_head(lines: Sequence[str], line_index: int) -> Sequence[str]:
     """The head of the table that a cut before line `place` parts: its rows mean nothing without it."""
-    if not (lines[place].startswith("|") and lines[place - 1].startswith("|")):
+    if not (lines[line_index].startswith("|") and lines[line_index - 1].startswith("|")):
         return ()
-    first = place
+    first = line_index
     while first > 0 and lines[first - 1].startswith("|"):
         first -= 1
-    return lines[first : first + 2] if place >= first + 2 and lines[first + 1].startswith("| ---") else ()
+    return lines[first : first + 2] if line_index >= first + 2 and lines[first + 1].startswith("| ---") else ()
 
 
 def answer_estimator(root: Field) -> Callable[[Page], int]:
@@ -137,7 +137,7 @@ def _within_images(page: Page, room: Room) -> Page:
     own = (page.image,) if page.image is not None else ()
     kept: list[Figure] = []
     for figure in sorted(page.figures, key=lambda figure: -figure.image.width * figure.image.height):
-        images = (*own, *(each.image for each in (*kept, figure)))
+        images = (*own, *(entry.image for entry in (*kept, figure)))
         if len(images) <= room.images and _sent_bytes(images) <= room.image_bytes:
             kept.append(figure)
     if len(kept) == len(page.figures):
@@ -156,19 +156,19 @@ def _parts(page: Page, room: int, page_tokens: Callable[[Page], int]) -> Iterato
         )
     lines = [piece for line in page.text.splitlines() for piece in _pieces(line, room // 2)]
     rest = page
-    held: list[str] = []
+    pending: list[str] = []
     cost = fixed = page_tokens(replace(rest, text="")) + JOIN_TOKENS
     for line in lines:
         more = count_text(line) + JOIN_TOKENS
-        if held and cost + more > room:
-            cut = _block_boundary(held, len(held)) if "" in held[len(held) * 3 // 4 :] else len(held)
-            yield replace(rest, text="\n".join(held[:cut]))
+        if pending and cost + more > room:
+            cut = _block_boundary(pending, len(pending)) if "" in pending[len(pending) * 3 // 4 :] else len(pending)
+            yield replace(rest, text="\n".join(pending[:cut]))
             rest = replace(page, image=None, figures=())  # pictures go with the first part only
-            held = held[cut:]
-            cost = fixed + sum(count_text(each) + JOIN_TOKENS for each in held)
-        held.append(line)
+            pending = pending[cut:]
+            cost = fixed + sum(count_text(row) + JOIN_TOKENS for row in pending)
+        pending.append(line)
         cost += more
-    yield replace(rest, text="\n".join(held))
+    yield replace(rest, text="\n".join(pending))
 
 
 def _pieces(line: str, room: int) -> Iterator[str]:
@@ -180,6 +180,6 @@ def _pieces(line: str, room: int) -> Iterator[str]:
     yield from (line[start : start + size] for start in range(0, len(line), size))
 
 
-def is_sent(each: Chunk) -> bool:
+def is_sent(chunk: Chunk) -> bool:
     """False for a chunk of blank pages, which asks for nothing."""
-    return any(page.text or page.images for page in each.pages)
+    return any(page.text or page.images for page in chunk.pages)

@@ -64,12 +64,12 @@ def _words(text: str, line: tuple[float, float, float, float], parts: Any) -> It
         yield Word(text, *line)
         return
     for word in text.split():  # what the reader calls a word may be a letter, or end at a comma
-        held, told = [], ""
-        while boxes and len(told) < len(word):
+        pieces, text_ = [], ""
+        while boxes and len(text_) < len(word):
             piece, box = boxes.pop(0)
-            told += piece
-            held.append(box)
-        yield Word(word, min(box[0] for box in held), line[1], max(box[2] for box in held), line[3])
+            text_ += piece
+            pieces.append(box)
+        yield Word(word, min(box[0] for box in pieces), line[1], max(box[2] for box in pieces), line[3])
 
 
 def _sides(corners: Any) -> tuple[float, float, float, float]:

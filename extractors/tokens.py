@@ -54,15 +54,15 @@ def image_size(data: bytes) -> tuple[int, int]:
         width, height = struct.unpack(">II", data[16:24])
         return width, height
     if data[:2] == b"\xff\xd8":
-        place = 2
-        while place + 9 <= len(data):
-            if data[place] != 0xFF:
+        offset = 2
+        while offset + 9 <= len(data):
+            if data[offset] != 0xFF:
                 break
-            marker, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4], "big")
+            marker, length = data[offset + 1], int.from_bytes(data[offset + 2 : offset + 4], "big")
             if 0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC}:  # a frame header
-                height, width = struct.unpack(">HH", data[place + 5 : place + 9])
+                height, width = struct.unpack(">HH", data[offset + 5 : offset + 9])
                 return width, height
-            place += 2 + length
+            offset += 2 + length
     raise ValueError("neither JPEG nor PNG")
 
 

@@ -84,11 +84,11 @@ def entry() -> None:
 
 def _log_format(arguments: list[str]) -> str | None:
     """The form of the lines on standard error that the flag names: errors of the other flags are to have it, too."""
-    for place, each in enumerate(arguments):
-        if each.startswith("--log-format="):
-            return each.partition("=")[2]
-        if each == "--log-format":
-            return next(iter(arguments[place + 1 :]), None)
+    for index, argument in enumerate(arguments):
+        if argument.startswith("--log-format="):
+            return argument.partition("=")[2]
+        if argument == "--log-format":
+            return next(iter(arguments[index + 1 :]), None)
     return None
 
 

@@ -125,7 +125,7 @@ class Settings(BaseSettings):
             return value
         if any(mark in value for mark in '[]"'):
             raise ValueError("names of models with commas between them, without brackets or quotes")
-        return tuple(each.strip() for each in value.split(",") if each.strip())
+        return tuple(entry.strip() for entry in value.split(",") if entry.strip())
 
     @field_validator("provider")
     @classmethod
@@ -138,7 +138,10 @@ class Settings(BaseSettings):
     @property
     def models(self) -> tuple[str, ...]:
         """The models in the order in which they are asked."""
-        return (self.model, *(each for each in self.fallback_models if each != self.model))
+        return (
+            self.model,
+            *(fallback_model for fallback_model in self.fallback_models if fallback_model != self.model),
+        )
 
     @property
     def routing(self) -> dict[str, Any]:
@@ -162,8 +165,8 @@ class Settings(BaseSettings):
         return urlsplit(self.base_url).hostname or self.base_url
 
     @property
-    def place(self) -> str:
-        """Where the model is, for people."""
+    def endpoint_name(self) -> str:
+        """Name of the endpoint for people: its host, or the embedded model."""
         return "the embedded model" if self.model == OFFLINE else self.host
 
     @property

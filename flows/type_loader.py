@@ -70,7 +70,7 @@ def _load_class(path: Path, member: str) -> type[BaseModel]:
     return found
 
 
-def type_of(name: str, schema: Mapping[str, Any], place: str) -> DocumentType:
+def type_of(name: str, schema: Mapping[str, Any], location: str) -> DocumentType:
     """The type of the dataset at `place`: the built-in one while its schema is the same, else by the schema.
 
     Raises ConfigurationError where a class made the schema, which may have validators that no schema tells.
@@ -81,7 +81,7 @@ def type_of(name: str, schema: Mapping[str, Any], place: str) -> DocumentType:
     found = DocumentType.from_schema(schema, name)
     if found.name != name or _is_of_class(schema):
         raise ConfigurationError(
-            f"{place} holds documents of type {name!r}, whose class its schema does not tell; name it with --type "
+            f"{location} holds documents of type {name!r}, whose class its schema does not tell; name it with --type "
             "path/to/file.py:Class"
         )
     return found
@@ -94,5 +94,5 @@ def _without_group(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 def _is_of_class(schema: Mapping[str, Any]) -> bool:
     """True for what pydantic has written, by the titles that it makes of names."""
-    properties = [each for each in schema.get("properties", {}).items() if isinstance(each[1], Mapping)]
+    properties = [entry for entry in schema.get("properties", {}).items() if isinstance(entry[1], Mapping)]
     return any(about.get("title") == name.replace("_", " ").title() for name, about in properties)

@@ -87,8 +87,8 @@ def _trust(table: RecordTable, view: str) -> str:
     keys = ["document_id", "record", *table.index_names, *(["item_index"] if table.is_items else [])]
     pattern = "^" + "".join(f"{_quoted(_pointer(step))}/([0-9]+)" for step in table.steps) + "(/.*)$"
     indexes = [
-        f"cast(regexp_extract(field, {_text(pattern)}, {place}) as bigint) as {_name(name)}"
-        for place, name in enumerate(keys[2:], start=1)
+        f"cast(regexp_extract(field, {_text(pattern)}, {index}) as bigint) as {_name(name)}"
+        for index, name in enumerate(keys[2:], start=1)
     ]
     below = f"regexp_extract(field, {_text(pattern)}, {len(indexes) + 1})"
     taken = set(table.schema.names)
@@ -130,7 +130,7 @@ def _free(name: str, taken: set[str]) -> str:
 
 def _quoted(text: str) -> str:
     """Text as a regular expression that matches just it, in RE2's dialect."""
-    return "".join(each if each.isalnum() or each in "/_" else f"\\{each}" for each in text)
+    return "".join(entry if entry.isalnum() or entry in "/_" else f"\\{entry}" for entry in text)
 
 
 def _name(name: str) -> str:

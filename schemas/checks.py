@@ -74,7 +74,7 @@ def declared_checks(schema: Mapping[str, Any], root: Field) -> tuple[Check, ...]
     declared = schema.get(KEYWORD, ())
     if not isinstance(declared, list | tuple):
         raise ConfigurationError(f'{KEYWORD} is a list of {{"name": ..., "check": ...}}')
-    return tuple(_check(each, place, root) for place, each in enumerate(declared))
+    return tuple(_check(entry, index, root) for index, entry in enumerate(declared))
 
 
 def run_check(check: Check, record: Mapping[str, Any]) -> CheckResult | None:
@@ -94,11 +94,11 @@ def run_check(check: Check, record: Mapping[str, Any]) -> CheckResult | None:
     return CheckResult(check.name, ok, str(expected), str(found), check.fields)
 
 
-def _check(declared: Any, place: int, root: Field) -> Check:
+def _check(declared: Any, index: int, root: Field) -> Check:
     text = declared.get("check") if isinstance(declared, Mapping) else None
-    name = str(declared.get("name") or f"check {place + 1}") if isinstance(declared, Mapping) else ""
+    name = str(declared.get("name") or f"check {index + 1}") if isinstance(declared, Mapping) else ""
     if not isinstance(text, str):
-        raise ConfigurationError(f'{KEYWORD}: entry {place + 1} is no {{"name": ..., "check": "a + b = c"}}')
+        raise ConfigurationError(f'{KEYWORD}: entry {index + 1} is no {{"name": ..., "check": "a + b = c"}}')
     parts = _OPERATOR.split(text)
     if len(parts) != 3:
         raise ConfigurationError(f"{KEYWORD}: {name!r}: {text!r} needs one of =, <= and >=")
@@ -119,12 +119,12 @@ def _kind(root: Field, term: Term) -> str:
 
 
 def _terms(text: str, name: str, root: Field) -> Iterator[Term]:
-    place = 0
-    while place < len(text):
-        found = _TERM.match(text, place)
-        if found is None or (place and not found["sign"]):
-            raise ConfigurationError(f"{KEYWORD}: {name!r}: {text[place:].strip()!r} cannot be read")
-        place = found.end()
+    offset = 0
+    while offset < len(text):
+        found = _TERM.match(text, offset)
+        if found is None or (offset and not found["sign"]):
+            raise ConfigurationError(f"{KEYWORD}: {name!r}: {text[offset:].strip()!r} cannot be read")
+        offset = found.end()
         sign = 1 if found["sign"] in {None, "+"} else -1
         if found["number"]:
             yield Term(sign, "number", number=Decimal(found["number"]))
@@ -200,7 +200,9 @@ def _holds(found: Any, operator: str, expected: Any, tolerance: Decimal) -> bool
         if isinstance(found, datetime.datetime) != isinstance(
             expected, datetime.datetime
         ):  # a day has no time to compare
-            day, other = (each.date() if isinstance(each, datetime.datetime) else each for each in (found, expected))
+            day, other = (
+                entry.date() if isinstance(entry, datetime.datetime) else entry for entry in (found, expected)
+            )
         return bool(day == other if operator == "=" else day <= other if operator == "<=" else day >= other)
     difference = found - expected
     if operator == "=":

@@ -44,8 +44,8 @@ def dictionary(document_type: DocumentType) -> str:
 def _table(name: str, about: str, schema: pa.Schema) -> str:
     lines = [f"## {name}", "", f"{about}.", "", "| column | type | unit | what it holds |", "|---|---|---|---|"]
     for field in schema:
-        said = {key.decode(): text.decode() for key, text in (field.metadata or {}).items()}
-        unit, text = said.get("unit", ""), said.get("description", "")
+        metadata = {key.decode(): text.decode() for key, text in (field.metadata or {}).items()}
+        unit, text = metadata.get("unit", ""), metadata.get("description", "")
         lines.append(f"| `{_cell(field.name)}` | {_cell(str(field.type))} | {_cell(unit)} | {_cell(text)} |")
     return "\n".join([*lines, ""])
 

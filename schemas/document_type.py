@@ -57,8 +57,8 @@ class DocumentType:
         try:
             jsonschema.Draft202012Validator.check_schema(schema)
         except jsonschema.SchemaError as error:
-            place = "/".join(str(step) for step in error.absolute_path) or "the root"
-            raise ConfigurationError(f"not a valid JSON Schema at {place}: {error.message}") from None
+            path = "/".join(str(step) for step in error.absolute_path) or "the root"
+            raise ConfigurationError(f"not a valid JSON Schema at {path}: {error.message}") from None
         name = _table_name(str(schema.get("title") or stem))
         root = field_tree(schema)
         checks, group = declared_checks(schema, root), _declared_group(schema, root)

@@ -174,7 +174,7 @@ def _scalar(leaf: Field, node: Mapping[str, Any], kind: Any) -> Field:
 
 def _limits(node: Mapping[str, Any]) -> str:
     """The keywords that endpoints refuse or ignore in strict mode, in words for the model to read."""
-    return ", ".join(said.format(node[key]) for key, said in _LIMITS.items() if key in node)
+    return ", ".join(template.format(node[key]) for key, template in _LIMITS.items() if key in node)
 
 
 def _resolved(
@@ -224,12 +224,12 @@ def _widest(kinds: list[Any]) -> str | None:
 def _target(reference: str, root: Mapping[str, Any]) -> Mapping[str, Any]:
     if not reference.startswith("#"):
         raise ConfigurationError(f"the schema refers to {reference!r}; only references within the file are read")
-    place: Any = root
+    node: Any = root
     for step in reference.lstrip("#/").split("/") if reference != "#" else ():
         key = unescape(step)
-        if not isinstance(place, Mapping) or key not in place:
+        if not isinstance(node, Mapping) or key not in node:
             raise ConfigurationError(f"the schema refers to {reference!r}, which is not in it")
-        place = place[key]
-    if not isinstance(place, Mapping):
+        node = node[key]
+    if not isinstance(node, Mapping):
         return {}
-    return place
+    return node

@@ -245,7 +245,7 @@ class Correction:
     old: str | None
     new: str | None
     context: str | None = None
-    place: Evidence | None = None
+    evidence: Evidence | None = None
 
 
 TEMPERATURE = 0.15  # the model card's recommendation

@@ -228,12 +228,12 @@ _RECORD_HEAD: _Columns = [
 
 def _described(name: str, kind: pa.DataType, text: str, unit: str = "") -> pa.Field:
     metadata = {"description": text, "unit": unit}
-    return pa.field(name, kind, metadata={key: said for key, said in metadata.items() if said})
+    return pa.field(name, kind, metadata={key: text_value for key, text_value in metadata.items() if text_value})
 
 
 def _schemas(tables: Mapping[str, _Columns]) -> dict[str, pa.Schema]:
     return {
-        name: pa.schema([_described(*each, _UNITS.get(each[0], "")) for each in columns])
+        name: pa.schema([_described(*column, _UNITS.get(column[0], "")) for column in columns])
         for name, columns in tables.items()
     }
 
@@ -308,9 +308,9 @@ def pointers_of(document_type: DocumentType) -> dict[str, dict[str, str]]:
     found = {}
     for table in record_tables(document_type):
         pointers = {column.name: "".join(f"/{escape(key)}" for key in column.keys) for column in table.columns}
-        place = "".join(f"/{escape(key)}" for step in table.steps for key in step)
+        prefix = "".join(f"/{escape(key)}" for step in table.steps for key in step)
         found[table.name] = (
-            {**dict.fromkeys(table.index_names, place), **pointers, "": place} if table.is_items else pointers
+            {**dict.fromkeys(table.index_names, prefix), **pointers, "": prefix} if table.is_items else pointers
         )
     return found
 
@@ -357,9 +357,10 @@ def _tables_below(
     names = [column.name for column in columns]
     if clash := next((column for column in names if names.count(column) > 1 or column in ours), None):
         raise ConfigurationError(f"table {name!r}: two fields would share the column {clash!r}; rename one of them")
-    fields = [_described(*each) for each in head]
+    fields = [_described(*entry) for entry in head]
     fields += [
-        _described(each.name, arrow_type(each.field), each.field.description, each.field.unit) for each in columns
+        _described(column.name, arrow_type(column.field), column.field.description, column.field.unit)
+        for column in columns
     ]
     index_names = tuple(f"{list_name}_index" for list_name in list_names[:-1])
     yield RecordTable(name, steps, index_names, tuple(columns), pa.schema(fields))

@@ -60,7 +60,7 @@ class Fresh:
 
     height: float
     answer: Located
-    place: int
+    index: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,22 +92,23 @@ def coverage(located: Sequence[Located], root: Field, sheets: Sequence[Sheet]) -
     Pages that show no rows are left out.
     """
     places = {
-        pointer: [place for each in located for place in _item_places(each, pointer)] for pointer in tables_of(root)
+        pointer: [item_place for answer in located for item_place in _item_places(answer, pointer)]
+        for pointer in tables_of(root)
     }
     taken = {pointer: _lines_of(sheets, there) for pointer, there in places.items()}
     found: list[Coverage] = []
     for pointer, there in places.items():
         covered = taken[pointer]
         others = {
-            each.number: set().union(*(rows[each.number] for other, rows in taken.items() if other != pointer))
-            for each in sheets
+            sheet.number: set().union(*(rows[sheet.number] for other, rows in taken.items() if other != pointer))
+            for sheet in sheets
         }
         counts = _answers_on(located, pointer)
         found += _of_list(pointer, sheets, covered, others, counts) if there else ()
     return found
 
 
-def fresh_items(again: Sequence[Located], sheet: Sheet, known: Coverage, held: int) -> list[Fresh]:
+def fresh_items(again: Sequence[Located], sheet: Sheet, known: Coverage, known_count: int) -> list[Fresh]:
     """The items of a second answer for one page that stand on rows which no item covered before, one for each, in order.
 
     `held` are the items that the page has already: there are never more of them than rows.
@@ -115,24 +116,24 @@ def fresh_items(again: Sequence[Located], sheet: Sheet, known: Coverage, held: i
     open_rows = (known.rows | known.doubtful) - known.covered
     found: dict[int, Fresh] = {}
     for answer in again:
-        for place, anchor in anchors(answer, known.pointer).items():
+        for key, anchor in anchors(answer, known.pointer).items():
             at = _index_on(sheet.lines, anchor.box) if anchor.page == sheet.number and anchor.box else None
             if at in open_rows and at is not None and at not in found:
-                found[at] = Fresh(sheet.lines[at].middle, answer, place)
-    most = len(known.rows | known.doubtful) - held
+                found[at] = Fresh(sheet.lines[at].middle, answer, key)
+    most = len(known.rows | known.doubtful) - known_count
     return [found[at] for at in sorted(found)][: max(0, most)]
 
 
 def uncounted(located: Iterable[Located], root: Field, sheets: Sequence[Sheet]) -> list[tuple[str, int]]:
     """Lists with items, and pages whose rows cannot be counted, since only a picture shows them."""
-    blind = {each.number for each in sheets if each.is_blind}
+    blind = {sheet.number for sheet in sheets if sheet.is_blind}
     return sorted(
         {
             (pointer, page)
-            for each in located
+            for answer in located
             for pointer in tables_of(root)
-            if value_at(each.answer.value, keys_of(pointer))
-            for page in blind.intersection(each.pages)
+            if value_at(answer.answer.value, keys_of(pointer))
+            for page in blind.intersection(answer.pages)
         }
     )
 
@@ -150,12 +151,12 @@ def tables_of(root: Field, pointer: str = "") -> Iterator[str]:
 def anchors(located: Located, pointer: str) -> dict[int, Evidence]:
     """For each item of a list, by its place, the evidence that stands in the middle of all that was found of it."""
     by_item: dict[int, list[Evidence]] = {}
-    for key, each in located.evidence.items():
-        if key.startswith(f"{pointer}/") and each.box is not None and each.page is not None:
-            by_item.setdefault(int(key[len(pointer) + 1 :].partition("/")[0]), []).append(each)
-    for held in by_item.values():
-        held.sort(key=lambda each: (each.page or 0, (each.box or (0, 0, 0, 0))[1]))
-    return {item: held[len(held) // 2] for item, held in by_item.items()}
+    for key, entry in located.evidence.items():
+        if key.startswith(f"{pointer}/") and entry.box is not None and entry.page is not None:
+            by_item.setdefault(int(key[len(pointer) + 1 :].partition("/")[0]), []).append(entry)
+    for leaves in by_item.values():
+        leaves.sort(key=lambda entry: (entry.page or 0, (entry.box or (0, 0, 0, 0))[1]))
+    return {item: leaves[len(leaves) // 2] for item, leaves in by_item.items()}
 
 
 def _of_list(
@@ -172,27 +173,27 @@ def _of_list(
     gap, reach = _gap(covered), _reach(sheets, covered)
     is_few = sum(map(len, covered.values())) < _LEAST_ROWS
     tables: list[_Table] = []
-    for each in sheets:
-        shape = shapes[each.number]
+    for sheet in sheets:
+        shape = shapes[sheet.number]
         rows = [
             at
-            for at, line in enumerate(each.lines)
-            if at in covered[each.number]
+            for at, line in enumerate(sheet.lines)
+            if at in covered[sheet.number]
             or (
-                at not in others[each.number]
+                at not in others[sheet.number]
                 and _fits(line, shape)
                 and (
                     _key(line) not in running
                     or _is_row_beyond_doubt(line, shape)
-                    or _AT_EDGE <= at < len(each.lines) - _AT_EDGE
+                    or _AT_EDGE <= at < len(sheet.lines) - _AT_EDGE
                 )
             )
         ]
-        tables += _tables(each, rows, covered[each.number], running, gap, reach)
+        tables += _tables(sheet, rows, covered[sheet.number], running, gap, reach)
     _tell_apart(tables)
-    for each in sheets:
-        own = covered[each.number]
-        here = [table for table in tables if table.page == each.number]
+    for sheet in sheets:
+        own = covered[sheet.number]
+        here = [table for table in tables if table.page == sheet.number]
         of_list = {at for table in here if table.is_of_list for at in table.rows} | own
         if is_few and len(of_list - own) == 1:
             of_list = own  # below a row or two stands their sum, as a rule
@@ -200,33 +201,33 @@ def _of_list(
             at for table in here if not table.is_of_list and len(table.rows) >= _LEAST_ROWS for at in table.rows
         }
         if of_list or doubtful:
-            missing = max(0, len(of_list) - max(len(own), counts[each.number]))
+            missing = max(0, len(of_list) - max(len(own), counts[sheet.number]))
             again = bool(missing or (doubtful and not own))
             yield Coverage(
-                pointer, each.number, frozenset(of_list), frozenset(own), frozenset(doubtful), missing, again
+                pointer, sheet.number, frozenset(of_list), frozenset(own), frozenset(doubtful), missing, again
             )
 
 
 def _shapes(sheets: Sequence[Sheet], covered: Mapping[int, set[int]]) -> dict[int, _Shape] | None:
     """What a row looks like on each page: as on this page, in the document, or on the nearest page that has a look."""
     own = {
-        each.number: shape
-        for each in sheets
-        if len(covered[each.number]) >= _LEAST_ROWS
-        and (shape := _shape([each.lines[at] for at in sorted(covered[each.number])])) is not None
+        sheet.number: shape
+        for sheet in sheets
+        if len(covered[sheet.number]) >= _LEAST_ROWS
+        and (shape := _shape([sheet.lines[at] for at in sorted(covered[sheet.number])])) is not None
     }
-    of_all = _shape([each.lines[at] for each in sheets for at in sorted(covered[each.number])])
+    of_all = _shape([sheet.lines[at] for sheet in sheets for at in sorted(covered[sheet.number])])
     if of_all is None and not own:
         return None
     numbers = sorted(own)
     looks = {}
-    for each in sheets:
-        mine = own.get(each.number)
-        if mine is not None and len(covered[each.number]) >= _MANY_ROWS:
-            looks[each.number] = mine  # of few rows, numbers in descriptions may align by chance
+    for sheet in sheets:
+        mine = own.get(sheet.number)
+        if mine is not None and len(covered[sheet.number]) >= _MANY_ROWS:
+            looks[sheet.number] = mine  # of few rows, numbers in descriptions may align by chance
         else:
-            near = min(numbers, key=lambda number: abs(number - each.number), default=None)
-            looks[each.number] = of_all or mine or own[near or 0]
+            near = min(numbers, key=lambda number: abs(number - sheet.number), default=None)
+            looks[sheet.number] = of_all or mine or own[near or 0]
     return looks
 
 
@@ -243,9 +244,9 @@ def _tables(
             runs[-1].append(at)
         else:
             runs.append([at])
-    for place, run in enumerate(runs):
-        above = lines[runs[place - 1][-1] + 1 if place else 0 : run[0]]
-        below = lines[run[-1] + 1 : runs[place + 1][0] if place + 1 < len(runs) else len(lines)]
+    for index, run in enumerate(runs):
+        above = lines[runs[index - 1][-1] + 1 if index else 0 : run[0]]
+        below = lines[run[-1] + 1 : runs[index + 1][0] if index + 1 < len(runs) else len(lines)]
         head = tuple(line.likeness for line in reversed(above[-_HEAD:]))
         plain_above = [line for line in above if _key(line) not in running]
         plain_below = [line for line in below if _key(line) not in running and not line.sums]
@@ -254,8 +255,8 @@ def _tables(
             rows=run,
             head=head,
             is_covered=not covered.isdisjoint(run),
-            goes_on_above=place == 0 and not plain_above,
-            goes_on_below=place == len(runs) - 1 and len(plain_below) <= _AT_EDGE,
+            goes_on_above=index == 0 and not plain_above,
+            goes_on_below=index == len(runs) - 1 and len(plain_below) <= _AT_EDGE,
         )
 
 
@@ -287,11 +288,11 @@ def _gap(covered: Mapping[int, set[int]]) -> int:
 def _reach(sheets: Sequence[Sheet], covered: Mapping[int, set[int]]) -> float:
     """How many points apart two rows of the list may be, by those that are next to each other."""
     apart = sorted(
-        each.lines[after].middle - each.lines[before].middle
-        for each in sheets
-        for before, after in itertools.pairwise(sorted(covered[each.number]))
+        sheet.lines[after].middle - sheet.lines[before].middle
+        for sheet in sheets
+        for before, after in itertools.pairwise(sorted(covered[sheet.number]))
     )
-    height = max((line.height for each in sheets for line in each.lines), default=0.0)
+    height = max((line.height for sheet in sheets for line in sheet.lines), default=0.0)
     return max(_LINE_GAP * height, 1.5 * apart[int(0.9 * (len(apart) - 1))] if apart else 0.0)
 
 
@@ -299,8 +300,8 @@ def _answers_on(located: Sequence[Located], pointer: str) -> Counter[int]:
     """Items on pages that several answers are of, in parts: equal rows of two parts may have been found on one line."""
     items: Counter[int] = Counter()
     answers: Counter[int] = Counter()
-    for each in located:
-        pages = [found.page for found in anchors(each, pointer).values() if found.page is not None]
+    for answer in located:
+        pages = [found.page for found in anchors(answer, pointer).values() if found.page is not None]
         items.update(pages)
         answers.update(set(pages))
     return Counter({page: count for page, count in items.items() if answers[page] > 1})
@@ -312,13 +313,13 @@ def _lines_of(sheets: Iterable[Sheet], places: Iterable[tuple[int, Box]]) -> dic
     for page, box in places:
         by_page.setdefault(page, []).append(box)
     return {
-        each.number: {at for box in by_page.get(each.number, ()) if (at := _index_on(each.lines, box)) is not None}
-        for each in sheets
+        sheet.number: {at for box in by_page.get(sheet.number, ()) if (at := _index_on(sheet.lines, box)) is not None}
+        for sheet in sheets
     }
 
 
 def _item_places(located: Located, pointer: str) -> Iterator[tuple[int, Box]]:
-    return ((each.page, each.box) for each in anchors(located, pointer).values() if each.page and each.box)
+    return ((anchor.page, anchor.box) for anchor in anchors(located, pointer).values() if anchor.page and anchor.box)
 
 
 def _key(line: Line) -> tuple[int, int]:
@@ -330,8 +331,8 @@ def _running(sheets: Sequence[Sheet], covered: Mapping[int, set[int]]) -> set[tu
 
     Those are headers and footers.
     """
-    counts = Counter(found for each in sheets for found in {_key(line) for line in each.lines})
-    rows = {_key(each.lines[at]) for each in sheets for at in covered[each.number]}
+    counts = Counter(found for sheet in sheets for found in {_key(line) for line in sheet.lines})
+    rows = {_key(sheet.lines[at]) for sheet in sheets for at in covered[sheet.number]}
     return {found for found, count in counts.items() if count > max(1, len(sheets) / 2)} - rows
 
 
@@ -391,4 +392,4 @@ def _is_row_beyond_doubt(line: Line, shape: _Shape) -> bool:
 
 
 def _is_at(edge: float, edges: Sequence[float]) -> bool:
-    return any(abs(edge - each) <= _EDGE for each in edges)
+    return any(abs(edge - entry) <= _EDGE for entry in edges)

@@ -124,12 +124,12 @@ def _snapped(lines: Sequence[Line]) -> tuple[Line, ...]:
 def _nearly_one(places: Iterable[float]) -> dict[float, float]:
     """For each place the middle of those that are nearly the same."""
     runs: list[list[float]] = []
-    for place in sorted(places):
-        if runs and place - runs[-1][0] <= _SCANNED_EDGE:
-            runs[-1].append(place)
+    for position in sorted(places):
+        if runs and position - runs[-1][0] <= _SCANNED_EDGE:
+            runs[-1].append(position)
         else:
-            runs.append([place])
-    return {place: statistics.median(run) for run in runs for place in run}
+            runs.append([position])
+    return {index: statistics.median(run) for run in runs for index in run}
 
 
 def _likeness(words: Sequence[str]) -> int:
@@ -139,10 +139,10 @@ def _likeness(words: Sequence[str]) -> int:
 
 def _edges(words: Sequence[Word]) -> Iterator[float]:
     """Where the last digit of each number of a line ends: a sign or a bracket behind it hangs over."""
-    for place, word in enumerate(words):
+    for index, word in enumerate(words):
         if not _AMOUNT.fullmatch(word.text):
             continue
-        after = words[place + 1] if place + 1 < len(words) else None
+        after = words[index + 1] if index + 1 < len(words) else None
         is_near = after is not None and after.x0 - word.x1 < _GROUP_GAP * max(1.0, word.y1 - word.y0)
         if after is not None and is_near and len(word.text) <= _THOUSANDS and _GROUP.fullmatch(after.text):
             continue  # "1" of "1 234,56"

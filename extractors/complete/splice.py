@@ -16,45 +16,45 @@ from schemas.pipeline import Evidence, Located
 
 def splice(located: Sequence[Located], fresh: Mapping[int, Sequence[Fresh]], pointer: str) -> list[Located]:
     """The answers with the `fresh` items of one list, by page, among their own; items stay in the order of the pages."""
-    homes = [_homes(each, pointer) for each in located]
+    homes = [_homes(answer, pointer) for answer in located]
     added: dict[int, list[tuple[int, int, Fresh]]] = {}  # by answer: before which of its items, on which page
     for page in sorted(fresh):
         target = _target(located, homes, page)
         for item in fresh[page]:
             here = (page, item.height)
-            place = next((at for at, home in enumerate(homes[target]) if home > here), len(homes[target]))
-            added.setdefault(target, []).append((place, page, item))
+            insert_at = next((at for at, home in enumerate(homes[target]) if home > here), len(homes[target]))
+            added.setdefault(target, []).append((insert_at, page, item))
     spliced: list[Located] = []
-    for at, (each, home) in enumerate(zip(located, homes, strict=True)):
+    for at, (entry, home) in enumerate(zip(located, homes, strict=True)):
         inserts = sorted(added.get(at, ()), key=lambda one: (one[0], one[1], one[2].height))
-        edges = [0, *(place for place, _, _ in inserts), len(home)]
+        edges = [0, *(insert_at for insert_at, _, _ in inserts), len(home)]
         for number, (start, end) in enumerate(itertools.pairwise(edges)):
             if number:
                 _, page, item = inserts[number - 1]
-                spliced.append(replace(_list_alone(item.answer, pointer, [item.place]), pages=(page,)))
+                spliced.append(replace(_list_alone(item.answer, pointer, [item.index]), pages=(page,)))
             if not inserts:
-                spliced.append(each)
+                spliced.append(entry)
             elif number == 0:
                 first = inserts[0][1]
-                kept = tuple(page for page in each.pages if page <= first)
-                spliced.append(replace(_with_items(each, pointer, range(start, end)), pages=kept))
+                kept = tuple(page for page in entry.pages if page <= first)
+                spliced.append(replace(_with_items(entry, pointer, range(start, end)), pages=kept))
             elif start < end or number == len(inserts):
                 since = home[start][0] if start < len(home) else inserts[-1][1] + 1
-                rest = tuple(page for page in each.pages if page >= since)
-                spliced.append(replace(_list_alone(each, pointer, range(start, end)), pages=rest))
+                rest = tuple(page for page in entry.pages if page >= since)
+                spliced.append(replace(_list_alone(entry, pointer, range(start, end)), pages=rest))
     return spliced
 
 
 def items_on(located: Iterable[Located], pointer: str, page: int) -> int:
     """How many items of a list the answers have on a page."""
-    return sum(home[0] == page for each in located for home in _homes(each, pointer))
+    return sum(home[0] == page for answer in located for home in _homes(answer, pointer))
 
 
 def _target(located: Sequence[Located], homes: Sequence[Sequence[tuple[int, float]]], page: int) -> int:
     """The answer among whose items those of `page` belong: one that has some, else one that is of the page."""
     holding = [at for at, home in enumerate(homes) if any(where == page for where, _ in home)]
-    asked = [at for at, each in enumerate(located) if page in each.pages]
-    before = [at for at, each in enumerate(located) if min(each.pages, default=0) < page]
+    asked = [at for at, answer in enumerate(located) if page in answer.pages]
+    before = [at for at, answer in enumerate(located) if min(answer.pages, default=0) < page]
     return (holding or asked or before[-1:] or [0])[0]
 
 
@@ -62,8 +62,8 @@ def _homes(located: Located, pointer: str) -> list[tuple[int, float]]:
     """Page and height of each item; one that was found nowhere stays with the item before it."""
     found = anchors(located, pointer)
     homes: list[tuple[int, float]] = []
-    for place in range(len(_list_at(located, pointer))):
-        anchor = found.get(place)
+    for index in range(len(_list_at(located, pointer))):
+        anchor = found.get(index)
         known = homes[-1] if homes else (min(located.pages, default=0), 0.0)
         if anchor is not None and anchor.page is not None and anchor.box is not None:
             known = anchor.page, (anchor.box[1] + anchor.box[3]) / 2
@@ -73,13 +73,13 @@ def _homes(located: Located, pointer: str) -> list[tuple[int, float]]:
 
 def _with_items(located: Located, pointer: str, places: Iterable[int]) -> Located:
     """The answer with only these items of one list."""
-    moved = {place: target for target, place in enumerate(places)}
+    moved = {position: target for target, position in enumerate(places)}
     evidence: dict[str, Evidence] = {}
-    for key, each in located.evidence.items():
+    for key, entry in located.evidence.items():
         if not key.startswith(f"{pointer}/"):
-            evidence[key] = each
+            evidence[key] = entry
         elif (new := _moved(key, pointer, moved)) is not None:
-            evidence[new] = replace(each, field=new)
+            evidence[new] = replace(entry, field=new)
     problems = []
     for problem in located.answer.problems:
         if not problem.field.startswith(f"{pointer}/"):
@@ -87,14 +87,14 @@ def _with_items(located: Located, pointer: str, places: Iterable[int]) -> Locate
         elif (new := _moved(problem.field, pointer, moved)) is not None:
             problems.append(replace(problem, field=new))
     listed = _list_at(located, pointer)
-    value = _with_list(located.answer.value, pointer, [listed[place] for place in moved])
+    value = _with_list(located.answer.value, pointer, [listed[index] for index in moved])
     return replace(located, answer=replace(located.answer, value=value, problems=tuple(problems)), evidence=evidence)
 
 
 def _moved(key: str, pointer: str, moved: Mapping[int, int]) -> str | None:
     """The pointer of a value once its item stands elsewhere; null where the item goes."""
-    place, slash, rest = key[len(pointer) + 1 :].partition("/")
-    target = moved.get(int(place))
+    index, slash, rest = key[len(pointer) + 1 :].partition("/")
+    target = moved.get(int(index))
     return None if target is None else f"{pointer}/{target}{slash}{rest}"
 
 
@@ -102,11 +102,11 @@ def _list_alone(located: Located, pointer: str, places: Iterable[int]) -> Locate
     """These items of one list, and nothing else that the answer says."""
     wanted = set(places)
     evidence = {
-        key: each
-        for key, each in located.evidence.items()
+        key: entry
+        for key, entry in located.evidence.items()
         if key.startswith(f"{pointer}/") and int(key[len(pointer) + 1 :].partition("/")[0]) in wanted
     }
-    problems = tuple(each for each in located.answer.problems if each.field.startswith(f"{pointer}/"))
+    problems = tuple(problem for problem in located.answer.problems if problem.field.startswith(f"{pointer}/"))
     bare = replace(located, answer=replace(located.answer, problems=problems), evidence=evidence)
     kept = _with_items(bare, pointer, sorted(wanted))
     value = _with_list({}, pointer, list(_list_at(kept, pointer)))

@@ -52,8 +52,8 @@ def rated(record: Record, root: Field, seen: Signs, weights: Weights) -> Record:
     return replace(
         record,
         evidence=tuple(
-            each if given is None else replace(each, confidence=round(confidence(given, weights), 4))
-            for each, given in zip(record.evidence, signals(record, root, seen), strict=True)
+            entry if given is None else replace(entry, confidence=round(confidence(given, weights), 4))
+            for entry, given in zip(record.evidence, signals(record, root, seen), strict=True)
         ),
     )
 
@@ -66,38 +66,38 @@ def confidence(given: Mapping[str, float], weights: Weights) -> float:
 
 def signals(record: Record, root: Field, seen: Signs) -> list[dict[str, float] | None]:
     """The signals of each row of evidence; null for those that people have said."""
-    contested = {each.field for each in record.evidence if each.match == "conflict"}
-    places = Counter((each.page, each.box) for each in record.evidence if each.box is not None)
-    passed = {pointer for each in record.checks if each.ok for pointer in each.fields}
-    failed = {pointer for each in record.checks if not each.ok for pointer in each.fields}
+    contested = {entry.field for entry in record.evidence if entry.match == "conflict"}
+    places = Counter((entry.page, entry.box) for entry in record.evidence if entry.box is not None)
+    passed = {pointer for check in record.checks if check.ok for pointer in check.fields}
+    failed = {pointer for check in record.checks if not check.ok for pointer in check.fields}
     is_sparse = _is_sparse(record.value, root)
     labels: dict[str, tuple[str, frozenset[str]]] = {}
     found: list[dict[str, float] | None] = []
-    for each in record.evidence:
-        if each.match in _NOT_READ:
+    for entry in record.evidence:
+        if entry.match in _NOT_READ:
             found.append(None)
             continue
-        path = "".join(f"/{'*' if step.isdigit() else step}" for step in each.field.split("/")[1:])
+        path = "".join(f"/{'*' if step.isdigit() else step}" for step in entry.field.split("/")[1:])
         if path not in labels:
             labels[path] = _label(field_at(root, keys_of(path)))
         kind, label = labels[path]
-        given = {BEGIN: 1.0, f"{OF_FIELD}{path}": 1.0, f"match {each.match}": 1.0, f"kind {kind}": 1.0}
-        told = {
-            "contested": each.field in contested and each.match != "conflict",
+        given = {BEGIN: 1.0, f"{OF_FIELD}{path}": 1.0, f"match {entry.match}": 1.0, f"kind {kind}": 1.0}
+        features = {
+            "contested": entry.field in contested and entry.match != "conflict",
             "check holds": path in passed,
             "check fails": path in failed,
             "another check fails": bool(failed) and path not in failed,
-            "page hides text": each.page in seen.hidden,
-            "page is a picture": each.page in seen.pictures,
-            "place of another value, too": each.box is not None and places[each.page, each.box] > 1,
-            f"label beside a {kind}": _is_labelled(each, label),
+            "page hides text": entry.page in seen.hidden,
+            "page is a picture": entry.page in seen.pictures,
+            "place of another value, too": entry.box is not None and places[entry.page, entry.box] > 1,
+            f"label beside a {kind}": _is_labelled(entry, label),
             "asked for again": seen.asked_again,
             "in a list": "/*" in path,
-            "short": len(each.value or "") <= _SHORT,
+            "short": len(entry.value or "") <= _SHORT,
             "record is partial": record.status == "partial",
             "record is half empty": is_sparse,
         }
-        found.append({**given, **{name: 1.0 for name, holds in told.items() if holds}})
+        found.append({**given, **{name: 1.0 for name, holds in features.items() if holds}})
     return found
 
 
@@ -108,20 +108,20 @@ def default_weights() -> Weights:
     return weights_of(json.loads(text))
 
 
-def weights_of(told: Any) -> Weights:
+def weights_of(content: Any) -> Weights:
     """Weights as they were written. Raises ValueError for what are none."""
-    held = told.get("weights") if isinstance(told, Mapping) else None
-    if not isinstance(held, Mapping) or not all(
-        isinstance(each, int | float) and math.isfinite(each) for each in held.values()
+    weights = content.get("weights") if isinstance(content, Mapping) else None
+    if not isinstance(weights, Mapping) or not all(
+        isinstance(row, int | float) and math.isfinite(row) for row in weights.values()
     ):
         raise ValueError("no weights by signal")
-    return {str(name): float(each) for name, each in held.items()}
+    return {str(name): float(row) for name, row in weights.items()}
 
 
 def _is_sparse(value: Mapping[str, Any], root: Field) -> bool:
     """True where less than half of what stands outside of lists is stated."""
     leaves = [value_at(value, keys_of(path)) for path, _ in walk(root) if "/*" not in path]
-    return 2 * sum(each is not None for each in leaves) < len(leaves)
+    return 2 * sum(leave is not None for leave in leaves) < len(leaves)
 
 
 def _label(field: Field | None) -> tuple[str, frozenset[str]]:
@@ -131,8 +131,8 @@ def _label(field: Field | None) -> tuple[str, frozenset[str]]:
     return _KINDS.get(field.kind, "text"), frozenset(_words(f"{field.name.replace('_', ' ')} {field.description}"))
 
 
-def _is_labelled(each: Evidence, label: frozenset[str]) -> bool:
-    return bool(label and each.quote and label.intersection(_words(each.quote)))
+def _is_labelled(evidence: Evidence, label: frozenset[str]) -> bool:
+    return bool(label and evidence.quote and label.intersection(_words(evidence.quote)))
 
 
 def _words(text: str) -> list[str]:

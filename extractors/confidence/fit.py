@@ -34,12 +34,12 @@ def fit(labelled: Sequence[Labelled], before: Weights, *, by_field: bool) -> dic
     """The weights that fit `labelled` best, near `before`; `by_field` lets each field of the type begin elsewhere."""
     known = {name for given, _ in labelled for name in given if by_field or not name.startswith(OF_FIELD)}
     names = sorted(known | before.keys(), key=lambda name: (name != BEGIN, name))
-    at = {name: place for place, name in enumerate(names)}
+    at = {name: index for index, name in enumerate(names)}
     table = np.zeros((len(labelled), len(names)))
     for row, (given, _) in enumerate(labelled):
         for name in given.keys() & at.keys():
             table[row, at[name]] = given[name]
-    right = np.array([each for _, each in labelled], dtype=float)
+    right = np.array([entry for _, entry in labelled], dtype=float)
     origin = np.array([before.get(name, 0.0) for name in names])
     found = _newton(table, right, origin)
     return {name: round(float(weight), 4) for name, weight in zip(names, found, strict=True)}
@@ -53,13 +53,13 @@ def reliability(labelled: Iterable[Labelled], weights: Weights) -> list[Bin]:
         tenths.setdefault(min(int(sure * BINS), BINS - 1), []).append((sure, right))
     return [
         Bin(
-            place / BINS,
-            (place + 1) / BINS,
-            len(held),
-            sum(sure for sure, _ in held) / len(held),
-            sum(right for _, right in held) / len(held),
+            number / BINS,
+            (number + 1) / BINS,
+            len(tenth),
+            sum(sure for sure, _ in tenth) / len(tenth),
+            sum(right for _, right in tenth) / len(tenth),
         )
-        for place, held in sorted(tenths.items())
+        for number, tenth in sorted(tenths.items())
     ]
 
 

@@ -59,7 +59,7 @@ class _Draft:
 
 
 def correction_of(
-    record: Record, pointer: str, text: str | None, document_type: DocumentType, place: Evidence | None = None
+    record: Record, pointer: str, text: str | None, document_type: DocumentType, evidence: Evidence | None = None
 ) -> Correction:
     """What a person says, as a correction of `record`: `text` as typed, null or empty for no value.
 
@@ -87,13 +87,13 @@ def correction_of(
         raise ConfigurationError(f"{pointer}: give a value as JSON" + ("" if is_added else ", such as [] or {}"))
     before = None if is_added else value_at(record.value, keys)
     after = None if text is None else _read(text, target, pointer)
-    said = Correction(pointer, _text(before), _text(after), place=place)
+    correction = Correction(pointer, _text(before), _text(after), evidence=evidence)
     if is_added:
-        said = replace(said, context=json_text({"equal": _alike(holder, after)}))
+        correction = replace(correction, context=json_text({"equal": _alike(holder, after)}))
     elif (item := _item_of(record.value, keys)) is not None:
-        said = replace(said, context=json_text(item))
-    _refuse_invalid(corrected(record, said, document_type), document_type, pointer)
-    return said
+        correction = replace(correction, context=json_text(item))
+    _refuse_invalid(corrected(record, correction, document_type), document_type, pointer)
+    return correction
 
 
 def corrected(record: Record, correction: Correction, document_type: DocumentType) -> Record:
@@ -109,21 +109,25 @@ def reapplied(
     """What a machine has read anew, with all that people have corrected so far, oldest first; and where the two differ."""
     draft = _Draft.of(record)
     lost: list[Problem] = []
-    for each in corrections:
+    for correction in corrections:
         try:
-            keys = _found_again(draft, each, document_type.root)
+            keys = _found_again(draft, correction, document_type.root)
             if keys is None:
                 why = "that place is not there any more"
-                lost.append(Problem(each.field, "misplaced", f"it was corrected to {each.new!r}, and {why}"))
-            elif keys or not each.field:
-                _put(draft, each, keys, document_type)
+                lost.append(
+                    Problem(correction.field, "misplaced", f"it was corrected to {correction.new!r}, and {why}")
+                )
+            elif keys or not correction.field:
+                _put(draft, correction, keys, document_type)
         except ConfigurationError as error:  # the type is another one by now
             lost.append(
-                Problem(each.field, "misplaced", f"it was corrected to {each.new!r}, which is refused: {error}")
+                Problem(
+                    correction.field, "misplaced", f"it was corrected to {correction.new!r}, which is refused: {error}"
+                )
             )
-    last = {each.field: each for each in draft.disagreements}
-    draft.problems = [each for each in draft.problems if each.kind != "misplaced"] + lost
-    found = tuple(each for each in last.values() if each.machine != each.corrected)
+    last = {disagreement.field: disagreement for disagreement in draft.disagreements}
+    draft.problems = [problem for problem in draft.problems if problem.kind != "misplaced"] + lost
+    found = tuple(value for value in last.values() if value.machine != value.corrected)
     return _finished(draft, record, document_type, lost), found
 
 
@@ -141,12 +145,12 @@ def _put(draft: _Draft, correction: Correction, keys: Sequence[str], document_ty
     if keys[-1] == "-":
         pointer = f"{pointer[:-2]}/{len(holder)}"
         holder.append(new)
-        draft.item_pages[pointer] = correction.place.page if correction.place else None
+        draft.item_pages[pointer] = correction.evidence.page if correction.evidence else None
         _tell(draft, correction, pointer, target, new)
     elif isinstance(holder, list) and new is None:
-        place = int(keys[-1])
-        draft.disagreements.append(Disagreement(pointer, _text(holder.pop(place)), None))
-        _close_gap(draft, pointer.rpartition("/")[0], place)
+        index = int(keys[-1])
+        draft.disagreements.append(Disagreement(pointer, _text(holder.pop(index)), None))
+        _close_gap(draft, pointer.rpartition("/")[0], index)
         _name(draft, pointer.rpartition("/")[0])
         return
     else:
@@ -165,13 +169,13 @@ def _accept(draft: _Draft, correction: Correction, root: Field) -> None:
     for pointer in dict.fromkeys((*before, *after)):
         if before.get(pointer) != after.get(pointer):
             draft.disagreements.append(Disagreement(pointer, _text(before.get(pointer)), _text(after.get(pointer))))
-            draft.evidence = [each for each in draft.evidence if each.field != pointer]
+            draft.evidence = [entry for entry in draft.evidence if entry.field != pointer]
             draft.problems = [
-                each for each in draft.problems if each.field != pointer or each.kind not in _ABOUT_VALUES
+                problem for problem in draft.problems if problem.field != pointer or problem.kind not in _ABOUT_VALUES
             ]
             if after.get(pointer) is not None:
                 draft.evidence.append(_said(pointer, after[pointer], None))
-    draft.item_pages = {each: page for each, page in draft.item_pages.items() if _is_there(accepted, each)}
+    draft.item_pages = {key: page for key, page in draft.item_pages.items() if _is_there(accepted, key)}
     _name(draft, "")
 
 
@@ -179,55 +183,63 @@ def _tell(
     draft: _Draft, correction: Correction, pointer: str, target: Field, new: Any, *, is_same: bool = False
 ) -> None:
     """Evidence that a person says so, in the place of what a machine had; what is confirmed keeps its place on the page."""
-    known = next((each for each in draft.evidence if each.field == pointer and each.match != "conflict"), None)
-    place = correction.place or (known if is_same else None)
+    known = next((entry for entry in draft.evidence if entry.field == pointer and entry.match != "conflict"), None)
+    evidence = correction.evidence or (known if is_same else None)
     draft.evidence = [
-        each for each in draft.evidence if not _is_within(each.field, pointer) or each.match == "conflict"
+        entry for entry in draft.evidence if not _is_within(entry.field, pointer) or entry.match == "conflict"
     ]
     draft.problems = [
-        each for each in draft.problems if not _is_within(each.field, pointer) or each.kind not in _ABOUT_VALUES
+        problem
+        for problem in draft.problems
+        if not _is_within(problem.field, pointer) or problem.kind not in _ABOUT_VALUES
     ]
     if target.is_leaf:
-        draft.evidence.append(_said(pointer, new, place))
+        draft.evidence.append(_said(pointer, new, evidence))
     else:
         draft.evidence += [
-            _said(below, value, place) for below, value in _leaves(new, target, pointer) if value is not None
+            _said(below, value, evidence) for below, value in _leaves(new, target, pointer) if value is not None
         ]
-        lists = [each for each in draft.item_pages if each.startswith(f"{pointer}/")]
-        for each in lists:
-            del draft.item_pages[each]
+        lists = [item_page for item_page in draft.item_pages if item_page.startswith(f"{pointer}/")]
+        for entry in lists:
+            del draft.item_pages[entry]
 
 
-def _said(pointer: str, value: Any, place: Evidence | None) -> Evidence:
+def _said(pointer: str, value: Any, evidence: Evidence | None) -> Evidence:
     text = None if value is None else printed(value)
-    if place is None:
+    if evidence is None:
         return Evidence(pointer, text, None, None, None, "corrected", 1.0)
-    return replace(place, field=pointer, value=text, match="corrected", confidence=1.0)
+    return replace(evidence, field=pointer, value=text, match="corrected", confidence=1.0)
 
 
-def _close_gap(draft: _Draft, list_pointer: str, place: int) -> None:
+def _close_gap(draft: _Draft, list_pointer: str, index: int) -> None:
     """Leave out what is told of the item at `place`, and move what is told of those behind it."""
 
     def moved(pointer: str) -> str | None:
         if not pointer.startswith(f"{list_pointer}/"):
             return pointer
         step, slash, rest = pointer[len(list_pointer) + 1 :].partition("/")
-        if not step.isdigit() or int(step) < place:
+        if not step.isdigit() or int(step) < index:
             return pointer
-        return None if int(step) == place else f"{list_pointer}/{int(step) - 1}{slash}{rest}"
+        return None if int(step) == index else f"{list_pointer}/{int(step) - 1}{slash}{rest}"
 
-    draft.evidence = [replace(each, field=there) for each in draft.evidence if (there := moved(each.field)) is not None]
-    draft.problems = [replace(each, field=there) for each in draft.problems if (there := moved(each.field)) is not None]
-    draft.item_pages = {there: page for each, page in draft.item_pages.items() if (there := moved(each)) is not None}
-    draft.corrected = [there for each in draft.corrected if (there := moved(each)) is not None]
+    draft.evidence = [
+        replace(entry, field=there) for entry in draft.evidence if (there := moved(entry.field)) is not None
+    ]
+    draft.problems = [
+        replace(problem, field=there) for problem in draft.problems if (there := moved(problem.field)) is not None
+    ]
+    draft.item_pages = {there: page for key, page in draft.item_pages.items() if (there := moved(key)) is not None}
+    draft.corrected = [there for entry in draft.corrected if (there := moved(entry)) is not None]
 
 
 def _finished(draft: _Draft, record: Record, document_type: DocumentType, lost: Sequence[Problem] = ()) -> Record:
     """The record that a draft has become, with its checks made and its problems looked for anew."""
     root = document_type.root
-    kept = [each for each in draft.problems if each.kind not in _FOUND_ANEW and not _is_of_whole(each, root)]
-    told = {(each.field, each.kind) for each in kept}
-    kept += [each for each in document_type.validate(draft.value) if (each.field, each.kind) not in told]
+    kept = [
+        problem for problem in draft.problems if problem.kind not in _FOUND_ANEW and not _is_of_whole(problem, root)
+    ]
+    known = {(entry.field, entry.kind) for entry in kept}
+    kept += [problem for problem in document_type.validate(draft.value) if (problem.field, problem.kind) not in known]
     checks, failed = checked(draft.value, document_type)
     kept += [*failed, *lost]
     is_accepted = "" in draft.corrected and not lost
@@ -254,11 +266,11 @@ def _is_of_whole(problem: Problem, root: Field) -> bool:
 
 def _refuse_invalid(record: Record, document_type: DocumentType, pointer: str) -> None:
     wrong = [
-        each
-        for each in document_type.validate(record.value)
-        if each.kind == "rejected"
-        and each.field
-        and (_is_within(each.field, pointer) or _is_within(pointer, each.field))
+        problem
+        for problem in document_type.validate(record.value)
+        if problem.kind == "rejected"
+        and problem.field
+        and (_is_within(problem.field, pointer) or _is_within(pointer, problem.field))
     ]
     if wrong:
         raise ConfigurationError(f"{pointer}: {wrong[0].message}; nothing was changed")
@@ -281,10 +293,10 @@ def _read(text: str, target: Field, pointer: str) -> Any:
 def _as_told(value: Any, target: Field) -> Any:
     """What `json_text` has written, in the types of its fields again; items without a value are items, too."""
     if target.kind == "object":
-        told = value if isinstance(value, Mapping) else {}
-        return {child.name: _as_told(told.get(child.name), child) for child in target.fields}
+        mapping = value if isinstance(value, Mapping) else {}
+        return {child.name: _as_told(mapping.get(child.name), child) for child in target.fields}
     if target.item is not None:
-        return [_as_told(each, target.item) for each in value or ()]
+        return [_as_told(entry, target.item) for entry in value or ()]
     return parse_value(value, target, "")[0]
 
 
@@ -307,22 +319,22 @@ def _found_again(draft: _Draft, correction: Correction, root: Field) -> list[str
             return []
         draft.disagreements.append(Disagreement(correction.field, None, correction.new))
         return keys
-    at = next(place for place, key in enumerate(keys) if is_index(key) and _is_list(root, keys[:place]))
+    at = next(index for index, key in enumerate(keys) if is_index(key) and _is_list(root, keys[:index]))
     items = value_at(draft.value, keys[:at])
     item = field_at(root, keys[: at + 1])
     assert item is not None
     is_whole = len(keys) == at + 1
     is_removed = is_whole and correction.new is None
     known = _as_told(context, item)
-    place = _nearest(items or [], known, int(keys[at]), item, keys[at + 1 :], _SAME_ROW if is_removed else _SAME_ITEM)
-    if place is None:
+    index = _nearest(items or [], known, int(keys[at]), item, keys[at + 1 :], _SAME_ROW if is_removed else _SAME_ITEM)
+    if index is None:
         return [] if is_removed else None
-    found = [*keys[:at], str(place), *keys[at + 1 :]]
+    found = [*keys[:at], str(index), *keys[at + 1 :]]
     return found if is_whole or _is_there(draft.value, "".join(f"/{escape(key)}" for key in found)) else None
 
 
 def _nearest(
-    items: Sequence[Any], known: Any, place: int, item: Field, below: Sequence[str], least: float
+    items: Sequence[Any], known: Any, index: int, item: Field, below: Sequence[str], least: float
 ) -> int | None:
     """The item that is most like what is known of it, without the place that was corrected; of equals the nearest one.
 
@@ -332,10 +344,10 @@ def _nearest(
     stated = {at: value for at, value in _leaves(known, item, "") if value is not None}
     wanted = {at: value for at, value in stated.items() if at != but} or stated
     best: tuple[float, int] | None = None
-    for at, each in enumerate(items):
-        there = dict(_leaves(each, item, ""))
+    for at, entry in enumerate(items):
+        there = dict(_leaves(entry, item, ""))
         share = sum(there.get(pointer) == value for pointer, value in wanted.items()) / max(1, len(wanted))
-        if share >= least and (best is None or (share, -abs(at - place)) > (best[0], -abs(best[1] - place))):
+        if share >= least and (best is None or (share, -abs(at - index)) > (best[0], -abs(best[1] - index))):
             best = share, at
     return None if best is None else best[1]
 
@@ -343,10 +355,10 @@ def _nearest(
 def _alike(items: Sequence[Any], new: Any) -> int:
     """How many items are like one that is added."""
     if not isinstance(new, Mapping):
-        return sum(each == new for each in items)
+        return sum(item == new for item in items)
     wanted = {key: value for key, value in new.items() if not is_empty(value)}
     return sum(
-        sum(each.get(key) == value for key, value in wanted.items()) >= _SAME_ROW * len(wanted) for each in items
+        sum(item.get(key) == value for key, value in wanted.items()) >= _SAME_ROW * len(wanted) for item in items
     )
 
 
@@ -380,8 +392,8 @@ def _leaves(value: Any, target: Field, pointer: str) -> Iterator[tuple[str, Any]
             below = value.get(child.name) if isinstance(value, Mapping) else None
             yield from _leaves(below, child, f"{pointer}/{escape(child.name)}")
     elif target.item is not None:
-        for place, each in enumerate(value or ()):
-            yield from _leaves(each, target.item, f"{pointer}/{place}")
+        for index, entry in enumerate(value or ()):
+            yield from _leaves(entry, target.item, f"{pointer}/{index}")
     else:
         yield pointer, value
 

@@ -42,32 +42,32 @@ def confirmed(extracted: Mapping[str, Any], corrections: Sequence[Correction], r
     An acceptance of the whole record is passed over: who has one scores the whole record.
     """
     reading = _Reading()
-    for each in corrections:
-        target = field_at(root, ["*" if key == "-" else key for key in keys_of(each.field)])
-        if each.field and target is not None:
-            _enter(reading, each, target, root, extracted)
+    for correction in corrections:
+        target = field_at(root, ["*" if key == "-" else key for key in keys_of(correction.field)])
+        if correction.field and target is not None:
+            _enter(reading, correction, target, root, extracted)
     scored = Scored()
-    for place in reading.places:
-        target = field_at(root, keys_of(place.path))
+    for position in reading.places:
+        target = field_at(root, keys_of(position.path))
         assert target is not None
-        score_at(place.last, place.first, target, (place.path, place.said), scored)
+        score_at(position.last, position.first, target, (position.path, position.said), scored)
     return scored
 
 
-def _enter(reading: _Reading, said: Correction, target: Field, root: Field, extracted: Mapping[str, Any]) -> None:
-    *above, last = keys_of(said.field)
+def _enter(reading: _Reading, correction: Correction, target: Field, root: Field, extracted: Mapping[str, Any]) -> None:
+    *above, last = keys_of(correction.field)
     holder = field_at(root, above)
     is_item = holder is not None and holder.item is not None
     lists = "".join(f"/{escape(key)}" for key in above)
     if is_item and lists not in reading.lengths:
         reading.lengths[lists] = len(value_at(extracted, above) or ())
-    old, new = _value(said.old, target), _value(said.new, target)
-    at = said.field
+    old, new = _value(correction.old, target), _value(correction.new, target)
+    at = correction.field
     if last == "-":
         at = f"{lists}/{reading.lengths[lists]}"
         reading.lengths[lists] += 1
-    known = next((each for each in reading.places if each.at == at), None)
-    outer = next((each for each in reading.places if each.at and at.startswith(f"{each.at}/")), None)
+    known = next((place for place in reading.places if place.at == at), None)
+    outer = next((place for place in reading.places if place.at and at.startswith(f"{place.at}/")), None)
     if known is not None:
         known.last = new
     elif outer is not None:  # within what people have given as a whole
@@ -76,25 +76,25 @@ def _enter(reading: _Reading, said: Correction, target: Field, root: Field, extr
         if isinstance(inside, dict):
             inside[key] = new
     else:
-        reading.places.append(_Place(said.field, at, _general(keys_of(at)), old, new))
-    if is_item and said.new is None:
+        reading.places.append(_Place(correction.field, at, _general(keys_of(at)), old, new))
+    if is_item and correction.new is None:
         _close_gap(reading, lists, int(last))
 
 
-def _close_gap(reading: _Reading, lists: str, place: int) -> None:
+def _close_gap(reading: _Reading, lists: str, index: int) -> None:
     """The item at `place` was taken out: what was said of its values counts no more, and those behind it move up."""
     reading.lengths[lists] -= 1
     kept = []
-    for each in reading.places:
-        step, slash, rest = each.at.removeprefix(f"{lists}/").partition("/")
-        if not each.at.startswith(f"{lists}/") or not step.isdigit() or int(step) < place:
-            kept.append(each)
-        elif int(step) > place:
-            each.at = f"{lists}/{int(step) - 1}{slash}{rest}"
-            kept.append(each)
+    for entry in reading.places:
+        step, slash, rest = entry.at.removeprefix(f"{lists}/").partition("/")
+        if not entry.at.startswith(f"{lists}/") or not step.isdigit() or int(step) < index:
+            kept.append(entry)
+        elif int(step) > index:
+            entry.at = f"{lists}/{int(step) - 1}{slash}{rest}"
+            kept.append(entry)
         elif not slash:
-            each.at = ""  # it is nowhere now: another item may come to stand there
-            kept.append(each)
+            entry.at = ""  # it is nowhere now: another item may come to stand there
+            kept.append(entry)
     reading.places = kept
 
 

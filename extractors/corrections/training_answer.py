@@ -32,7 +32,7 @@ class _Placed:
         self._pages = {page.number for page in chunk.pages}
         self._is_first = first in self._pages
         self._first = first
-        self._known = {each.field: each.page for each in record.evidence if each.match != "conflict" and each.page}
+        self._known = {entry.field: entry.page for entry in record.evidence if entry.match != "conflict" and entry.page}
         self._items = {pointer: page for pointer, page in record.item_pages.items() if page}
         for pointer, page in self._known.items():
             steps = pointer.split("/")
@@ -41,7 +41,7 @@ class _Placed:
                     self._items.setdefault("/".join(steps[:end]), page)
         scalars = {name: value for name, value in record.value.items() if not isinstance(value, list)}
         here = ground(Answer(_filled(scalars, root)), root, chunk.index, chunk.pages)
-        self._here = {pointer for pointer, each in here.evidence.items() if each.match in _FOUND}
+        self._here = {pointer for pointer, entry in here.evidence.items() if entry.match in _FOUND}
 
     def object(self, value: Mapping[str, Any], root: Field, pointer: str, *, is_item: bool = False) -> dict[str, Any]:
         """The object with what belongs to the chunk; every key is there. All of an item does that belongs to it."""

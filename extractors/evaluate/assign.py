@@ -23,15 +23,15 @@ Row = Mapping[str, Key]  # keys by path; of a truth row only what is labelled
 def assign(truth: Sequence[Row], found: Sequence[Row]) -> dict[int, int]:
     """The place in `found` of each row of `truth` that has a counterpart: one that agrees in at least one stated value."""
     pairs = _exact(truth, found)
-    left = [place for place in range(len(truth)) if place not in pairs]
+    left = [index for index in range(len(truth)) if index not in pairs]
     taken = set(pairs.values())
-    free = [place for place in range(len(found)) if place not in taken]
+    free = [index for index in range(len(found)) if index not in taken]
     if max(len(left), len(free)) > MOST_ROWS:
-        for place, other in _by_unique_values(truth, found, left, free):
-            pairs[place] = other
+        for index, other in _by_unique_values(truth, found, left, free):
+            pairs[index] = other
         taken = set(pairs.values())
-        left = [place for place in left if place not in pairs]
-        free = [place for place in free if place not in taken]
+        left = [entry for entry in left if entry not in pairs]
+        free = [index for index in free if index not in taken]
     blocks = max(1, -(-max(len(left), len(free)) // MOST_ROWS))
     for block in range(blocks):
         rows = left[len(left) * block // blocks : len(left) * (block + 1) // blocks]
@@ -45,19 +45,19 @@ def _exact(truth: Sequence[Row], found: Sequence[Row]) -> dict[int, int]:
     pairs: dict[int, int] = {}
     taken: set[int] = set()
     by_labels: dict[tuple[str, ...], list[int]] = {}
-    for place, row in enumerate(truth):
+    for index, row in enumerate(truth):
         if any(value is not None for value in row.values()):
-            by_labels.setdefault(tuple(sorted(row)), []).append(place)
+            by_labels.setdefault(tuple(sorted(row)), []).append(index)
     for paths in sorted(by_labels, key=len, reverse=True):
         waiting: dict[tuple[Key, ...], list[int]] = {}
-        for place in range(len(found) - 1, -1, -1):
-            if place not in taken:
-                waiting.setdefault(tuple(found[place].get(path) for path in paths), []).append(place)
-        for place in by_labels[paths]:
-            same = waiting.get(tuple(truth[place][path] for path in paths))
+        for index in range(len(found) - 1, -1, -1):
+            if index not in taken:
+                waiting.setdefault(tuple(found[index].get(path) for path in paths), []).append(index)
+        for index in by_labels[paths]:
+            same = waiting.get(tuple(truth[index][path] for path in paths))
             if same:
-                pairs[place] = same.pop()
-                taken.add(pairs[place])
+                pairs[index] = same.pop()
+                taken.add(pairs[index])
     return pairs
 
 
@@ -67,19 +67,19 @@ def _by_unique_values(
     """Pairs that share a value which no other row has; the column with the most values first."""
     done: set[int] = set()
     taken: set[int] = set()
-    paths = {path for place in left for path in truth[place]}
-    for path in sorted(paths, key=lambda path: (-len({truth[place].get(path) for place in left}), path)):
-        counts = Counter(truth[place].get(path) for place in left)
-        others = Counter(found[place].get(path) for place in free)
-        places = {found[place].get(path): place for place in free if place not in taken}
-        for place in left:
-            value = truth[place].get(path)
-            if place in done or value is None or counts[value] > 1 or others[value] != 1 or value not in places:
+    paths = {path for entry in left for path in truth[entry]}
+    for path in sorted(paths, key=lambda path: (-len({truth[entry].get(path) for entry in left}), path)):
+        counts = Counter(truth[entry].get(path) for entry in left)
+        others = Counter(found[index].get(path) for index in free)
+        places = {found[index].get(path): index for index in free if index not in taken}
+        for entry in left:
+            value = truth[entry].get(path)
+            if entry in done or value is None or counts[value] > 1 or others[value] != 1 or value not in places:
                 continue
             if places[value] not in taken:
-                done.add(place)
+                done.add(entry)
                 taken.add(places[value])
-                yield place, places[value]
+                yield entry, places[value]
 
 
 def _optimal(truth: Sequence[Row], found: Sequence[Row], rows: Sequence[int], columns: Sequence[int]) -> dict[int, int]:
@@ -88,7 +88,7 @@ def _optimal(truth: Sequence[Row], found: Sequence[Row], rows: Sequence[int], co
         return {}
     agreeing = np.zeros((len(rows), len(columns)), np.float32)
     weight = np.zeros_like(agreeing)
-    for path in {path for place in rows for path in truth[place]}:
+    for path in {path for row in rows for path in truth[row]}:
         codes: dict[Key, int] = {None: 0}
         ours = np.array([codes.setdefault(truth[at][path], len(codes)) if path in truth[at] else -1 for at in rows])
         theirs = np.array([codes.setdefault(found[at].get(path), len(codes)) for at in columns])

@@ -84,14 +84,14 @@ def find_breaks(tonight: Mapping[Key, Count], before: Mapping[Key, Sequence[Coun
     counted = {key: [night for night in before.get(key, ()) if night.total] for key in tonight if tonight[key].total}
     known = {key: nights for key, nights in counted.items() if len(nights) >= LEAST_NIGHTS}
     found = [
-        each
+        entry
         for key, nights in known.items()
-        if (each := _cost(key, tonight[key], nights) if key.measure == "cost_per_page" else _share(key, tonight[key], nights))
+        if (entry := _cost(key, tonight[key], nights) if key.measure == "cost_per_page" else _share(key, tonight[key], nights))
         is not None
     ]  # fmt: skip
     return sorted(
-        (each for each in found if each.chance <= CHANCE / len(known)),
-        key=lambda each: (each.chance, str(each.key)),
+        (entry for entry in found if entry.chance <= CHANCE / len(known)),
+        key=lambda entry: (entry.chance, str(entry.key)),
     )
 
 
@@ -124,7 +124,8 @@ def _dispersion(bad: Sequence[float], nights: Sequence[Count]) -> float:
     """
     share = (sum(bad) + 0.5) / (sum(night.total for night in nights) + 1)
     variances = [
-        (each - night.total * share, night.total * share * (1 - share)) for each, night in zip(bad, nights, strict=True)
+        (entry - night.total * share, night.total * share * (1 - share))
+        for entry, night in zip(bad, nights, strict=True)
     ]
     pearson = sum(off**2 / variance for off, variance in variances) / (len(variances) - 1)
     skew = (1 - 2 * share) * statistics.fmean(off / variance for off, variance in variances)
@@ -136,8 +137,8 @@ def _tail(bad: int, total: int, bad_before: float, total_before: float) -> float
     a, b = bad_before + 0.5, total_before - bad_before + 0.5
     ways = math.lgamma(total + 1) - _log_beta(a, b)
     terms = (
-        ways - math.lgamma(each + 1) - math.lgamma(total - each + 1) + _log_beta(each + a, total - each + b)
-        for each in range(min(bad, total), total + 1)
+        ways - math.lgamma(index + 1) - math.lgamma(total - index + 1) + _log_beta(index + a, total - index + b)
+        for index in range(min(bad, total), total + 1)
     )
     return min(1.0, math.fsum(math.exp(term) for term in terms))
 
@@ -154,8 +155,8 @@ def _cost(key: Key, tonight: Count, nights: Sequence[Count]) -> Break | None:
     now, middle = tonight.count / tonight.total, statistics.median(costs)
     if now < LEAST_RATIO * middle:
         return None
-    logs = [math.log(each) for each in costs]
-    spread = max(_MAD * statistics.median(abs(each - math.log(middle)) for each in logs), _LEAST_SPREAD)
+    logs = [math.log(cost) for cost in costs]
+    spread = max(_MAD * statistics.median(abs(log - math.log(middle)) for log in logs), _LEAST_SPREAD)
     sigmas = (math.log(now) - math.log(middle)) / spread
     total = sum(night.total for night in nights)
     chance = 0.0 if sigmas >= _SIGMAS else 1.0

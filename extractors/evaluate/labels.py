@@ -34,10 +34,10 @@ def _fill(
     unknown: set[str],
 ) -> None:
     for name, value in labels.items():
-        told = renamed.get((*above, name))
-        if told is not None and told[: len(fields_above)] == fields_above:
-            told = told[len(fields_above) :]
-        keys = told if told is not None else _keys(name, root)
+        renamed_path = renamed.get((*above, name))
+        if renamed_path is not None and renamed_path[: len(fields_above)] == fields_above:
+            renamed_path = renamed_path[len(fields_above) :]
+        keys = renamed_path if renamed_path is not None else _keys(name, root)
         field = _at(root, keys) if keys else None
         if keys is None or field is None:
             unknown.add("".join(f"/{escape(step)}" for step in (*above, name)))

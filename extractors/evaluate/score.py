@@ -92,8 +92,8 @@ class Scored:
 def total(counts: Iterable[Counts]) -> Counts:
     """The sum of counts."""
     whole = Counts()
-    for each in counts:
-        whole.plus(each)
+    for count in counts:
+        whole.plus(count)
     return whole
 
 
@@ -113,40 +113,40 @@ def score_at(truth: Any, found: Any, field: Field, named: tuple[str, str], score
 
 
 def _object(
-    truth: Mapping[str, Any], found: Any, root: Field, path: str, at: str, place: str | None, scored: Scored
+    truth: Mapping[str, Any], found: Any, root: Field, path: str, at: str, context: str | None, scored: Scored
 ) -> None:
     """`at` is the truth's pointer, `place` the record's, null where the record has no such place."""
-    held = _held(found)
+    mapping = _held(found)
     for child in root.fields:
         if child.name not in truth:
             continue
         step = escape(child.name)
-        below = None if place is None else f"{place}/{step}"
-        _any(truth[child.name], held.get(child.name), child, f"{path}/{step}", f"{at}/{step}", below, scored)
+        below = None if context is None else f"{context}/{step}"
+        _any(truth[child.name], mapping.get(child.name), child, f"{path}/{step}", f"{at}/{step}", below, scored)
 
 
-def _any(truth: Any, found: Any, field: Field, path: str, at: str, place: str | None, scored: Scored) -> None:
+def _any(truth: Any, found: Any, field: Field, path: str, at: str, context: str | None, scored: Scored) -> None:
     if field.kind == "object":
         stated = truth if isinstance(truth, Mapping) else dict.fromkeys(child.name for child in field.fields)
-        _object(stated, found, field, path, at, place, scored)
+        _object(stated, found, field, path, at, context, scored)
     elif field.item is not None and field.item.kind == "object":
-        _items(_listed(truth), _listed(found), field, path, at, place, scored)
+        _items(_listed(truth), _listed(found), field, path, at, context, scored)
     elif field.item is not None:
-        _values(_listed(truth), _listed(found), field.item, path, at, place, scored)
+        _values(_listed(truth), _listed(found), field.item, path, at, context, scored)
     else:
-        _leaf(truth, found, field, path, at, place, scored)
+        _leaf(truth, found, field, path, at, context, scored)
 
 
-def _leaf(truth: Any, found: Any, field: Field, path: str, at: str, place: str | None, scored: Scored) -> None:
+def _leaf(truth: Any, found: Any, field: Field, path: str, at: str, context: str | None, scored: Scored) -> None:
     is_right = scored.fields.setdefault(path, Counts()).add(key(truth, field), key(found, field))
-    if place is not None:
-        scored.right_at[place] = is_right
+    if context is not None:
+        scored.right_at[context] = is_right
     if not is_right:
         _tell(Wrong(at, path, truth, found), scored)
 
 
 def _values(
-    truth: list[Any], found: list[Any], item: Field, path: str, at: str, place: str | None, scored: Scored
+    truth: list[Any], found: list[Any], item: Field, path: str, at: str, context: str | None, scored: Scored
 ) -> None:
     """Values in a list, whose order does not count."""
     waiting: dict[Key, list[int]] = {}
@@ -156,9 +156,9 @@ def _values(
     spare = sorted(index for indexes in waiting.values() for index in indexes)
     counts = scored.fields.setdefault(f"{path}/*", Counts())
     counts.plus(Counts(len(truth), len(found), len(truth) - len(missing)))
-    if place is not None:
+    if context is not None:
         wrong = frozenset(spare)
-        scored.right_at.update({f"{place}/{index}": index not in wrong for index in range(len(found))})
+        scored.right_at.update({f"{context}/{index}": index not in wrong for index in range(len(found))})
     for turn in range(max(len(missing), len(spare))):
         expected = truth[missing[turn]] if turn < len(missing) else None
         other = found[spare[turn]] if turn < len(spare) else None
@@ -174,7 +174,7 @@ def _taken(waiting: dict[Key, list[int]], value: Key) -> bool:
 
 
 def _items(
-    truth: list[Any], found: list[Any], field: Field, path: str, at: str, place: str | None, scored: Scored
+    truth: list[Any], found: list[Any], field: Field, path: str, at: str, context: str | None, scored: Scored
 ) -> None:
     assert field.item is not None
     ours = [dict(_keys(row, field.item, "", is_whole=False)) for row in truth]
@@ -185,7 +185,7 @@ def _items(
     for index, row in enumerate(truth):
         before = scored.wrong_values
         other = pairs.get(index)
-        there = None if place is None or other is None else f"{place}/{other}"
+        there = None if context is None or other is None else f"{context}/{other}"
         _object(
             _held(row), None if other is None else found[other], field.item, f"{path}/*", f"{at}/{index}", there, scored
         )
@@ -194,17 +194,17 @@ def _items(
     spare = set(range(len(found))) - set(pairs.values())
     for index in sorted(spare):
         nothing = _nothing(field.item, labelled)
-        there = None if place is None else f"{place}/{index}"
+        there = None if context is None else f"{context}/{index}"
         _object(nothing, found[index], field.item, f"{path}/*", f"{at}/+{index}", there, scored)
 
 
 def _keys(row: Any, field: Field, path: str, *, is_whole: bool) -> Iterator[tuple[str, Key]]:
     """What an item is compared by: each of its values, and each list in it as one."""
-    held = _held(row)
+    mapping = _held(row)
     for child in field.fields:
-        if child.name not in held and not is_whole:
+        if child.name not in mapping and not is_whole:
             continue
-        here, value = f"{path}/{escape(child.name)}", held.get(child.name)
+        here, value = f"{path}/{escape(child.name)}", mapping.get(child.name)
         if child.kind == "object":
             yield from _keys(value, child, here, is_whole=is_whole or value is None)
         elif child.item is not None:
@@ -215,8 +215,8 @@ def _keys(row: Any, field: Field, path: str, *, is_whole: bool) -> Iterator[tupl
 
 def _list_key(value: Any, item: Field) -> Key:
     if item.kind != "object":
-        return tuple(sorted(str(key(each, item)) for each in _listed(value))) or None
-    rows: list[Row] = [dict(_keys(each, item, "", is_whole=True)) for each in _listed(value)]
+        return tuple(sorted(str(key(entry, item)) for entry in _listed(value))) or None
+    rows: list[Row] = [dict(_keys(entry, item, "", is_whole=True)) for entry in _listed(value)]
     return tuple(tuple(row.values()) for row in rows) or None
 
 

@@ -84,11 +84,11 @@ class _Search:
     def hits(self, value: Any) -> list[_Hit]:
         if isinstance(value, datetime.date):
             day = value.date() if isinstance(value, datetime.datetime) else value
-            return [self._hit(at, place, value) for at, place in self._readings("dates", day)]
+            return [self._hit(at, span, value) for at, span in self._readings("dates", day)]
         if isinstance(value, int | float | Decimal):
             number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
             found = self._readings("numbers", number) or self._readings("numbers", -number)
-            return [self._hit(at, place, value) for at, place in found]
+            return [self._hit(at, span, value) for at, span in found]
         return self._text_hits(str(value))
 
     def anchor(self, item: Mapping[str, Any], field: Field, after: _Hit | None) -> _Hit | None:
@@ -145,7 +145,7 @@ class _Search:
             words = page.words[hit.first : hit.last + 1]
             around = page.words[max(0, hit.first - _QUOTE_CONTEXT) : hit.last + 1 + _QUOTE_CONTEXT]
             return Evidence(pointer, text, page.number, _hull(words), " ".join(w.text for w in around), hit.match)
-        seen = [each.page for each in self.pages if each.page.images]
+        seen = [entry.page for entry in self.pages if entry.page.images]
         unread = [page for page in seen if page.sent_as == "image"] or seen
         if not unread:
             return Evidence(pointer, text, None, None, None, "absent")
@@ -153,13 +153,11 @@ class _Search:
 
     def _readings(self, which: str, key: Any) -> list[tuple[int, Span]]:
         return [
-            (at, place)
-            for at, each in enumerate(self.pages)
-            for place in getattr(each, which).get(key, ())[:_MOST_HITS]
+            (at, span) for at, page in enumerate(self.pages) for span in getattr(page, which).get(key, ())[:_MOST_HITS]
         ]
 
-    def _hit(self, at: int, place: Span, value: Any) -> _Hit:
-        first, last = place
+    def _hit(self, at: int, span: Span, value: Any) -> _Hit:
+        first, last = span
         shown = " ".join(word.text for word in self.pages[at].page.words[first : last + 1])
         same = shown in {printed(value), str(value)}
         return _Hit(at, first, last, "exact" if same else "normalized")
@@ -178,24 +176,24 @@ class _Search:
                 return self.hits(datetime.date.fromisoformat(value))
             except ValueError:
                 return []
-        place = nearly(needles[0], self.pages)
-        return [] if place is None else [_Hit(*place, "fuzzy")]
+        span = nearly(needles[0], self.pages)
+        return [] if span is None else [_Hit(*span, "fuzzy")]
 
     def _number_hits(self, value: str) -> list[_Hit]:
         """Where a number stands that a schema has as text."""
         for number in number_readings(value):
             if found := self._readings("numbers", number) or self._readings("numbers", -number):
-                return [self._hit(at, place, value) for at, place in found]
+                return [self._hit(at, span, value) for at, span in found]
         return []
 
     def _find(self, needle: str, value: str) -> Iterator[_Hit]:
         left = _MOST_HITS
-        for at, each in enumerate(self.pages):
-            for first, last, is_whole in each.find(needle):
+        for at, page in enumerate(self.pages):
+            for first, last, is_whole in page.find(needle):
                 if not left:
                     return
                 if is_whole or len(needle) >= 4:  # a short value inside a longer word is chance
-                    shown = " ".join(word.text for word in each.page.words[first : last + 1])
+                    shown = " ".join(word.text for word in page.page.words[first : last + 1])
                     yield _Hit(at, first, last, "exact" if " ".join(value.split()) in shown else "normalized")
                     left -= 1
 

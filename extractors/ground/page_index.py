@@ -52,12 +52,12 @@ class PageIndex:
 
     def find(self, needle: str) -> Iterator[tuple[int, int, bool]]:
         """Every place of squeezed text: first and last word, and whether these are whole. Never a part of a number."""
-        place = self.squeezed.find(needle)
-        while place >= 0:
-            first, last, is_whole = self.words_of(place, place + len(needle))
+        start = self.squeezed.find(needle)
+        while start >= 0:
+            first, last, is_whole = self.words_of(start, start + len(needle))
             if is_whole or not self._cuts_a_number(needle, first, last):
                 yield first, last, is_whole
-            place = self.squeezed.find(needle, place + 1)
+            start = self.squeezed.find(needle, start + 1)
 
     def words_of(self, start: int, end: int) -> tuple[int, int, bool]:
         """The words that hold a stretch of `squeezed`, and whether they hold nothing else."""
@@ -102,19 +102,19 @@ def nearly(needle: str, pages: Sequence[PageIndex]) -> tuple[int, int, int] | No
     if len(needle) < _FUZZY_LETTERS:
         return None
     wanted = _grams(needle)
-    shared = sorted(((len(wanted & each.grams), -at) for at, each in enumerate(pages)), reverse=True)[:_FUZZY_PAGES]
+    shared = sorted(((len(wanted & page.grams), -at) for at, page in enumerate(pages)), reverse=True)[:_FUZZY_PAGES]
     best: tuple[float, int, int, int] | None = None
-    for common, place in shared:
+    for common, negative_index in shared:
         if common * 2 < len(wanted):
             break
-        each = pages[-place]
-        found = fuzz.partial_ratio_alignment(needle, each.squeezed, score_cutoff=_FUZZY_SCORE)
+        entry = pages[-negative_index]
+        found = fuzz.partial_ratio_alignment(needle, entry.squeezed, score_cutoff=_FUZZY_SCORE)
         if found is None or found.dest_end <= found.dest_start or (best is not None and found.score <= best[0]):
             continue
-        text = each.squeezed[found.dest_start : found.dest_end]
+        text = entry.squeezed[found.dest_start : found.dest_end]
         if _DIGITS.findall(text) == _DIGITS.findall(needle):
-            first, last, _ = each.words_of(found.dest_start, found.dest_end)
-            best = found.score, -place, first, last
+            first, last, _ = entry.words_of(found.dest_start, found.dest_end)
+            best = found.score, -negative_index, first, last
     return None if best is None else best[1:]
 
 
@@ -157,8 +157,8 @@ def _dates(texts: Sequence[str]) -> dict[datetime.date, list[Span]]:
         for first, last in spans:
             if first < 0 or last >= len(texts):
                 continue
-            told = _SPACED_ORDINAL.sub("", _DAY_OF.sub("", " ".join(texts[first : last + 1])))
-            if readings := date_readings(told):
+            text_ = _SPACED_ORDINAL.sub("", _DAY_OF.sub("", " ".join(texts[first : last + 1])))
+            if readings := date_readings(text_):
                 for date in readings:
                     found.setdefault(date, []).append((first, last))
                 break

@@ -23,9 +23,9 @@ def choice_request(
 ) -> Request:
     """Ask which candidate of each pointer counts. The answer's keys are `field1`, `field2` and so on, from 1."""
     blocks = []
-    for place, pointer in enumerate(pointers, start=1):
+    for index, pointer in enumerate(pointers, start=1):
         field = field_at(document_type.root, keys_of(pointer))
-        lines = [f"field{place}: {pointer[1:]}" + (f" ({field.description})" if field and field.description else "")]
+        lines = [f"field{index}: {pointer[1:]}" + (f" ({field.description})" if field and field.description else "")]
         for number, (value, evidence) in enumerate(candidates(located, pointer), start=1):
             where = (
                 f" on page {evidence.page}: {evidence.quote!r}" if evidence and evidence.page and evidence.quote else ""
@@ -37,7 +37,7 @@ def choice_request(
         {"role": "system", "content": f"{_RULES}\n\nDocument type {document_type.name}"},
         {"role": "user", "content": text},
     )
-    properties = {f"field{place}": {"type": ["integer", "null"]} for place in range(1, len(pointers) + 1)}
+    properties = {f"field{index}": {"type": ["integer", "null"]} for index in range(1, len(pointers) + 1)}
     schema = {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
     identity = json.dumps([messages, schema, decoding.temperature, decoding.model], sort_keys=True, ensure_ascii=False)
     return Request(
@@ -63,8 +63,8 @@ def choices(text: str, pointers: Sequence[str]) -> dict[str, int]:
     if not isinstance(answer, Mapping):
         return {}
     found = {}
-    for place, pointer in enumerate(pointers, start=1):
-        number = answer.get(f"field{place}")
+    for index, pointer in enumerate(pointers, start=1):
+        number = answer.get(f"field{index}")
         if isinstance(number, int) and not isinstance(number, bool) and number >= 1:
             found[pointer] = number - 1
     return found

@@ -64,10 +64,10 @@ def settle(
 def chosen(located: Sequence[Located], choices: Mapping[str, int]) -> list[Settled]:
     """The candidates that were chosen, by their place among those of each pointer; the first one changes nothing."""
     found = []
-    for pointer, place in choices.items():
+    for pointer, choice in choices.items():
         listed = list(candidates(located, pointer))
-        if 0 < place < len(listed):
-            found.append(Settled(pointer, *listed[place], "was chosen by the model when it saw both"))
+        if 0 < choice < len(listed):
+            found.append(Settled(pointer, *listed[choice], "was chosen by the model when it saw both"))
     return found
 
 
@@ -79,11 +79,11 @@ def _are_made(failing: Sequence[Check], record: Mapping[str, Any]) -> bool:
 def candidates(located: Sequence[Located], pointer: str) -> Iterator[tuple[Any, Evidence | None]]:
     """Each value that is stated at `pointer`, once, in page order."""
     seen: list[Any] = []
-    for each in located:
-        value = value_at(each.answer.value, keys_of(pointer))
+    for answer in located:
+        value = value_at(answer.answer.value, keys_of(pointer))
         if value is not None and value not in seen:
             seen.append(value)
-            yield value, each.evidence.get(pointer)
+            yield value, answer.evidence.get(pointer)
 
 
 def _with(record: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,24 +29,24 @@ def merge(
     found: list[Problem] = [*problems]
     evidence: list[Evidence] = []
     value = _merged(document_type.root, located, "", evidence, found)
-    conflicts = list(dict.fromkeys(each.field for each in evidence if each.match == "conflict"))
+    conflicts = list(dict.fromkeys(entry.field for entry in evidence if entry.match == "conflict"))
     settled = settle(value, located, conflicts, document_type.checks)
-    added_up = {each.field for each in settled}
-    settled += [each for each in chosen(located, choices or {}) if each.field not in added_up]
-    for each in settled:
-        _replace(value, each, evidence, found)
+    added_up = {entry.field for entry in settled}
+    settled += [entry for entry in chosen(located, choices or {}) if entry.field not in added_up]
+    for entry in settled:
+        _replace(value, entry, evidence, found)
     places: dict[str, list[int]] = {}
-    for place, found_at in enumerate(evidence):
-        places.setdefault(found_at.field, []).append(place)
+    for index, found_at in enumerate(evidence):
+        places.setdefault(found_at.field, []).append(index)
     for problem in document_type.validate(value):
         if problem.kind == "rejected":
             _reject(value, problem, evidence, places.get(problem.field, ()))
         if problem.field or problem.kind != "rejected":
             found.append(problem)
     if any(problem.kind == "rejected" for problem in found):  # nulling may have emptied what is required
-        found += [each for each in document_type.validate(value) if each.kind == "required" and each not in found]
-    found += [Problem(each.field, "absent", f"{each.value!r} is nowhere on its pages") for each in _absent(evidence)]
-    rejected = {each.field for each in evidence if each.match == "rejected"}
+        found += [entry for entry in document_type.validate(value) if entry.kind == "required" and entry not in found]
+    found += [Problem(entry.field, "absent", f"{entry.value!r} is nowhere on its pages") for entry in _absent(evidence)]
+    rejected = {entry.field for entry in evidence if entry.match == "rejected"}
     evidence += [
         Evidence(problem.field, None, None, None, problem.message, "rejected")
         for problem in found
@@ -54,7 +54,7 @@ def merge(
     ]
     checks, failed = checked(value, document_type)
     found += failed
-    pages = [page for each in located for page in each.pages]
+    pages = [page for answer in located for page in answer.pages]
     return Record(
         value=value,
         evidence=tuple(evidence),
@@ -65,7 +65,7 @@ def merge(
         last_page=max(pages, default=None),
         item_pages=_item_pages(evidence),
         checks=checks,
-        unsettled=tuple(pointer for pointer in conflicts if pointer not in {each.field for each in settled}),
+        unsettled=tuple(pointer for pointer in conflicts if pointer not in {entry.field for entry in settled}),
     )
 
 
@@ -92,31 +92,31 @@ def _joined(
 ) -> list[Any]:
     joined: list[Any] = []
     before: Located | None = None
-    for each in located:
-        items = value_at(each.answer.value, keys_of(pointer)) or []
+    for answer in located:
+        items = value_at(answer.answer.value, keys_of(pointer)) or []
         below: dict[str, list[str]] = {}
-        for field in each.evidence:
+        for field in answer.evidence:
             if field.startswith(f"{pointer}/"):
                 below.setdefault(field[len(pointer) + 1 :].partition("/")[0], []).append(field)
         rejected: dict[str, list[Problem]] = {}
-        for problem in each.answer.problems:
+        for problem in answer.answer.problems:
             if problem.field.startswith(f"{pointer}/"):
                 rejected.setdefault(problem.field[len(pointer) + 1 :].partition("/")[0], []).append(problem)
         first = 0
-        if joined and items and _breaks_page(before, each, pointer) and _continues(joined[-1], items[0], item):
+        if joined and items and _breaks_page(before, answer, pointer) and _continues(joined[-1], items[0], item):
             joined[-1] = _continued(joined[-1], items[0], f"{pointer}/{len(joined) - 1}", evidence, problems)
             first = 1
-        before = each
+        before = answer
         for index, value in enumerate(items[first:], first):
             old, new = f"{pointer}/{index}", f"{pointer}/{len(joined)}"
             evidence += [
-                replace(each.evidence[field], field=new + field[len(old) :]) for field in below.get(str(index), ())
+                replace(answer.evidence[field], field=new + field[len(old) :]) for field in below.get(str(index), ())
             ]
             problems += [
                 replace(problem, field=new + problem.field[len(old) :]) for problem in rejected.get(str(index), ())
             ]
             joined.append(value)
-        problems += [problem for problem in each.answer.problems if problem.field == pointer]
+        problems += [problem for problem in answer.answer.problems if problem.field == pointer]
     return joined
 
 
@@ -143,7 +143,7 @@ def _breaks_page(before: Located | None, after: Located, pointer: str) -> bool:
     """True when the first item of `after` may stand at the top of the page that follows the pages of `before`."""
     if before is None or not before.pages or not after.pages or before.pages[-1] + 1 != after.pages[0]:
         return False
-    found = [each.page for key, each in after.evidence.items() if key.startswith(f"{pointer}/0/") and each.page]
+    found = [entry.page for key, entry in after.evidence.items() if key.startswith(f"{pointer}/0/") and entry.page]
     return all(page == after.pages[0] for page in found)
 
 
@@ -157,9 +157,9 @@ def _continued(
             continue
         whole[name] = f"{last[name]} {text}"
         here = f"{pointer}/{escape(name)}"
-        for place in range(len(evidence) - 1, -1, -1):  # it was the last item: its evidence is near the end
-            if evidence[place].field == here:
-                evidence[place] = replace(evidence[place], value=whole[name])
+        for index in range(len(evidence) - 1, -1, -1):  # it was the last item: its evidence is near the end
+            if evidence[index].field == here:
+                evidence[index] = replace(evidence[index], value=whole[name])
                 break
     problems.append(Problem(pointer, "joined", "it goes on over a page break, and was put together"))
     return whole
@@ -167,12 +167,12 @@ def _continued(
 
 def _first_stated(located: Sequence[Located], pointer: str, evidence: list[Evidence], problems: list[Problem]) -> Any:
     stated: Any = None
-    for each in located:
-        problems += [problem for problem in each.answer.problems if problem.field == pointer]
-        value = value_at(each.answer.value, keys_of(pointer))
+    for answer in located:
+        problems += [problem for problem in answer.answer.problems if problem.field == pointer]
+        value = value_at(answer.answer.value, keys_of(pointer))
         if value is None:
             continue
-        found = each.evidence.get(pointer)
+        found = answer.evidence.get(pointer)
         if stated is None:
             stated = value
             evidence += [found] if found else []
@@ -189,17 +189,19 @@ def _replace(value: Any, settled: Settled, evidence: list[Evidence], problems: l
     holder = value_at(value, path)
     before, holder[last] = holder[last], settled.value
     kept = []
-    for each in evidence:
-        if each.field != settled.field or settled.evidence is None:
-            kept.append(each if each.field != settled.field else replace(each, match="conflict"))
-        elif replace(each, match=settled.evidence.match) == settled.evidence:
+    for entry in evidence:
+        if entry.field != settled.field or settled.evidence is None:
+            kept.append(entry if entry.field != settled.field else replace(entry, match="conflict"))
+        elif replace(entry, match=settled.evidence.match) == settled.evidence:
             kept.append(settled.evidence)
-        elif each.value != settled.evidence.value:  # what says the same once more is no conflict
-            kept.append(replace(each, match="conflict"))
+        elif entry.value != settled.evidence.value:  # what says the same once more is no conflict
+            kept.append(replace(entry, match="conflict"))
     evidence[:] = kept
-    said = f"of several values that differ, {settled.value} {settled.why}, and {before} stands before it"
-    problems[:] = [each for each in problems if not (each.kind == "conflict" and each.field == settled.field)]
-    problems.append(Problem(settled.field, "conflict", said))
+    message = f"of several values that differ, {settled.value} {settled.why}, and {before} stands before it"
+    problems[:] = [
+        problem for problem in problems if not (problem.kind == "conflict" and problem.field == settled.field)
+    ]
+    problems.append(Problem(settled.field, "conflict", message))
 
 
 def _reject(value: Any, problem: Problem, evidence: list[Evidence], places: Iterable[int]) -> None:
@@ -212,22 +214,22 @@ def _reject(value: Any, problem: Problem, evidence: list[Evidence], places: Iter
     match: Match = "rejected"
     if isinstance(holder, dict) and last in holder and not isinstance(holder[last], dict | list):
         holder[last] = None
-        for place in places:
-            evidence[place] = replace(evidence[place], match=match)
+        for position in places:
+            evidence[position] = replace(evidence[position], match=match)
 
 
 def _absent(evidence: Iterable[Evidence]) -> Iterator[Evidence]:
-    return (each for each in evidence if each.match == "absent")
+    return (entry for entry in evidence if entry.match == "absent")
 
 
 def _item_pages(evidence: Iterable[Evidence]) -> dict[str, int | None]:
     """The first located page of each list item, by the item's pointer."""
     pages: dict[str, int | None] = {}
-    for each in evidence:
-        steps = each.field.split("/")
+    for entry in evidence:
+        steps = entry.field.split("/")
         for end in range(3, len(steps) + 1):
-            if steps[end - 1].isdigit() and each.page is not None:
+            if steps[end - 1].isdigit() and entry.page is not None:
                 item = "/".join(steps[:end])
                 known = pages.get(item)
-                pages[item] = each.page if known is None else min(known, each.page)
+                pages[item] = entry.page if known is None else min(known, entry.page)
     return pages

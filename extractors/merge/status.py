@@ -15,11 +15,11 @@ def checked(
     value: Mapping[str, Any], document_type: DocumentType
 ) -> tuple[tuple[CheckResult, ...], tuple[Problem, ...]]:
     """The declared checks that could be made over a record, and a problem for each that fails."""
-    checks = tuple(result for each in document_type.checks if (result := run_check(each, value)) is not None)
+    checks = tuple(result for check in document_type.checks if (result := run_check(check, value)) is not None)
     failed = tuple(
-        Problem("", "check", f"{each.check}: {each.found} is found where {each.expected} is expected")
-        for each in checks
-        if not each.ok
+        Problem("", "check", f"{check.check}: {check.found} is found where {check.expected} is expected")
+        for check in checks
+        if not check.ok
     )
     return checks, failed
 
@@ -33,8 +33,8 @@ def is_doubtful(
     problems: Sequence[Problem], evidence: Iterable[Evidence], checks: Iterable[CheckResult], root: Field
 ) -> bool:
     """True where somebody should look: there are problems, or money that was read from a picture and that no check proves."""
-    proven = {pointer for each in checks if each.ok for pointer in each.fields}
-    return bool(problems) or any(_is_unproven_money(each, root, proven) for each in evidence)
+    proven = {pointer for check in checks if check.ok for pointer in check.fields}
+    return bool(problems) or any(_is_unproven_money(entry, root, proven) for entry in evidence)
 
 
 def _is_unproven_money(evidence: Evidence, root: Field, proven: Container[str]) -> bool:

@@ -19,7 +19,7 @@ Tree = dict[str, Any]  # steps of the failing pointers; an empty tree is a whole
 
 def failing(answer: Answer, invalid: Iterable[Problem], root: Field) -> Repair | None:
     """What of `answer` to ask for again: what parse rejected, and `invalid`, what validation rejects of it. Null for nothing."""
-    problems = [each for each in (*answer.problems, *invalid) if each.kind == "rejected" and each.field]
+    problems = [entry for entry in (*answer.problems, *invalid) if entry.kind == "rejected" and entry.field]
     tree: Tree = {}
     reasons: dict[str, str] = {}
     for problem in problems:
@@ -38,11 +38,11 @@ def repaired(answer: Answer, again: Answer, repair: Repair, root: Field) -> Answ
     value = _put(answer.value, again.value, root, repair.root, "", taken)
     below = tuple(f"{pointer}/" for pointer in taken.replaced)
     kept = [
-        each
-        for each in answer.problems
-        if each.kind != "rejected" or (each.field not in taken.settled and not each.field.startswith(below))
+        problem
+        for problem in answer.problems
+        if problem.kind != "rejected" or (problem.field not in taken.settled and not problem.field.startswith(below))
     ]
-    kept += [each for each in again.problems if each.field.startswith(below)]
+    kept += [problem for problem in again.problems if problem.field.startswith(below)]
     return replace(answer, value=value, problems=tuple(kept))
 
 
@@ -65,7 +65,7 @@ def _which(value: Any, steps: Sequence[str]) -> str:
     for step in steps:
         if isinstance(value, list):
             item = value[int(step)] if step.isdigit() and int(step) < len(value) else None
-            texts = [each for each in item.values() if isinstance(each, str)] if isinstance(item, Mapping) else []
+            texts = [entry for entry in item.values() if isinstance(entry, str)] if isinstance(item, Mapping) else []
             return f" (item {step}{f', {texts[0][:60]!r}' if texts else ''})"
         value = value.get(step) if isinstance(value, Mapping) else None
     return ""
@@ -95,8 +95,8 @@ def _pruned(field: Field, tree: Tree) -> Field:
         return field
     below: Tree = {}
     whole = field.item.is_leaf or not all(tree.values())
-    for each in tree.values():
-        _unite(below, each)
+    for value in tree.values():
+        _unite(below, value)
     item = field.item if whole else _pruned(field.item, below)
     children = (replace(field.item, name="value"),) if field.item.is_leaf else item.fields
     index = Field(INDEX_NAME, "integer", "place of the item in its list, counted from 0", evidence=False)
@@ -133,7 +133,7 @@ def _put(old: Any, new: Any, field: Field, asked: Field, pointer: str, taken: _T
     for child in asked.fields:
         here = f"{pointer}/{escape(child.name)}"
         merged[child.name] = _put(old[child.name], new.get(child.name), fields[child.name], child, here, taken)
-    if any(each not in (None, []) for each in new.values()):
+    if any(value not in (None, []) for value in new.values()):
         taken.settled.add(pointer)
     return merged
 
@@ -142,14 +142,14 @@ def _put_items(old: Any, new: Any, item: Field, asked: Field, pointer: str, take
     """The old list with the new values of the items that are named by their place in it."""
     merged = list(old)
     without = replace(asked, fields=tuple(child for child in asked.fields if child.name != INDEX_NAME))
-    for each in new or ():
-        place = each.get(INDEX_NAME)
-        if not isinstance(place, int) or not 0 <= place < len(merged):
+    for entry in new or ():
+        index = entry.get(INDEX_NAME)
+        if not isinstance(index, int) or not 0 <= index < len(merged):
             continue
-        here = f"{pointer}/{place}"
+        here = f"{pointer}/{index}"
         if not item.is_leaf:
-            merged[place] = _put(merged[place], each, item, without, here, taken)
-        elif each.get("value") is not None and taken.is_wanted(here):
-            merged[place] = each["value"]
+            merged[index] = _put(merged[index], entry, item, without, here, taken)
+        elif entry.get("value") is not None and taken.is_wanted(here):
+            merged[index] = entry["value"]
             taken.settled.add(here)
     return merged

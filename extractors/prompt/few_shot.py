@@ -61,21 +61,23 @@ def turns(
 ) -> tuple[Message, ...]:
     """The messages of the first `count` examples for `task` that share no page with `own`."""
     fitting = [
-        each
-        for each in examples
-        if each.task == task.strip() and not each.pages & own and (has_images or not each.images)
+        example
+        for example in examples
+        if example.task == task.strip() and not example.pages & own and (has_images or not example.images)
     ]  # fmt: skip
-    return tuple(message for each in fitting[:count] for message in each.turns)
+    return tuple(message for entry in fitting[:count] for message in entry.turns)
 
 
 def dearest(examples: Iterable[Example], count: int) -> tuple[int, int, int]:
     """The most that `count` examples of one task can take: tokens, pictures, and bytes of these as they are sent."""
     by_task: dict[str, list[Example]] = {}
-    for each in examples:
-        by_task.setdefault(each.task, []).append(each)
+    for example in examples:
+        by_task.setdefault(example.task, []).append(example)
 
     def most(name: str) -> int:
-        sums = (sum(sorted((getattr(each, name) for each in held), reverse=True)[:count]) for held in by_task.values())
+        sums = (
+            sum(sorted((getattr(row, name) for row in examples), reverse=True)[:count]) for examples in by_task.values()
+        )
         return max(sums, default=0)
 
     return most("tokens"), most("images"), most("sent_bytes")

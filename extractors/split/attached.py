@@ -25,13 +25,13 @@ def attachment_text(document: MuDocument) -> str:
     """The text attachments under a heading each, as long as there is room; others are passed over."""
     found = []
     left = MOST_BYTES
-    for place, name in enumerate(attachment_names(document)):
+    for index, name in enumerate(attachment_names(document)):
         if PurePath(name).suffix.lower() not in TEXT_SUFFIXES:
             continue
         try:
-            if int(document.embfile_info(place).get("length") or 0) > left:
+            if int(document.embfile_info(index).get("length") or 0) > left:
                 continue
-            data = bytes(document.embfile_get(place))
+            data = bytes(document.embfile_get(index))
             text = data.decode("utf-8-sig")
         except Exception:  # noqa: BLE001, S112 - what cannot be read is passed over, the pages count
             continue

@@ -50,16 +50,16 @@ def put_fields(lines: list[Line], fields: Sequence[Field]) -> list[Line]:
         drawn = [] if field.ticked else [word for line in inside for word in line.words]
         words = drawn or _spread(field)
         lines = [line for line in lines if line not in inside]
-        label, place = _label(field, lines)
+        label, box = _label(field, lines)
         text = (
             f"[x] {label}".strip() if field.ticked else f"{label.rstrip(' :')}: {field.value}" if label else field.value
         )
         new = Line(words, -1, Font(field.box[3] - field.box[1], False, True), 0)
         new.text = text
-        if place is not None and not field.label:
-            new.block = lines[place].block
-            lines[place].text = ""
-        lines.insert(len(lines) if place is None else place + 1, new)
+        if box is not None and not field.label:
+            new.block = lines[box].block
+            lines[box].text = ""
+        lines.insert(len(lines) if box is None else box + 1, new)
     return lines
 
 

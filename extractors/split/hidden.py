@@ -38,9 +38,9 @@ class Hidden:
     characters: int = 0
     ocr: int = 0
 
-    def add(self, place: Place, span: Span, *, counted: bool = True) -> None:
+    def add(self, line_key: Place, span: Span, *, counted: bool = True) -> None:
         """Leave a span out, and count it unless it only repeats what is seen."""
-        self.ranges.setdefault(place, []).append((span["bbox"][0], span["bbox"][2]))
+        self.ranges.setdefault(line_key, []).append((span["bbox"][0], span["bbox"][2]))
         self.characters += count(span["text"]) if counted else 0
 
     def visible(self, words: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
@@ -67,18 +67,18 @@ def find_hidden(canvas: Canvas, layers_off: tuple[int, ...]) -> Hidden:
         for span in line["spans"]
     ]
     crowded = len(spans) * (len(areas) + len(pictures)) > _MOST_PAIRS
-    for place, order, span in spans:
+    for line_key, order, span in spans:
         if span["char_flags"] & _PAINTED == 0 or span["alpha"] < _FAINT:
             if any(overlap(span["bbox"], scan.box) > 0.5 * area(span["bbox"]) for scan in scans):
                 hidden.ocr += count(span["text"])
             elif count(span["text"]):
-                hidden.add(place, span)
+                hidden.add(line_key, span)
         elif _is_outside(span["bbox"], page) or _is_tiny(span):
             # An icon may carry the words beside it as its own text: written twice, seen once.
             told_twice = canvas.characters.count(span["text"].strip()[-_TAIL:]) > 1
-            hidden.add(place, span, counted=not told_twice)
+            hidden.add(line_key, span, counted=not told_twice)
         elif _is_doubtful(span, order, areas, pictures, crowded=crowded) and count(span["text"]):
-            doubtful.append((place, span))
+            doubtful.append((line_key, span))
     _look(canvas, doubtful, pictures, hidden)
     hidden.characters += count_unseen(canvas, layers_off)
     return hidden
@@ -122,12 +122,12 @@ def _look(canvas: Canvas, doubtful: Sequence[tuple[Place, Span]], pictures: Sequ
         return
     zoom = min(1.5, _LOOK_SIDE / max(canvas.rect.width, canvas.rect.height, 1.0))
     pixmap = canvas.drawn.get_pixmap(matrix=pymupdf.Matrix(zoom, zoom), alpha=0)
-    for place, span in doubtful:
+    for line_key, span in doubtful:
         cover = _cover(canvas, pictures, span)
         if cover is not None and overlap(cover.box, tuple(canvas.rect)) > _SCAN * area(tuple(canvas.rect)):
             hidden.ocr += count(span["text"])  # a scan laid over its own text, as some OCR programs do
         elif cover is not None or not _leaves_trace(pixmap, canvas.rect, span):
-            hidden.add(place, span)
+            hidden.add(line_key, span)
 
 
 def _cover(canvas: Canvas, pictures: Sequence[Picture], span: Span) -> Picture | None:

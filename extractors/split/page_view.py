@@ -27,9 +27,9 @@ def look_at(data: bytes, file_name: str, number: int, passwords: tuple[str, ...]
     except MemoryError:
         raise
     except Exception as error:
-        said = clean(str(error)) or type(error).__name__
+        reason = clean(str(error)) or type(error).__name__
         raise UnreadableDocumentError(
-            f"{file_name}: page {number} cannot be drawn ({said}); look at the file"
+            f"{file_name}: page {number} cannot be drawn ({reason}); look at the file"
         ) from error
     finally:
         document.close()

@@ -17,10 +17,10 @@ def assemble(rows: Rows, document_type: DocumentType) -> Record:
     value, item_pages = value_of(rows, document_type)
     (document,) = rows["documents"]
     (head,) = rows[document_type.name]
-    fields = {each.name: each.fields for each in document_type.checks}
+    fields = {check.name: check.fields for check in document_type.checks}
     return Record(
         value=value,
-        evidence=tuple(evidence_of(each) for each in rows["evidence"]),
+        evidence=tuple(evidence_of(row) for row in rows["evidence"]),
         problems=tuple(_problems(document)),
         status=document["status"],
         needs_review=bool(head["needs_review"]),
@@ -28,8 +28,8 @@ def assemble(rows: Rows, document_type: DocumentType) -> Record:
         last_page=head["last_page"],
         item_pages=item_pages,
         checks=tuple(
-            CheckResult(each["check"], each["ok"], each["expected"], each["found"], fields.get(each["check"], ()))
-            for each in rows["checks"]
+            CheckResult(row["check"], row["ok"], row["expected"], row["found"], fields.get(row["check"], ()))
+            for row in rows["checks"]
         ),
         corrected_fields=tuple(head["corrected_fields"] or ()),
     )

@@ -67,11 +67,11 @@ def record_batches(record: Record, facts: Mapping[str, Any], document_type: Docu
         ],
         "checks": [
             rows("checks", ({
-                "document_id": document_id, "record": 0, "check": each.check, "ok": each.ok,
-                "expected": each.expected, "found": each.found,
-            } for each in record.checks))
+                "document_id": document_id, "record": 0, "check": check.check, "ok": check.ok,
+                "expected": check.expected, "found": check.found,
+            } for check in record.checks))
         ],
-        "evidence": [rows("evidence", (_evidence_row(document_id, each) for each in record.evidence))],
+        "evidence": [rows("evidence", (_evidence_row(document_id, entry) for entry in record.evidence))],
     }  # fmt: skip
     head = {
         "document_id": document_id, "record": 0, "record_status": record.status, "record_problems": problems,
@@ -132,12 +132,12 @@ def usd(amount_nusd: int | None) -> float | None:
     return None if amount_nusd is None else amount_nusd / NANO
 
 
-def _evidence_row(document_id: str, each: Any) -> dict[str, Any]:
-    box = each.box or (None, None, None, None)
+def _evidence_row(document_id: str, evidence: Any) -> dict[str, Any]:
+    box = evidence.box or (None, None, None, None)
     return {
-        "document_id": document_id, "record": 0, "field": each.field, "value": each.value, "page": each.page,
-        "x0": box[0], "y0": box[1], "x1": box[2], "y1": box[3], "quote": each.quote, "match": each.match,
-        "confidence": each.confidence,
+        "document_id": document_id, "record": 0, "field": evidence.field, "value": evidence.value, "page": evidence.page,
+        "x0": box[0], "y0": box[1], "x1": box[2], "y1": box[3], "quote": evidence.quote, "match": evidence.match,
+        "confidence": evidence.confidence,
     }  # fmt: skip
 
 
@@ -155,7 +155,7 @@ def _item_batch(table: RecordTable, record: Record, document_id: str) -> pa.Reco
         "record_status": [record.status] * count,
         **{column.name: _cells(column, items) for column in table.columns},
     }
-    arrays = [pa.array(columns[each.name], each.type) for each in table.schema]
+    arrays = [pa.array(columns[entry.name], entry.type) for entry in table.schema]
     return pa.RecordBatch.from_arrays(arrays, schema=table.schema)
 
 
@@ -176,9 +176,11 @@ def _cells(column: Column, values: Sequence[Any]) -> list[Any]:
     """One column of the rows that `values` are the objects of."""
     found = list(values)
     for key in column.keys:
-        found = [each.get(key) if isinstance(each, dict) else None for each in found]
+        found = [entry.get(key) if isinstance(entry, dict) else None for entry in found]
     if column.field.kind == "json":
-        return [json.dumps(each, ensure_ascii=False, default=str) if isinstance(each, dict) else each for each in found]
+        return [
+            json.dumps(entry, ensure_ascii=False, default=str) if isinstance(entry, dict) else entry for entry in found
+        ]
     return found
 
 

@@ -33,10 +33,10 @@ def forget_command(
         raise ConfigurationError("name a DOCUMENT or a condition with --where")
     found = find_documents(read_dataset(out), documents or [], where)
     if where is not None and not yes:
-        lines = [f"{each.document_id[:12]}  {each.source_uri}" for each in found]
+        lines = [f"{entry.document_id[:12]}  {entry.source_uri}" for entry in found]
         ask = None if as_json else asker()
         if ask is None or not found:
-            print_json({"documents": [asdict(each) for each in found]}) if as_json else print_lines(lines)
+            print_json({"documents": [asdict(entry) for entry in found]}) if as_json else print_lines(lines)
             complain(f"{count_documents(len(found))}, none removed; remove with --yes")
             return 0
         print_lines(lines)
@@ -90,7 +90,7 @@ def status_command(
         from flows.storage.verify import verify, verify_lines
 
         found = verify(out)
-        result["findings"] = [asdict(each) for each in found]
+        result["findings"] = [asdict(entry) for entry in found]
         lines += verify_lines(found, out)
     if as_json:
         print_json(result)

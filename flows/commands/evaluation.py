@@ -69,17 +69,20 @@ def evaluate_command(
     if html is not None:
         from flows.evaluation.report import draw_evaluation
 
-        draw_evaluation(done, dataset.place, html)
+        draw_evaluation(done, dataset.location, html)
     if record_file is not None:
         record(done, record_file)
-    tables, told = evaluation_tables(done), {**evaluation_json(done), "below": [fallen_line(each) for each in below]}
+    tables, result = (
+        evaluation_tables(done),
+        {**evaluation_json(done), "below": [fallen_line(entry) for entry in below]},
+    )
     if calibrates:
         from flows.evaluation.calibration import calibrate, calibration_table
 
-        told["weights"] = weights = calibrate(dataset, labelled)
+        result["weights"] = weights = calibrate(dataset, labelled)
         tables.append(calibration_table(labelled, weights))
     if as_json:
-        print_json(told)
+        print_json(result)
     else:
         show_tables(tables)
         print_lines([*evaluation_lines(done), *map(fallen_line, below)])
@@ -138,15 +141,15 @@ def export_command(
         write_xlsx(dataset, tables, target) if form == "xlsx"
         else write_csv(dataset, tables, target, is_folder=table is None)
     )  # fmt: skip
-    print_json({"sheets": [asdict(each) for each in sheets]}) if as_json else print_lines(sheet_lines(sheets))
+    print_json({"sheets": [asdict(sheet) for sheet in sheets]}) if as_json else print_lines(sheet_lines(sheets))
     return 0
 
 
 def _pairs(rename: list[str]) -> dict[str, str]:
     pairs = {}
-    for each in rename:
-        label, equals, name = each.partition("=")
+    for pair in rename:
+        label, equals, name = pair.partition("=")
         if not (label and equals and name):
-            raise ConfigurationError(f"--rename {each}: write LABEL=FIELD, such as line_items.total=line_items.amount")
+            raise ConfigurationError(f"--rename {pair}: write LABEL=FIELD, such as line_items.total=line_items.amount")
         pairs[label] = name
     return pairs

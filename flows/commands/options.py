@@ -35,4 +35,4 @@ def type_in(dataset: "Stored", type_name: str | None) -> DocumentType:
     """The type that --type names, else the dataset's own. Raises ConfigurationError where only its class would tell it."""
     from flows.type_loader import load_type, type_of
 
-    return load_type(type_name) if type_name else type_of(dataset.document_type, dataset.schema, dataset.place)
+    return load_type(type_name) if type_name else type_of(dataset.document_type, dataset.schema, dataset.location)

@@ -72,13 +72,13 @@ def why_command(
 
     dataset = read_dataset(out)
     document_type = type_in(dataset, type_name)
-    told = why(dataset, document_type, document_named(dataset, document), pointer_of(document_type, field))
+    explanation = why(dataset, document_type, document_named(dataset, document), pointer_of(document_type, field))
     if html is not None:
         from flows.ui.html import check_target
 
         check_target(html)
-        draw_why(told, dataset, load_settings(), html)
-    print_json(why_json(told)) if as_json else print_lines(why_lines(told))
+        draw_why(explanation, dataset, load_settings(), html)
+    print_json(why_json(explanation)) if as_json else print_lines(why_lines(explanation))
     return 0
 
 

@@ -19,7 +19,7 @@ def types_command(context: typer.Context) -> int | None:
         return None
     from schemas.document_types import DOCUMENT_TYPES
 
-    print_lines([f"{name:12} {each.description}" for name, each in DOCUMENT_TYPES.items()])
+    print_lines([f"{name:12} {entry.description}" for name, entry in DOCUMENT_TYPES.items()])
     return 0
 
 

@@ -112,7 +112,7 @@ class Asker:
     async def _ask(self, whole: Chunk, asked: _Asked) -> list[Result]:
         """The results for one group in page order: several where the chunk had to be asked for in pieces."""
         seen: list[Completion] = []
-        said = ""
+        reason = ""
         is_free = False
         last: Answer | None = None
         examples = self.recipe.turns(whole, asked.group, self.own)
@@ -128,7 +128,7 @@ class Asker:
             except PicturesRefusedError as error:
                 return await self._without_pictures(whole, asked, str(error))
             except InvalidCompletionError as error:
-                said = str(error)
+                reason = str(error)
                 break
             seen.append(completion)
             ended = self._ending(completion, whole, asked.root)
@@ -136,28 +136,28 @@ class Asker:
                 kept = parse_cut(completion.text, asked.root)
                 located = None if kept is None else ground(kept, asked.root, whole.index, whole.pages)
                 if located is None and self.unusable and not asked.first and halves(whole) is None:
-                    said = _TOO_LONG
+                    reason = _TOO_LONG
                     continue  # it failed by this answer before
                 return await self._in_halves(whole, asked, Result(whole, tuple(seen), located, _TOO_LONG))
             is_free = is_free or ended == "degenerate"
             if ended != "whole":
-                said = _SAID[ended]
+                reason = _SAID[ended]
                 continue
             try:
                 answer = parse(completion.text, asked.root)
             except InvalidCompletionError as error:
-                said = str(error)
+                reason = str(error)
                 await self.answers.endpoint.judge(completion, keeps_schema=False)
                 continue
             if answer.is_whole:
                 keeps = not answer.problems or conforms(completion.text, request.schema)
                 await self.answers.endpoint.judge(completion, keeps_schema=keeps)
                 return [await self._repaired(whole, asked, answer, seen)]
-            said, last = "the model's answer breaks off in the middle", answer
+            reason, last = "the model's answer breaks off in the middle", answer
         if last is not None:  # better a part that says so than nothing
             located = ground(last, asked.root, whole.index, whole.pages)
-            return [Result(whole, tuple(seen), located, said)]
-        return [Result(whole, tuple(seen), None, said)]
+            return [Result(whole, tuple(seen), located, reason)]
+        return [Result(whole, tuple(seen), None, reason)]
 
     def _attempts(self, asked: _Asked) -> list[int]:
         """The numbers of the requests that one chunk may take."""
@@ -185,7 +185,7 @@ class Asker:
         """The answer with its failing parts asked for again; an answer that says the same again is the last."""
         document_type, root = self.recipe.document_type, asked.root
         for attempt in range(MOST_REPAIRS):
-            invalid = [each for each in document_type.validate(answer.value) if each.kind == "rejected"]
+            invalid = [problem for problem in document_type.validate(answer.value) if problem.kind == "rejected"]
             repair = failing(answer, invalid, root)
             if repair is None:
                 break
@@ -199,8 +199,8 @@ class Asker:
             except AnswerNotStoredError:  # a replay: today's parser asks for what yesterday's did not
                 break
             better = repaired(answer, again, repair, root)
-            known = {each.message for each in (*answer.problems, *invalid)}
-            if better == answer and {each.message for each in again.problems} <= known:
+            known = {problem.message for problem in (*answer.problems, *invalid)}
+            if better == answer and {problem.message for problem in again.problems} <= known:
                 break  # the pages do not state it, or the model will not be moved
             answer = better
         located = ground(answer, root, whole.index, whole.pages)

@@ -47,15 +47,17 @@ async def prove(asker: Asker, frames: Path, notes: PageNotes, located: list[Loca
     sheets = [notes.sheets[number] for number in sorted(notes.sheets)]
     counted = coverage(located, root, sheets)
     gaps: dict[int, list[Coverage]] = {}
-    for each in counted:
-        if each.again and each.page not in notes.unread:
-            gaps.setdefault(each.page, []).append(each)
+    for coverage_of_list in counted:
+        if coverage_of_list.again and coverage_of_list.page not in notes.unread:
+            gaps.setdefault(coverage_of_list.page, []).append(coverage_of_list)
     completions: list[Completion] = []
     fresh: dict[str, dict[int, list[Fresh]]] = {}
     for number, results in (await _again(asker, frames, notes, gaps)).items():
-        completions += [completion for each in results for completion in each.completions]  # paid for, used or not
-        answers = [each.located for each in results if each.located is not None]
-        if any(each.problem is not None for each in results):
+        completions += [
+            completion for coverage_of_list in results for completion in coverage_of_list.completions
+        ]  # paid for, used or not
+        answers = [coverage_of_list.located for coverage_of_list in results if coverage_of_list.located is not None]
+        if any(coverage_of_list.problem is not None for coverage_of_list in results):
             continue
         for gap in gaps[number]:
             found = fresh_items(answers, notes.sheets[number], gap, items_on(located, gap.pointer, number))
@@ -86,7 +88,7 @@ async def _again(
             if page.number in gaps:
                 await slots.acquire()
                 index = notes.chunks[page.number]
-                parts = [replace(each, index=index) for each in chunks_of(asker.recipe, asker.reader, [page])]
+                parts = [replace(chunk, index=index) for chunk in chunks_of(asker.recipe, asker.reader, [page])]
                 pointers = {gap.pointer for gap in gaps[page.number]}
                 tasks[page.number] = asyncio.create_task(one(parts, pointers))
         return {number: await task for number, task in tasks.items()}
@@ -96,14 +98,14 @@ async def _again(
 
 def _problems(counted: Sequence[Coverage], blind: Sequence[tuple[str, int]]) -> list[Problem]:
     problems = []
-    for each in counted:
-        where, name = f"page {each.page}", each.pointer[1:]
-        if each.missing:
-            said = f"{where}: {each.missing} of {each.shown} rows of {name} are not in it"
-            problems.append(Problem("", "rows", said))
-        if each.doubtful:
-            said = f"{where}: {len(each.doubtful)} lines look like rows of {name}, but seem to be of another table"
-            problems.append(Problem("", "uncounted", said))
-    said = "{}: the rows of {} cannot be counted"
-    problems += [Problem("", "uncounted", said.format(f"page {page}", name[1:])) for name, page in blind]
+    for found in counted:
+        where, name = f"page {found.page}", found.pointer[1:]
+        if found.missing:
+            message = f"{where}: {found.missing} of {found.shown} rows of {name} are not in it"
+            problems.append(Problem("", "rows", message))
+        if found.doubtful:
+            message = f"{where}: {len(found.doubtful)} lines look like rows of {name}, but seem to be of another table"
+            problems.append(Problem("", "uncounted", message))
+    message = "{}: the rows of {} cannot be counted"
+    problems += [Problem("", "uncounted", message.format(f"page {page}", name[1:])) for name, page in blind]
     return problems

@@ -19,11 +19,11 @@ def weights_for(dataset: Dataset) -> Weights:
         return default_weights()
     except ValueError as error:
         raise DatasetError(
-            f"{dataset.place}/{_KEY}: {error}; remove it, or write it anew with `pagemill evaluate --calibrate`"
+            f"{dataset.location}/{_KEY}: {error}; remove it, or write it anew with `pagemill evaluate --calibrate`"
         ) from None
 
 
-def keep_weights(dataset: Dataset, told: Mapping[str, Any]) -> None:
+def keep_weights(dataset: Dataset, weights: Mapping[str, Any]) -> None:
     """Write a dataset's own weights, whole or not at all."""
     with dataset.locked():
-        dataset.store.write(_KEY, json.dumps(told, indent=1).encode())
+        dataset.store.write(_KEY, json.dumps(weights, indent=1).encode())

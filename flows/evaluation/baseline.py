@@ -26,9 +26,9 @@ class Fallen:
 def record(done: Evaluation, path: Path) -> None:
     """Write the levels of an evaluation. Raises ConfigurationError where the file cannot be written."""
     levels = {name: round(f1, 6) for name, f1 in _levels(done).items() if f1 is not None}
-    told = {"documents": done.documents, "levels": levels}
+    content = {"documents": done.documents, "levels": levels}
     try:
-        write_durably(path, json.dumps(told, indent=1).encode() + b"\n")
+        write_durably(path, json.dumps(content, indent=1).encode() + b"\n")
     except OSError as error:
         raise ConfigurationError(f"--record {path}: cannot be written: {error.strerror or error}") from error
 
@@ -36,8 +36,8 @@ def record(done: Evaluation, path: Path) -> None:
 def read_levels(path: Path) -> dict[str, float]:
     """The recorded levels. Raises ConfigurationError for a file that was not written by `record`."""
     try:
-        told: Any = json.loads(path.read_text(encoding="utf-8"))
-        levels = told["levels"]
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+        levels = content["levels"]
         return {str(name): float(level) for name, level in levels.items()}
     except OSError as error:
         raise ConfigurationError(f"--gate {path}: {error.strerror}; write it with --record {path} first") from error
@@ -49,13 +49,13 @@ def fallen(done: Evaluation, levels: Mapping[str, float], tolerance: float) -> l
     """The fields whose F1 is more than `tolerance` below their level, or that are scored no more."""
     now = _levels(done)
     found = [Fallen(name, level, now.get(name)) for name, level in levels.items()]
-    return [each for each in found if each.f1 is None or each.f1 < each.level - tolerance]
+    return [regression for regression in found if regression.f1 is None or regression.f1 < regression.level - tolerance]
 
 
-def fallen_line(each: Fallen) -> str:
+def fallen_line(regression: Fallen) -> str:
     """What fell, for people."""
-    now = "is not scored any more" if each.f1 is None else f"has fallen to {each.f1:.3f}"
-    return f"{each.field} {now}, its level is {each.level:.3f}"
+    now = "is not scored any more" if regression.f1 is None else f"has fallen to {regression.f1:.3f}"
+    return f"{regression.field} {now}, its level is {regression.level:.3f}"
 
 
 def _levels(done: Evaluation) -> dict[str, float | None]:

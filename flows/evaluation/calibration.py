@@ -26,16 +26,16 @@ def labelled_values(
     """Each compared document with the signals of its scored values. The pages of a shard are read once."""
     parts = len(groups(document_type.root, load_settings().fields_per_request))
     shard, seen = "", dict[str, Signs]()
-    for each in compared:
-        published = each.published
+    for comparison in compared:
+        published = comparison.published
         if published.shard != shard:
             shard, seen = published.shard, _signs(dataset, published.shard, parts)
         about = seen.get(published.document_id, Signs(frozenset(), frozenset(), asked_again=False))
         given = signals(published.record, document_type.root, about)
         rows = zip(published.record.evidence, given, strict=True)
-        right = each.scored.right_at
+        right = comparison.scored.right_at
         yield (
-            each,
+            comparison,
             [
                 (signal, right[row.field])
                 for row, signal in rows
@@ -48,9 +48,9 @@ def keeping(
     dataset: Dataset, document_type: DocumentType, compared: Iterable[Compared], labelled: list[Labelled]
 ) -> Iterator[Compared]:
     """The compared documents as they come; their labelled values are added to `labelled` on the way."""
-    for each, values in labelled_values(dataset, document_type, compared):
+    for entry, values in labelled_values(dataset, document_type, compared):
         labelled += values
-        yield each
+        yield entry
 
 
 def calibrate(dataset: Dataset, labelled: list[Labelled]) -> dict[str, float]:
@@ -68,8 +68,8 @@ def calibrate(dataset: Dataset, labelled: list[Labelled]) -> dict[str, float]:
 def calibration_table(labelled: list[Labelled], weights: Weights) -> Section:
     """How often values of about the same confidence are right, for people."""
     rows = [
-        [f"{each.low:.1f} to {each.high:.1f}", str(each.values), f"{each.confidence:.3f}", f"{each.right:.3f}"]
-        for each in reliability(labelled, weights)
+        [f"{tenth.low:.1f} to {tenth.high:.1f}", str(tenth.values), f"{tenth.confidence:.3f}", f"{tenth.right:.3f}"]
+        for tenth in reliability(labelled, weights)
     ]
     headings = ("confidence", "values", "mean", "right")
     return Section(

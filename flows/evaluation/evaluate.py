@@ -131,14 +131,14 @@ def compare_corrections(dataset: Dataset, document_type: DocumentType) -> Iterat
 
     Of a document that they accepted every field counts, of others those that they corrected or confirmed.
     """
-    said = correction_rows(dataset)
+    corrections_ = correction_rows(dataset)
     root = document_type.root
-    for published in read_records(dataset, document_type, said.keys()):
+    for published in read_records(dataset, document_type, corrections_.keys()):
         read = published.value if published.extracted is None else published.extracted
         if "" in published.record.corrected_fields:
             scored = score(published.value, read, root)
         else:
-            corrections = [correction_in(row) for row in said[published.document_id]]
+            corrections = [correction_in(row) for row in corrections_[published.document_id]]
             scored = confirmed(read, corrections, root)
         yield Compared(published, scored, _group(document_type, published.value, read))
 
@@ -149,32 +149,32 @@ def evaluate(compared: Iterable[Compared], root: Field, truth: Truth | None = No
     if truth is not None:
         done.unknown, done.missing, done.unclear = sorted(truth.unknown), truth.missing, truth.unclear
     heap: list[tuple[float, int, str, Worst]] = []
-    for each in compared:
-        document_id, file_name = each.published.document_id, str(each.published.head["file_name"])
-        scored = each.scored
+    for comparison in compared:
+        document_id, file_name = comparison.published.document_id, str(comparison.published.head["file_name"])
+        scored = comparison.scored
         done.documents += 1
         done.perfect += scored.is_perfect
         _add(done.fields, scored.fields)
         _add(done.items, scored.items)
-        if each.group is not None:
-            group = done.groups.setdefault(each.group, Group())
+        if comparison.group is not None:
+            group = done.groups.setdefault(comparison.group, Group())
             group.documents += 1
             group.perfect += scored.is_perfect
             group.counts.plus(scored.total)
         for wrong in scored.wrong:
-            held = done.examples.setdefault(wrong.path, [])
-            if len(held) < EXAMPLES:
-                held.append(Example(document_id, file_name, wrong))
+            examples = done.examples.setdefault(wrong.path, [])
+            if len(examples) < EXAMPLES:
+                examples.append(Example(document_id, file_name, wrong))
         if scored.wrong_values:
             f1 = scored.total.f1
             worst = Worst(document_id, file_name, scored.wrong_values, f1, scored.wrong)
             heapq.heappush(heap, (-(f1 or 0.0), scored.wrong_values, document_id, worst))
             if len(heap) > WORST:
                 heapq.heappop(heap)
-    done.worst = [each[3] for each in sorted(heap, reverse=True)]
-    order = {path: place for place, path in enumerate(_paths(root))}
-    done.fields = dict(sorted(done.fields.items(), key=lambda each: order.get(each[0], len(order))))
-    done.groups = dict(sorted(done.groups.items(), key=lambda each: (-each[1].documents, each[0])))
+    done.worst = [entry[3] for entry in sorted(heap, reverse=True)]
+    order = {path: position for position, path in enumerate(_paths(root))}
+    done.fields = dict(sorted(done.fields.items(), key=lambda entry: order.get(entry[0], len(order))))
+    done.groups = dict(sorted(done.groups.items(), key=lambda entry: (-entry[1].documents, entry[0])))
     return done
 
 

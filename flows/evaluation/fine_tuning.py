@@ -67,8 +67,8 @@ def write_lessons(
             files = [stack.enter_context(aside.open("w", encoding="utf-8", newline="\n")) for aside in asides]
             sandbox, folder = stack.enter_context(workplace(settings))
             for published in _chosen(dataset, document_type, all_ok=all_ok):
-                place = int(int(published.document_id[:_SHARE_DIGITS], 16) < share * 16**_SHARE_DIGITS)
-                _write(done, place, files[place], published, _Reread(dataset, sandbox, recipe, folder))
+                file_index = int(int(published.document_id[:_SHARE_DIGITS], 16) < share * 16**_SHARE_DIGITS)
+                _write(done, file_index, files[file_index], published, _Reread(dataset, sandbox, recipe, folder))
     except OSError as error:
         raise ConfigurationError(
             f"{target}: cannot be written: {error.strerror or error}; name another file"
@@ -85,7 +85,7 @@ def lesson_lines(done: Lessons) -> list[str]:
     """What was written, for people."""
     names = zip(done.files, done.lines, done.documents, strict=False)
     lines = [f"{name}: {count:,} lines of {documents:,} documents" for name, count, documents in names]
-    return [*lines, *(f"left out: {each.source_uri}: {each.reason}" for each in done.left_out)]
+    return [*lines, *(f"left out: {entry.source_uri}: {entry.reason}" for entry in done.left_out)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +116,8 @@ class _Reread:
         with suppress(UnreadableDocumentError):
             if (taken := spooled(document_id, uri, (), self.folder)) is not None:
                 return taken
-        held = addresses_of(self.dataset, [document_id]).get(document_id, ())
-        return spooled(document_id, uri, held, self.folder)
+        addresses = addresses_of(self.dataset, [document_id]).get(document_id, ())
+        return spooled(document_id, uri, addresses, self.folder)
 
     def _of_chunks(self, published: Published, frames: Path) -> Iterator[dict[str, Any]]:
         reader = self.recipe.readers[0]
@@ -138,12 +138,12 @@ class _Reread:
 
 def _chosen(dataset: Dataset, document_type: DocumentType, *, all_ok: bool) -> Iterator[Published]:
     ids = None if all_ok else correction_rows(dataset).keys()
-    for each in read_records(dataset, document_type, ids):
-        if each.record.corrected_fields or (all_ok and each.record.status == "ok"):
-            yield each
+    for record in read_records(dataset, document_type, ids):
+        if record.record.corrected_fields or (all_ok and record.record.status == "ok"):
+            yield record
 
 
-def _write(done: Lessons, place: int, file: TextIO, published: Published, again: _Reread) -> None:
+def _write(done: Lessons, file_index: int, file: TextIO, published: Published, again: _Reread) -> None:
     try:
         lines = again.lessons(published)
     except DocumentError as error:
@@ -151,5 +151,5 @@ def _write(done: Lessons, place: int, file: TextIO, published: Published, again:
         done.left_out.append(LeftOut(published.document_id, uri, str(error).removeprefix(f"{uri}: ")))
         return
     file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    done.documents[place] += 1
-    done.lines[place] += len(lines)
+    done.documents[file_index] += 1
+    done.lines[file_index] += len(lines)

@@ -27,18 +27,18 @@ def evaluation_json(done: Evaluation) -> dict[str, Any]:
             for name, group in done.groups.items()
         },
         "worst": [
-            {"document_id": each.document_id, "file_name": each.file_name, "wrong_values": each.wrong_values, "f1": each.f1}
-            for each in done.worst
+            {"document_id": entry.document_id, "file_name": entry.file_name, "wrong_values": entry.wrong_values, "f1": entry.f1}
+            for entry in done.worst
         ],
         "examples": {
             path: [
                 {
-                    "document_id": each.document_id, "file_name": each.file_name, "field": each.wrong.pointer,
-                    "expected": shown(each.wrong.expected), "found": shown(each.wrong.found),
+                    "document_id": row.document_id, "file_name": row.file_name, "field": row.wrong.pointer,
+                    "expected": shown(row.wrong.expected), "found": shown(row.wrong.found),
                 }
-                for each in held
+                for row in examples
             ]
-            for path, held in done.examples.items()
+            for path, examples in done.examples.items()
         },
         "unknown_fields": done.unknown, "missing_documents": done.missing, "unclear_documents": done.unclear,
     }  # fmt: skip
@@ -52,27 +52,27 @@ def evaluation_tables(done: Evaluation) -> list[Section]:
     found = [
         Section(
             "By field", ("field", "stated", "found", "right", "precision", "recall", "F1"),
-            [[path, str(each.stated), str(each.found), str(each.right), *_shares(each)] for path, each in by_field],
+            [[path, str(entry.stated), str(entry.found), str(entry.right), *_shares(entry)] for path, entry in by_field],
             numbers,
         ),
         Section(
             "By group", ("group", "documents", "perfect", "F1"),
             [
-                [name, str(each.documents), str(each.perfect), _share(each.counts.f1)]
-                for name, each in list(done.groups.items())[:MOST_NAMED]
+                [name, str(entry.documents), str(entry.perfect), _share(entry.counts.f1)]
+                for name, entry in list(done.groups.items())[:MOST_NAMED]
             ],
             numbers,
         ),
         Section(
             "Worst documents", ("document", "wrong", "F1", "for example"),
             [
-                [plain(each.file_name), str(each.wrong_values), _share(each.f1), _told(each.wrong[0])]
-                for each in done.worst[:5]
+                [plain(entry.file_name), str(entry.wrong_values), _share(entry.f1), _told(entry.wrong[0])]
+                for entry in done.worst[:5]
             ],
             numbers,
         ),
     ]  # fmt: skip
-    return [each for each in found if each.rows]
+    return [entry for entry in found if entry.rows]
 
 
 def evaluation_lines(done: Evaluation) -> list[str]:
@@ -115,7 +115,7 @@ def _share(value: float | None) -> str:
 
 
 def _told(wrong: Wrong) -> str:
-    expected, found = (plain(one_line(shown(each), _SHOWN)) for each in (wrong.expected, wrong.found))
+    expected, found = (plain(one_line(shown(entry), _SHOWN)) for entry in (wrong.expected, wrong.found))
     return f"{wrong.pointer}: {found} for {expected}"
 
 

@@ -41,20 +41,20 @@ class Spending:
     @property
     def spent(self) -> Spent:
         """What was spent so far."""
-        return Spent(**{each.name: getattr(self, each.name) for each in fields(Spent)})
+        return Spent(**{field.name: getattr(self, field.name) for field in fields(Spent)})
 
     def enter(self, spent: Spent) -> None:
         """Count what another process has spent in this one's name."""
-        for each in fields(Spent):
-            setattr(self, each.name, getattr(self, each.name) + getattr(spent, each.name))
+        for field in fields(Spent):
+            setattr(self, field.name, getattr(self, field.name) + getattr(spent, field.name))
 
     def enter_calls(self, calls: Iterable[Mapping[str, Any]]) -> None:
         """Count answers (rows of `calls`) that a process had paid for before it was killed."""
-        for each in calls:
-            self.spent_nusd += round((each["cost_usd"] or 0.0) * 1e9)
-            self.requests += min(each["attempts"], 1)
-            self.prompt_tokens += each["prompt_tokens"]
-            self.completion_tokens += each["completion_tokens"]
+        for call in calls:
+            self.spent_nusd += round((call["cost_usd"] or 0.0) * 1e9)
+            self.requests += min(call["attempts"], 1)
+            self.prompt_tokens += call["prompt_tokens"]
+            self.completion_tokens += call["completion_tokens"]
 
     async def reserve(self, amount: int | None) -> int:
         """Set aside the most that a call may cost; while others are in flight, their settling may make room for it.

@@ -71,8 +71,8 @@ def check_lines(checked: Checked) -> list[str]:
     """`check` for people: a line each, with its remedy."""
     signs = {"ok": "ok     ", "warning": "warning", "fault": "FAULT  "}
     lines = [
-        f"{signs[each.status]}  {each.name:<8} {each.text}" + (f": {each.remedy}" if each.remedy else "")
-        for each in checked.findings
+        f"{signs[finding.status]}  {finding.name:<8} {finding.text}" + (f": {finding.remedy}" if finding.remedy else "")
+        for finding in checked.findings
     ]
     cost = "unknown" if checked.cost_usd is None else f"${checked.cost_usd:.6f}"
     return [*lines, f"this check cost {cost}"]
@@ -82,7 +82,9 @@ async def _checked(settings: Settings, base_url: str, api_key: str | None) -> Ch
     spending = Spending()
     endpoint = Endpoint(settings, base_url, api_key, spending)
     findings = [
-        Finding("key", "ok", "set" if settings.key else f"none, and {settings.place} needs none that we know of")
+        Finding(
+            "key", "ok", "set" if settings.key else f"none, and {settings.endpoint_name} needs none that we know of"
+        )
     ]
     if settings.model == OFFLINE:
         findings = [Finding("key", "ok", "the embedded model needs none")]
@@ -103,31 +105,33 @@ async def _checked(settings: Settings, base_url: str, api_key: str | None) -> Ch
 
 def _of_listing(settings: Settings, slug: str, listed: dict[str, Listed] | None) -> Iterator[Finding]:
     """Whether the model is listed, with which window and at which price."""
-    said = (listed or {}).get(slug)
-    if listed is not None and said is None:
+    listing = (listed or {}).get(slug)
+    if listed is not None and listing is None:
         near = ", ".join(name for name in listed if slug.rpartition("/")[2].split("-")[0] in name) or ", ".join(listed)
-        yield Finding("model", "warning", f"{slug} is not listed by {settings.place}", f"it lists {near[:200]}")
-    elif said is not None:
-        yield Finding("model", "ok", f"{slug} is listed by {settings.place}")
+        yield Finding("model", "warning", f"{slug} is not listed by {settings.endpoint_name}", f"it lists {near[:200]}")
+    elif listing is not None:
+        yield Finding("model", "ok", f"{slug} is listed by {settings.endpoint_name}")
     ours = settings.model_entry(slug)
-    window = min(ours.window, said.window) if said is not None and said.window else ours.window
-    source = "the endpoint's" if said is not None and said.window and said.window <= ours.window else "our table's"
+    window = min(ours.window, listing.window) if listing is not None and listing.window else ours.window
+    source = (
+        "the endpoint's" if listing is not None and listing.window and listing.window <= ours.window else "our table's"
+    )
     yield Finding("window", "ok", f"{window:,} tokens ({source}), at most {ours.max_output:,} of them for an answer")
     price_in, price_out = Prices(settings).usd_per_million(slug)
     if price_in is None or price_out is None:
         remedy = "set PAGEMILL_PRICE_IN and PAGEMILL_PRICE_OUT, or --budget cannot be used"
-        if said is not None and said.price_in is not None:
-            remedy += f"; the endpoint says ${said.price_in:g} and ${said.price_out or 0:g}"
+        if listing is not None and listing.price_in is not None:
+            remedy += f"; the endpoint says ${listing.price_in:g} and ${listing.price_out or 0:g}"
         yield Finding("price", "warning", "not known", remedy)
         return
     text = f"${price_in:g} in, ${price_out:g} out per million tokens"
     if (
-        said is not None
-        and said.price_in is not None
-        and abs(said.price_in - price_in) > 0.01 * max(price_in, said.price_in)
+        listing is not None
+        and listing.price_in is not None
+        and abs(listing.price_in - price_in) > 0.01 * max(price_in, listing.price_in)
     ):
         yield Finding(
-            "price", "warning", text, f"the endpoint says ${said.price_in:g} in: set PAGEMILL_PRICE_IN and _OUT"
+            "price", "warning", text, f"the endpoint says ${listing.price_in:g} in: set PAGEMILL_PRICE_IN and _OUT"
         )
         return
     yield Finding("price", "ok", text)
@@ -154,7 +158,7 @@ def _of_answer(settings: Settings, outcome: Completion | Refusal, with_image: bo
             if outcome.kind == "overloaded"
             else "check PAGEMILL_BASE_URL, and the server"
         )
-        yield Finding(name, "fault", f"{settings.place} answered {outcome.reason}", remedy)
+        yield Finding(name, "fault", f"{settings.endpoint_name} answered {outcome.reason}", remedy)
         return
     yield Finding("answer", "ok", f"{outcome.model_returned or settings.model} answered in {outcome.seconds:.1f} s")
     yield _of_images(outcome, with_image)

@@ -138,7 +138,7 @@ class Endpoint:
                 own_failures += 1
                 if own_failures >= MOST_TRIES and self._is_at_fault(answered_before):
                     raise InvalidCompletionError(
-                        f"{self._settings.place} failed this request {own_failures} times (last: {outcome.reason})"
+                        f"{self._settings.endpoint_name} failed this request {own_failures} times (last: {outcome.reason})"
                     )
                 await asyncio.sleep(outcome.retry_after or self.pressure.alone(own_failures))
             elif outcome.retry_after is None:
@@ -203,13 +203,15 @@ class Endpoint:
         if refusal.kind == "refused":
             raise self._refused(refusal)
         if refusal.kind == "too_large":
-            raise RequestTooLargeError(f"{self._settings.place} takes no request of this size ({refusal.reason})")
+            raise RequestTooLargeError(
+                f"{self._settings.endpoint_name} takes no request of this size ({refusal.reason})"
+            )
         if refusal.kind == "no_pictures":
             raise PicturesRefusedError(
-                f"{self._settings.place} takes no pictures ({refusal.reason}); use a model that does, or --images never"
+                f"{self._settings.endpoint_name} takes no pictures ({refusal.reason}); use a model that does, or --images never"
             )
         if refusal.kind == "invalid":
-            raise InvalidCompletionError(f"{self._settings.place} refused the request ({refusal.reason})")
+            raise InvalidCompletionError(f"{self._settings.endpoint_name} refused the request ({refusal.reason})")
         if refusal.kind == "overloaded":
             return self.pressure.turned_away(refusal.retry_after, refusal.reason)
         if refusal.kind == "failed":
@@ -225,7 +227,7 @@ class Endpoint:
         """The next step down the ladder, for this request until it is answered there; at its end it is at fault itself."""
         if not request.is_constrained or step + 1 >= len(DIALECTS):
             raise InvalidCompletionError(
-                f"{self._settings.place} refused the request of {request.prompt_tokens:,} tokens ({refusal.reason}); see "
+                f"{self._settings.endpoint_name} refused the request of {request.prompt_tokens:,} tokens ({refusal.reason}); see "
                 "`pagemill show`"
             )
         return step + 1
@@ -256,7 +258,7 @@ class Endpoint:
     def _refused(self, refusal: Refusal) -> ModelUnavailableError:
         remedy = f"; {refusal.remedy}" if refusal.remedy else ""
         error = ModelUnavailableError(
-            f"{self._settings.place} refuses to answer for {self._settings.model} ({refusal.reason}){remedy}",
+            f"{self._settings.endpoint_name} refuses to answer for {self._settings.model} ({refusal.reason}){remedy}",
             refused=True,
         )
         self.stop(error)
@@ -264,7 +266,7 @@ class Endpoint:
 
     def _gone(self, refusal: Refusal) -> ModelUnavailableError:
         error = ModelUnavailableError(
-            f"{self._settings.place} has not answered for {self._settings.patience:g} s (last: {refusal.reason}); what was "
+            f"{self._settings.endpoint_name} has not answered for {self._settings.patience:g} s (last: {refusal.reason}); what was "
             "answered is kept: run again when it is back, or raise PAGEMILL_PATIENCE"
         )
         self.stop(error)

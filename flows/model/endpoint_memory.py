@@ -39,10 +39,10 @@ class EndpointMemory:
 
     def _all(self) -> dict[str, Any]:
         try:
-            held = json.loads(self._path.read_bytes())
+            content = json.loads(self._path.read_bytes())
         except (OSError, ValueError, RecursionError):
             return {}
-        return held if isinstance(held, dict) else {}
+        return content if isinstance(content, dict) else {}
 
 
 def memory_of(dataset: Dataset, settings: Settings) -> EndpointMemory:

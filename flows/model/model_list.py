@@ -61,18 +61,18 @@ async def served_windows(
         return {}
     try:
         listed = await list_models(base_url, api_key)
-        said = {slug: listed[slug].window for slug in settings.models if slug in listed and listed[slug].window}
-        if said and memory.recall().get("windows") != said:
-            memory.keep(windows=said)
+        served = {slug: listed[slug].window for slug in settings.models if slug in listed and listed[slug].window}
+        if served and memory.recall().get("windows") != served:
+            memory.keep(windows=served)
     except (openai.OpenAIError, TimeoutError, ValueError, TypeError, AttributeError):
-        said = memory.recall().get("windows") or {}
-    windows = {slug: window for slug, window in said.items() if isinstance(window, int) and window > 0}
+        served = memory.recall().get("windows") or {}
+    windows = {slug: window for slug, window in served.items() if isinstance(window, int) and window > 0}
     return {slug: min(window, MODELS[slug].window) if slug in MODELS else window for slug, window in windows.items()}
 
 
 def _listed(entry: Mapping[str, Any]) -> Listed:
     places = [entry, *(entry[name] for name in ("top_provider", "meta") if isinstance(entry.get(name), Mapping))]
-    windows = [place[name] for place in places for name in _WINDOWS if isinstance(place.get(name), int)]
+    windows = [position[name] for position in places for name in _WINDOWS if isinstance(position.get(name), int)]
     price = entry["pricing"] if isinstance(entry.get("pricing"), Mapping) else {}
     architecture = entry["architecture"] if isinstance(entry.get("architecture"), Mapping) else {}
     inputs = architecture.get("input_modalities")

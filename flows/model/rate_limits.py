@@ -93,9 +93,9 @@ class GlobalPermits:
 
 def _read(path: Path) -> dict[str, float]:
     try:
-        held = json.loads(path.read_text())
+        content = json.loads(path.read_text())
     except (OSError, ValueError, RecursionError):
         return {}
-    if not isinstance(held, dict):
+    if not isinstance(content, dict):
         return {}
-    return {name: float(at) for name, at in held.items() if isinstance(at, int | float)}
+    return {name: float(at) for name, at in content.items() if isinstance(at, int | float)}

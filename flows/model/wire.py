@@ -99,9 +99,9 @@ def classify(status: int, headers: Mapping[str, str], body: Any) -> Refusal:
     """What an answer with an HTTP error status means."""
     error = body.get("error", body) if isinstance(body, dict) else {}
     error = error if isinstance(error, dict) else {"message": error}
-    said = str(error.get("message") or body or _PHRASES.get(status, "no reason given"))
-    reason = f"{status}: {printable(said)}"
-    codes = f"{error.get('code')} {error.get('type')} {said}".lower()
+    message = str(error.get("message") or body or _PHRASES.get(status, "no reason given"))
+    reason = f"{status}: {printable(message)}"
+    codes = f"{error.get('code')} {error.get('type')} {message}".lower()
     wait = retry_after(headers)
     if 300 <= status < 400:
         return Refusal("refused", f"{reason}; it redirects", remedy="set PAGEMILL_BASE_URL to where it leads")
@@ -157,7 +157,7 @@ def _asked_wait(headers: Mapping[str, str]) -> float | None:
         for which in ("", "-requests", "-tokens")
         if headers.get(f"x-ratelimit-remaining{which}", "0") in {"0", ""}
     ]
-    return max((each for each in resets if each is not None), default=None)
+    return max((reset for reset in resets if reset is not None), default=None)
 
 
 def printable(text: str) -> str:
@@ -169,7 +169,7 @@ def printable(text: str) -> str:
 def _is_blind(codes: str) -> bool:
     """True for what endpoints say when a model has no eyes (llama.cpp with 500, OpenRouter with 404, vLLM with 400)."""
     return "image" in codes and any(
-        said in codes for said in ("not supported", "support image", "mmproj", "not a multimodal", "no vision")
+        phrase in codes for phrase in ("not supported", "support image", "mmproj", "not a multimodal", "no vision")
     )
 
 
@@ -187,9 +187,9 @@ def _of_request(status: int, codes: str, reason: str) -> Refusal:
 def _error_inside(error: Any) -> Refusal:
     """An error that came with HTTP 200: while the model was writing, so it may be billed."""
     code = error.get("code") if isinstance(error, dict) else None
-    said = printable(str((error.get("message") if isinstance(error, dict) else error) or "no choices"))
+    message = printable(str((error.get("message") if isinstance(error, dict) else error) or "no choices"))
     is_busy = code in {429, 503, 529, "429", "503", "529"}
-    return Refusal("overloaded" if is_busy else "failed", f"an error in the answer: {said}", is_billable=True)
+    return Refusal("overloaded" if is_busy else "failed", f"an error in the answer: {message}", is_billable=True)
 
 
 def _content(choice: Mapping[str, Any]) -> tuple[str, str]:

@@ -46,30 +46,30 @@ def align(row: Row, heads: Row, header: Header) -> tuple[Placed, bool]:
 
 def _by_index(cells: Sequence[str], header: Header) -> Placed:
     placed: Placed = []
-    place = 0
-    while place < len(cells):
-        if (pair := _across(place, cells, header)) is not None:
+    index = 0
+    while index < len(cells):
+        if (pair := _across(index, cells, header)) is not None:
             placed += pair
-            place += 2
+            index += 2
             continue
-        group = header[place]
+        group = header[index]
         width = 1
-        while len(group) > width and place + width < len(cells) and not header[place + width][0].title:
+        while len(group) > width and index + width < len(cells) and not header[index + width][0].title:
             width += 1  # `Pos. Description` over two cells: the header was merged, its cells were not
-        texts = [text for text in cells[place : place + width] if text] if width > 1 else [cells[place]]
+        texts = [text for text in cells[index : index + width] if text] if width > 1 else [cells[index]]
         if len(texts) == len(group):
             placed += zip(group, texts, strict=True)
         elif len(texts) == 1:
             placed += zip(group, _split(texts[0], group), strict=False)
-        place += width
+        index += width
     return placed
 
 
-def _across(place: int, cells: Sequence[str], header: Header) -> Placed | None:
+def _across(index: int, cells: Sequence[str], header: Header) -> Placed | None:
     """Two cells under `| | Description Quantity |`: the titles were merged into the right one, the cells were not."""
-    if place + 1 == len(cells) or header[place][0].title or len(header[place + 1]) != 2:
+    if index + 1 == len(cells) or header[index][0].title or len(header[index + 1]) != 2:
         return None
-    pair = list(zip(header[place + 1], cells[place : place + 2], strict=True))
+    pair = list(zip(header[index + 1], cells[index : index + 2], strict=True))
     return pair if all(text and _score(column, text) > 0 for column, text in pair) else None
 
 
@@ -123,7 +123,7 @@ def _laid(pieces: Sequence[str], flat: Sequence[Column]) -> Placed:
         return skipped[0] - 0.6, skipped[1]
 
     score, places = best(0, 0)
-    return [(flat[place], piece) for place, piece in zip(places, pieces, strict=True)] if score > 0 else []
+    return [(flat[position], piece) for position, piece in zip(places, pieces, strict=True)] if score > 0 else []
 
 
 def _pieces(cell: str, *, units: bool) -> list[str]:

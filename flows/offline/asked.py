@@ -54,12 +54,12 @@ def _texts(body: Mapping[str, Any], role: str) -> list[str]:
 
 def _taken_apart(text: str) -> tuple[list[Page], str]:
     """The pages of `text`, and what stands outside them. A block that is not closed holds nothing."""
-    found, outside, place = [], [], 0
-    while (start := _OPEN.search(text, place)) is not None:
+    found, outside, index = [], [], 0
+    while (start := _OPEN.search(text, index)) is not None:
         end = text.find(_CLOSE, start.end())
         if end < 0:
             break
         found.append(Page(int(start[1]), text[start.end() : end]))
-        outside.append(text[place : start.start()])
-        place = end + len(_CLOSE)
-    return found, "".join([*outside, text[place:]])
+        outside.append(text[index : start.start()])
+        index = end + len(_CLOSE)
+    return found, "".join([*outside, text[index:]])

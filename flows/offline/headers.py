@@ -99,18 +99,18 @@ def _leaves_in(cell: str, known: Known) -> list[Leaf]:
     """The properties that a header cell names; nothing when most of its words are other words."""
     tokens = [fold_word(match[0]) for match in WORD.finditer(_BRACKETS.sub(" ", cell))]
     found: list[Leaf] = []
-    place = matched = 0
-    while place < len(tokens):
-        for length in range(min(4, len(tokens) - place), 0, -1):
-            leaf = known.get(tuple(tokens[place : place + length]))
+    index = matched = 0
+    while index < len(tokens):
+        for length in range(min(4, len(tokens) - index), 0, -1):
+            leaf = known.get(tuple(tokens[index : index + length]))
             if leaf is not None:
                 found.append(leaf)
                 matched += length
-                place += length
+                index += length
                 break
         else:
-            matched += tokens[place] in _FILLER
-            place += 1
+            matched += tokens[index] in _FILLER
+            index += 1
     return found if tokens and matched * 2 > len(tokens) else []
 
 

@@ -61,14 +61,14 @@ class Labels:
         """The labels in `cell`, longest first at each word, not overlapping."""
         found: list[Spot] = []
         tokens = [(match.start(), match.end(), fold_word(match[0])) for match in WORD.finditer(cell)]
-        place = 0
-        while place < len(tokens):
-            spot = self._at(cell, tokens, place) if tokens[place][2] in self._starts else None
+        index = 0
+        while index < len(tokens):
+            spot = self._at(cell, tokens, index) if tokens[index][2] in self._starts else None
             if spot is None:
-                place += 1
+                index += 1
                 continue
             found.append(spot[0])
-            place += spot[1]
+            index += spot[1]
         return found
 
     def is_label(self, cell: str) -> bool:
@@ -83,14 +83,14 @@ class Labels:
                 if all(known.concept != concept for known in meanings):
                     meanings.append(Meaning(concept, tier))
 
-    def _at(self, cell: str, tokens: Sequence[tuple[int, int, str]], place: int) -> tuple[Spot, int] | None:
-        for length in range(min(_MAX_WORDS, len(tokens) - place), 0, -1):
-            phrase = tuple(word for _, _, word in tokens[place : place + length])
+    def _at(self, cell: str, tokens: Sequence[tuple[int, int, str]], index: int) -> tuple[Spot, int] | None:
+        for length in range(min(_MAX_WORDS, len(tokens) - index), 0, -1):
+            phrase = tuple(word for _, _, word in tokens[index : index + length])
             meanings = self._phrases.get(phrase)
             if meanings:
-                start, end = tokens[place][0], tokens[place + length - 1][1]
+                start, end = tokens[index][0], tokens[index + length - 1][1]
                 colon = cell[end : end + 3].lstrip(" .)°").startswith((":", "#"))
-                opens = place == 0 or colon or cell[:start].rstrip()[-1:] in {"|", "·", ";", "(", "-"}
+                opens = index == 0 or colon or cell[:start].rstrip()[-1:] in {"|", "·", ";", "(", "-"}
                 return Spot(start, end, tuple(meanings), opens, colon), length
         return None
 
@@ -109,10 +109,10 @@ def pairs(rows: Sequence[Row], labels: Labels) -> Iterator[Pair]:
 
 
 def _texts(
-    rows: Sequence[Row], place: tuple[int, int], behind: str, spots: Sequence[list[Spot]], *, last: bool
+    rows: Sequence[Row], spot: tuple[int, int], behind: str, spots: Sequence[list[Spot]], *, last: bool
 ) -> Iterator[tuple[str, int]]:
     """What may belong to a label in the cell at `place`: behind it, beside, below; with how far that is."""
-    index, column = place
+    index, column = spot
     if behind:
         yield behind, 0
     if not last or (behind and not _is_filler(behind)):
@@ -144,11 +144,11 @@ def _ends_block(rows: Sequence[Row], index: int) -> bool:
 def _beside(row: Row, column: int, spots: Sequence[list[Spot]]) -> list[str]:
     """The cells after `column` up to the next label, rates and currencies left out where they lead."""
     found: list[str] = []
-    for place in range(column + 1, len(row.cells)):
-        text = row.cells[place]
-        if spots[place] and spots[place][0].start == 0:
+    for index in range(column + 1, len(row.cells)):
+        text = row.cells[index]
+        if spots[index] and spots[index][0].start == 0:
             break
-        if text.strip(" :") and (found or not _is_filler(text) or place == len(row.cells) - 1):
+        if text.strip(" :") and (found or not _is_filler(text) or index == len(row.cells) - 1):
             found.append(text)
     return found
 

@@ -152,18 +152,20 @@ def _return_line(rows: Sequence[Row]) -> tuple[Party | None, int | None]:
                 continue
             splits = ([part for part in mark.split(cell) if part] for mark in _SEPARATORS)
             parts = next((parts for parts in splits if len(parts) > 2), [])
-            place = next((number for number, part in enumerate(parts) if number and _is_postal(part)), None)
+            position = next((number for number, part in enumerate(parts) if number and _is_postal(part)), None)
             if (
-                place is None
-                or not 1 <= place <= 3
-                or not _STREET.search(parts[place - 1])
+                position is None
+                or not 1 <= position <= 3
+                or not _STREET.search(parts[position - 1])
                 or any(sign.isdigit() for sign in parts[0])
             ):
                 continue
             ends = (
-                parts[: place + 2] if place + 1 < len(parts) and _is_country(parts[place + 1]) else parts[: place + 1]
+                parts[: position + 2]
+                if position + 1 < len(parts) and _is_country(parts[position + 1])
+                else parts[: position + 1]
             )
-            return Party(parts[0], ", ".join(ends[1:]), _city(parts[place])), index + 1
+            return Party(parts[0], ", ".join(ends[1:]), _city(parts[position])), index + 1
     return None, None
 
 

@@ -48,14 +48,14 @@ def numbers_in(row: Row, header: Header, wanted: Wanted) -> dict[str, Any]:
     numeric = [column for cell in header for column in cell if _is_numeric(column)]
     concepts = [column.leaf.concept for column in numeric if column.leaf is not None]
     tokens = " ".join(row.cells).split()[-_MOST_TOKENS:]
-    places = [place for place, token in enumerate(tokens) if NUMERIC.fullmatch(token)][-len(numeric) :]
+    places = [index for index, token in enumerate(tokens) if NUMERIC.fullmatch(token)][-len(numeric) :]
     if any(concepts.count(part) != 1 for part in _PARTS) or len(places) < len(numeric):
         return {}
     if any(len(token) > _LONGEST_WORD for token in tokens[places[0] :]):
         return {}
     found: dict[str, Any] = {}
-    for column, place in zip(numeric, places, strict=True):
-        value = typed.number(tokens[place], wanted.how)
+    for column, position in zip(numeric, places, strict=True):
+        value = typed.number(tokens[position], wanted.how)
         if value is None or (column.kind == "rate" and not 0 <= value <= _HIGHEST_RATE):
             return {}
         if column.leaf is not None and is_asked(column):

@@ -139,7 +139,7 @@ def _continue(last: dict[str, Any], row: Row, header: Header, wanted: Wanted) ->
         return
     if _is_carry(row.cells) or any(_ATTRIBUTE.search(cell) for cell in row.cells):
         return
-    filled = [place for place, cell in enumerate(row.cells) if cell and header[place][0].leaf is not None]
+    filled = [index for index, cell in enumerate(row.cells) if cell and header[index][0].leaf is not None]
     if len(filled) == 1 and any(
         column.leaf is not None and column.leaf.path[0] == text for column in header[filled[0]]
     ):

@@ -65,7 +65,7 @@ def estimate(
         figures = asyncio.run(_counted(sandbox, recipe, chosen, folder, None))
     scale = len(addresses) / max(1, len(chosen))
     prompt_tokens, completion_tokens = (
-        round(each * scale) for each in (figures.prompt_tokens, figures.completion_tokens)
+        round(entry * scale) for entry in (figures.prompt_tokens, figures.completion_tokens)
     )
     requests = round(figures.requests * scale)
     price = Prices(settings).cost_nusd
@@ -155,21 +155,21 @@ async def _counted(
 
 def _count(figures: Figures, recipe: Recipe, pages: Iterable[Page], asked: set[str]) -> None:
     reader = recipe.readers[0]
-    for each in chunks_of(recipe, reader, pages):
-        figures.pages += len(each.pages) if each.part == 0 else 0
-        if not is_sent(each):
+    for chunk in chunks_of(recipe, reader, pages):
+        figures.pages += len(chunk.pages) if chunk.part == 0 else 0
+        if not is_sent(chunk):
             continue
         for group, root in zip(recipe.group_roots, recipe.groups, strict=True):
             request = prompt(
-                each,
+                chunk,
                 recipe.document_type,
                 reader.decoding,
                 group=group,
-                examples=recipe.turns(each, group, frozenset()),
+                examples=recipe.turns(chunk, group, frozenset()),
             )
             if request.request_id in asked:  # an equal request is asked once
                 continue
             asked.add(request.request_id)
             figures.requests += 1
             figures.prompt_tokens += request.prompt_tokens
-            figures.completion_tokens += expected_answer(root, each)
+            figures.completion_tokens += expected_answer(root, chunk)

@@ -139,7 +139,7 @@ class _Sheet:
 
 def _sheets(prepared: Prepared) -> Iterator[_Sheet]:
     index, room = 0, MOST_PICTURES
-    for place, (chunk, request) in enumerate(zip(prepared.chunks, prepared.requests, strict=True)):
+    for position, (chunk, request) in enumerate(zip(prepared.chunks, prepared.requests, strict=True)):
         urls = iter(_urls(request))
         blocks = _blocks(request)
         for page, tokens, block in zip(chunk.pages, chunk.page_tokens, blocks, strict=True):
@@ -154,7 +154,7 @@ def _sheets(prepared: Prepared) -> Iterator[_Sheet]:
             sent = [next(waiting) if piece is None else piece for piece in block]
             size = (page.width, page.height) if min(page.width, page.height) > 0 else _UNREAD_SIZE
             runs = [] if page.image is not None else list(_runs(page.words))
-            yield _Sheet(index, page, chunk.part, place + 1, tokens, size, runs, pictures, sent)
+            yield _Sheet(index, page, chunk.part, position + 1, tokens, size, runs, pictures, sent)
             index += 1
 
 
@@ -197,14 +197,14 @@ def _blocks(request: Request) -> list[list[str | None]]:
 
 def _runs(words: Sequence[Word]) -> Iterator[_Run]:
     """Words joined to lines: a tenth of the elements, and nothing that an eye would miss."""
-    held: list[Word] = []
+    line: list[Word] = []
     for word in words:
-        if held and not _goes_on(held[-1], word):
-            yield _run(held)
-            held = []
-        held.append(word)
-    if held:
-        yield _run(held)
+        if line and not _goes_on(line[-1], word):
+            yield _run(line)
+            line = []
+        line.append(word)
+    if line:
+        yield _run(line)
 
 
 def _goes_on(left: Word, right: Word) -> bool:

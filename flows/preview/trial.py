@@ -36,10 +36,10 @@ def try_document(path: Path, document_type: DocumentType, settings: Settings) ->
 def try_lines(tried: Mapping[str, Any]) -> list[str]:
     """`try_document` for people: each value with its page, quote and match."""
     lines = [f"document {tried['document_id'][:12]}: {tried['status']}, cost ${tried['cost_usd'] or 0:.4f}"]
-    for each in tried["evidence"]:
-        place = f"page {each['page']}" if each["page"] else "no page"
-        quote = f" in {each['quote']!r}" if each["quote"] else ""
-        lines.append(f"{each['field']} = {each['value']}  [{each['match']}, {place}]{quote}")
+    for entry in tried["evidence"]:
+        where = f"page {entry['page']}" if entry["page"] else "no page"
+        quote = f" in {entry['quote']!r}" if entry["quote"] else ""
+        lines.append(f"{entry['field']} = {entry['value']}  [{entry['match']}, {where}]{quote}")
     return [*lines, *(f"problem: {problem}" for problem in tried["problems"])]
 
 
@@ -56,7 +56,7 @@ async def _tried(
     cache = settings.cache_dir
     memory = EndpointMemory(cache / "endpoints.json", cache / "endpoints.lock", settings.endpoint)
     endpoint = Endpoint(settings, address[0], address[1], Spending(), memory)
-    endpoint.pressure.on_outage = OutageNotice(settings.place, settings.patience, quiet=False)
+    endpoint.pressure.on_outage = OutageNotice(settings.endpoint_name, settings.patience, quiet=False)
     run_id = f"try-{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S}"
     tools = tools_for(settings, recipe, sandbox, Answers(endpoint), run_id)
     document_id = taken.document.document_id

@@ -16,10 +16,10 @@ _MOST_BREAKS = 10
 def last_run(facts: RunFacts) -> dict[str, Any]:
     """The run as `status --json` has it."""
     run = facts.run
-    told = ("run_id", "command", "started_at", "finished_at", *_SUM, "cost_usd", "cost_usd_estimated")
+    names = ("run_id", "command", "started_at", "finished_at", *_SUM, "cost_usd", "cost_usd_estimated")
     return {
-        **{name: run[name] for name in told},
-        "failures": [{"stage": each.stage, "error": each.error, "count": each.count} for each in facts.reasons],
+        **{name: run[name] for name in names},
+        "failures": [{"stage": reason.stage, "error": reason.error, "count": reason.count} for reason in facts.reasons],
         "slowest": [_document(row, "seconds") for row in facts.slowest],
         "partials": [_document(row, "problem_kinds") for row in facts.partial],
         "problem_kinds": dict(facts.problem_kinds.most_common()),
@@ -27,29 +27,29 @@ def last_run(facts: RunFacts) -> dict[str, Any]:
     }
 
 
-def sections(told: Mapping[str, Any] | None) -> list[Section]:
+def sections(run: Mapping[str, Any] | None) -> list[Section]:
     """The run of `status` in tables; those with nothing in them are left out."""
-    if told is None:
+    if run is None:
         return []
-    drift = [[plain(line)] for line in told["drift"][:_MOST_BREAKS]]
-    if more := len(told["drift"]) - len(drift):
+    drift = [[plain(line)] for line in run["drift"][:_MOST_BREAKS]]
+    if more := len(run["drift"]) - len(drift):
         drift.append([f"and {more:,} more: see the table `quality`"])
     numbers = frozenset({"addresses", "documents", "pages", "seconds"})
     found = [
-        Section(f"{told['command'] or 'run'} {told['run_id']}", ["", "addresses"],
-                [[name.replace("_", " "), f"{told[name]:,}"] for name in _SUM], numbers),
-        Section("cost", ["", "USD"], [["paid", dollars(told["cost_usd"])], *_estimate(told)], frozenset({"USD"})),
+        Section(f"{run['command'] or 'run'} {run['run_id']}", ["", "addresses"],
+                [[name.replace("_", " "), f"{run[name]:,}"] for name in _SUM], numbers),
+        Section("cost", ["", "USD"], [["paid", dollars(run["cost_usd"])], *_estimate(run)], frozenset({"USD"})),
         Section("failures by reason", ["step", "error", "documents"],
-                [[each["stage"], each["error"], f"{each['count']:,}"] for each in told["failures"]], numbers),
+                [[fact["stage"], fact["error"], f"{fact['count']:,}"] for fact in run["failures"]], numbers),
         Section("slowest documents", ["document", "pages", "seconds"],
-                [[_named(each), f"{each['pages']:,}", f"{each['seconds']:.1f}"] for each in told["slowest"][:_LISTED]],
+                [[_named(fact), f"{fact['pages']:,}", f"{fact['seconds']:.1f}"] for fact in run["slowest"][:_LISTED]],
                 numbers),
         Section("partial documents", ["document", "pages", "kinds of problems"],
-                [[_named(each), f"{each['pages']:,}", ", ".join(dict.fromkeys(each["problem_kinds"] or ()))]
-                 for each in told["partials"][:_LISTED]], numbers),
+                [[_named(fact), f"{fact['pages']:,}", ", ".join(dict.fromkeys(fact["problem_kinds"] or ()))]
+                 for fact in run["partials"][:_LISTED]], numbers),
         Section("worse than in the nights before", [""], drift),
     ]  # fmt: skip
-    return [each for each in found if each.rows]
+    return [entry for entry in found if entry.rows]
 
 
 def _document(row: Row, column: str) -> dict[str, Any]:
@@ -57,8 +57,8 @@ def _document(row: Row, column: str) -> dict[str, Any]:
     return {name: row.get(name) for name in names}
 
 
-def _estimate(told: Mapping[str, Any]) -> list[list[str]]:
-    estimated = told["cost_usd_estimated"]
+def _estimate(run: Mapping[str, Any]) -> list[list[str]]:
+    estimated = run["cost_usd_estimated"]
     return [["estimated", dollars(estimated)]] if estimated else []
 
 

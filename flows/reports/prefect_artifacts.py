@@ -64,10 +64,10 @@ def tell_report(dataset: Dataset, run_id: str, flow_run: UUID | None, api_url: s
     with suppress(Exception):  # a server that cannot be told, or tables that cannot be read, are said elsewhere
         run = run_row(dataset, run_id)
         assert run is not None
-        drift = [each.text for each in breaks_of(dataset, run_id)]
+        drift = [drift_break.text for drift_break in breaks_of(dataset, run_id)]
         key = f"pagemill-{run['command'] or 'run'}-report"
-        told = markdown(run, reasons_of(dataset, run_id), drift)
-        asyncio.run(asyncio.wait_for(_create(key, told, flow_run, api_url), PATIENCE))
+        report = markdown(run, reasons_of(dataset, run_id), drift)
+        asyncio.run(asyncio.wait_for(_create(key, report, flow_run, api_url), PATIENCE))
 
 
 def markdown(run: Row, reasons: Sequence[Reason], drift: Sequence[str]) -> str:
@@ -87,7 +87,7 @@ def markdown(run: Row, reasons: Sequence[Reason], drift: Sequence[str]) -> str:
         ),
     ]
     if reasons:
-        rows = [(each.stage, each.error, f"{each.count:,}") for each in reasons]
+        rows = [(reason.stage, reason.error, f"{reason.count:,}") for reason in reasons]
         lines += ["### Failures by reason", *_table(("step", "error", "documents"), rows)]
     if drift:
         lines += ["### Worse than in the nights before", *(f"- {_escaped(line)}" for line in drift)]

@@ -48,11 +48,11 @@ class Quality:
         if self.forgotten != self.dataset.forgotten_ids():
             now = Quality.of(self.dataset, self.run_id, self.document_type)
         at = datetime.datetime.now(datetime.UTC)
-        for key, each in now.counts.items():
-            if each.total:
+        for key, count in now.counts.items():
+            if count.total:
                 yield {
                     "run_id": self.run_id, "at": at, "measure": key.measure, "field": key.field, "group": key.group,
-                    "count": float(each.count), "total": float(each.total), "value": each.count / each.total,
+                    "count": float(count.count), "total": float(count.total), "value": count.count / count.total,
                 }  # fmt: skip
 
     def breaks(self) -> list[Break]:
@@ -90,7 +90,7 @@ def _breaks(counts: Mapping[Key, Count], rows: pa.Table) -> list[Break]:
     for row in rows.group_by(names).aggregate([("count", "list"), ("total", "list")]).to_pylist():
         key = Key(row["measure"], row["field"], row["group"])
         if key in counts:
-            before[key] = [Count(*each) for each in zip(row["count_list"], row["total_list"], strict=True)]
+            before[key] = [Count(*entry) for entry in zip(row["count_list"], row["total_list"], strict=True)]
     return find_breaks(counts, before)
 
 
@@ -100,7 +100,7 @@ def _measure(dataset: Dataset, run_id: str, document_type: DocumentType) -> dict
     for shard in dataset.files("documents"):
         if shard.startswith(f"{run_id}-"):
             _measure_shard(dataset, shard, document_type, tables, counts)
-    return {key: Count(*each) for key, each in counts.items()}
+    return {key: Count(*count) for key, count in counts.items()}
 
 
 def _backfills(dataset: Dataset) -> pa.Array:
@@ -117,14 +117,14 @@ def _measure_shard(
     groups = _Groups(records, document_type, tables[0])
     for table in tables:
         rows = records if table is tables[0] else dataset.shard_rows(table.name, shard)
-        places = [str(place) for place in range(len(table.columns))]  # a field may have any name, and ours too
+        places = [str(index) for index in range(len(table.columns))]  # a field may have any name, and ours too
         columns = [rows.column(column.name) for column in table.columns]
         counted = pa.table([groups.of(rows), *columns], ["group", *places]).group_by("group")
-        for row in counted.aggregate([*((place, "count") for place in places), ([], "count_all")]).to_pylist():
-            for place, column in zip(places, table.columns, strict=True):
+        for row in counted.aggregate([*((position, "count") for position in places), ([], "count_all")]).to_pylist():
+            for position, column in zip(places, table.columns, strict=True):
                 field = "".join(f"/{escape(key)}" for step in table.steps for key in (*step, "*"))
                 field += "".join(f"/{escape(key)}" for key in column.keys)
-                _add(counts, ("filled", field, row["group"]), row[f"{place}_count"], row["count_all"])
+                _add(counts, ("filled", field, row["group"]), row[f"{position}_count"], row["count_all"])
 
     evidence = dataset.shard_rows("evidence", shard)
     evidence = evidence.filter(pc.is_in(evidence.column("match"), value_set=pa.array(_LOOKED_FOR)))
@@ -146,7 +146,7 @@ class _Groups:
     """The group of each record, on one line; null where the type declares none, or the record does not state it."""
 
     def __init__(self, records: pa.Table, document_type: DocumentType, table: RecordTable) -> None:
-        column = next((each.name for each in table.columns if each.keys == document_type.group), None)
+        column = next((entry.name for entry in table.columns if entry.keys == document_type.group), None)
         named = pa.nulls(records.num_rows, pa.string()) if column is None else on_one_line(records.column(column))
         self._named, self._keys = named, _keys(records)
 
@@ -169,7 +169,7 @@ def _add_shares(
 
 def _add(counts: _Sums, key: tuple[Any, str | None, str | None], count: float, total: int) -> None:
     measure, field, group = key
-    for each in (None,) if group is None else (None, group):
-        sums = counts[Key(measure, field, each)]
+    for entry in (None,) if group is None else (None, group):
+        sums = counts[Key(measure, field, entry)]
         sums[0] += count
         sums[1] += total

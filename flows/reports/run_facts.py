@@ -76,7 +76,7 @@ def run_row(dataset: Dataset, run_id: str | None = None) -> Row | None:
         runs = runs.filter(pc.equal(runs.column("run_id"), run_id))
         if not runs.num_rows:
             raise ConfigurationError(
-                f"{dataset.place}: no run {run_id!r} has ended in this dataset; the table `runs` has their names"
+                f"{dataset.location}: no run {run_id!r} has ended in this dataset; the table `runs` has their names"
             )
     newest = runs.sort_by([("started_at", "descending"), ("run_id", "descending")]).slice(0, 1).to_pylist()
     return {**dict.fromkeys(LOG_TABLES["runs"].names), **newest[0]} if newest else None
@@ -88,7 +88,7 @@ def facts_of(dataset: Dataset, run: Row, *, with_texts: bool = False) -> RunFact
     if measured := [_read_documents(dataset, shard, found, with_texts=with_texts) for shard in _shards(dataset, run)]:
         found.measured = pa.concat_tables(measured)
     found.reasons = reasons_of(dataset, found.run_id, with_texts=with_texts)
-    found.drift = [each.text for each in breaks_of(dataset, found.run_id)]
+    found.drift = [drift_break.text for drift_break in breaks_of(dataset, found.run_id)]
     return found
 
 
@@ -125,13 +125,13 @@ def _read_documents(dataset: Dataset, shard: str, found: RunFacts, *, with_texts
     names = [name for name in dict.fromkeys((*_MEASURED, *wanted, "status", "run_id")) if name in stated]
     rows = dataset.shard_columns("documents", shard, names)
     rows = rows.filter(pc.equal(rows.column("run_id"), found.run_id))
-    told = rows.select([name for name in wanted if name in names])
-    found.slowest = _first([*found.slowest, *_most(told, "seconds")], "seconds")
-    found.dearest = _first([*found.dearest, *_most(told, "cost_usd")], "cost_usd")
-    partial = told.filter(pc.equal(rows.column("status"), "partial"))
+    measured = rows.select([name for name in wanted if name in names])
+    found.slowest = _first([*found.slowest, *_most(measured, "seconds")], "seconds")
+    found.dearest = _first([*found.dearest, *_most(measured, "cost_usd")], "cost_usd")
+    partial = measured.filter(pc.equal(rows.column("status"), "partial"))
     if "problem_kinds" in names:  # not in datasets of an older Pagemill
         kinds = pc.value_counts(pc.list_flatten(partial.column("problem_kinds").combine_chunks()))
-        found.problem_kinds.update({each["values"]: each["counts"] for each in kinds.to_pylist()})
+        found.problem_kinds.update({row["values"]: row["counts"] for row in kinds.to_pylist()})
     found.partial += partial.slice(0, max(0, SHOWN - len(found.partial))).to_pylist()
     return rows.select(list(_MEASURED))
 
@@ -157,9 +157,9 @@ def reasons_of(dataset: Dataset, run_id: str, *, with_texts: bool = False) -> li
         part = dataset.shard_columns("failures", shard, (*_FAILED, "message") if with_texts else _FAILED)
         for row in part.group_by(["stage", "error"]).aggregate([([], "count_all")]).to_pylist():
             counts[row["stage"], row["error"]] += row["count_all"]
-        for (stage, error), held in _grouped(part):
+        for (stage, error), group in _grouped(part):
             there = examples.setdefault((stage, error), [])
-            there += held.slice(0, SHOWN - len(there)).to_pylist() if len(there) < SHOWN else []
+            there += group.slice(0, SHOWN - len(there)).to_pylist() if len(there) < SHOWN else []
     ordered = sorted(counts, key=lambda key: (-counts[key], key))
     return [Reason(*key, counts[key], examples[key]) for key in ordered]
 

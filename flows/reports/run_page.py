@@ -54,7 +54,7 @@ def draw_run(out: Out, path: Path, run_id: str | None = None) -> str:
     check_outside(dataset, path)
     run = run_row(dataset, run_id)
     if run is None:
-        raise ConfigurationError(f"{dataset.place}: no run has ended in this dataset yet; there is nothing to draw")
+        raise ConfigurationError(f"{dataset.location}: no run has ended in this dataset yet; there is nothing to draw")
     write_page(path, render(dataset, run, is_named=True))
     return str(run["run_id"])
 
@@ -72,10 +72,10 @@ def keep_report(dataset: Dataset, run_id: str) -> str | None:
                 if forgotten == dataset.forgotten_ids():  # else a document that it tells of may have been forgotten
                     dataset.store.make_folders([REPORTS])  # a dataset of an older Pagemill has none
                     dataset.store.write(key, page)
-                    return f"{dataset.place}/{key}"
+                    return f"{dataset.location}/{key}"
     except Exception as error:  # noqa: BLE001 - the run is done, whatever becomes of its picture
         say(
-            f"the page of the run was not drawn ({type(error).__name__}: {error}); `pagemill status {dataset.place} --html "
+            f"the page of the run was not drawn ({type(error).__name__}: {error}); `pagemill status {dataset.location} --html "
             "FILE` draws it",
             "report-failed",
         )
@@ -99,7 +99,7 @@ def render(dataset: Dataset, run: Row, *, is_named: bool) -> str:
         calls=calls.num_rows,
         cost=cost,
         plots=_plots(facts, calls, cost),
-        dataset=dataset.place if is_named else None,
+        dataset=dataset.location if is_named else None,
         document_type=dataset.document_type,
         is_named=is_named,
         name=_namer(is_named=is_named),

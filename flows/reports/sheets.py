@@ -85,13 +85,13 @@ def write_xlsx(dataset: Dataset, tables: Sequence[str], target: Path) -> list[Sh
 def sheet_lines(found: Sequence[Sheet]) -> list[str]:
     """What was written, and what did not fit, for people."""
     lines = []
-    for each in found:
-        lines.append(f"{each.file}: {each.rows:,} rows of {each.table}")
-        if len(each.sheets) > 1:
-            lines.append(f"a sheet holds {MOST_ROWS:,} rows; {each.table} goes on in {', '.join(each.sheets[1:])}")
-        if each.cut:
+    for entry in found:
+        lines.append(f"{entry.file}: {entry.rows:,} rows of {entry.table}")
+        if len(entry.sheets) > 1:
+            lines.append(f"a sheet holds {MOST_ROWS:,} rows; {entry.table} goes on in {', '.join(entry.sheets[1:])}")
+        if entry.cut:
             lines.append(
-                f"{each.cut:,} texts of {each.table} were cut to {MOST_CHARACTERS:,} characters, the most of a cell"
+                f"{entry.cut:,} texts of {entry.table} were cut to {MOST_CHARACTERS:,} characters, the most of a cell"
             )
     return lines
 
@@ -113,7 +113,7 @@ def _fill(book: Any, dataset: Dataset, sheet: Sheet, head: Any, forms: Forms) ->
 
 def _page(book: Any, sheet: Sheet, names: Sequence[str], head: Any) -> Any:
     """A new sheet with the names of the columns at its head."""
-    taken = {each.get_name().casefold() for each in book.worksheets()}
+    taken = {worksheet.get_name().casefold() for worksheet in book.worksheets()}
     number = len(sheet.sheets) + 1
     while True:
         suffix = f" ({number})" if number > 1 else ""
@@ -124,8 +124,8 @@ def _page(book: Any, sheet: Sheet, names: Sequence[str], head: Any) -> Any:
     page = book.add_worksheet(name)
     page.freeze_panes(1, 0)
     page.set_column(0, len(names) - 1, _WIDTH)
-    for column, each in enumerate(names):
-        page.write_string(0, column, each[:MOST_CHARACTERS], head)
+    for column, entry in enumerate(names):
+        page.write_string(0, column, entry[:MOST_CHARACTERS], head)
     sheet.sheets.append(name)
     return page
 

@@ -23,7 +23,7 @@ def status(out: Out) -> dict[str, Any]:
     dataset = read_dataset(out)
     documents = dataset.rows("documents", ["document_id", "status"])
     statuses = Counter(
-        {each["values"]: each["counts"] for each in pc.value_counts(documents.column("status")).to_pylist()}
+        {row["values"]: row["counts"] for row in pc.value_counts(documents.column("status")).to_pylist()}
     )
     names = ("started_at", "discovered", "deferred", "skipped", "command")
     runs = dataset.rows("runs", [name for name in names if name in dataset.tables["runs"].names]).to_pylist()

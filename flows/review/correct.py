@@ -48,7 +48,7 @@ class Corrected:
 def opened(out: Out, document_type: DocumentType | None = None) -> tuple[Dataset, DocumentType]:
     """The dataset at `out`, completed with tables that are newer than it is, and its type."""
     dataset = read_dataset(out)
-    document_type = document_type or type_of(dataset.document_type, dataset.schema, dataset.place)
+    document_type = document_type or type_of(dataset.document_type, dataset.schema, dataset.location)
     return open_dataset(out, spec_of(document_type)), document_type
 
 
@@ -56,7 +56,7 @@ def document_named(dataset: Dataset, name: str) -> str:
     """The id of the one document that is called `name`. Raises ConfigurationError where several are."""
     found = find_documents(dataset, [name], None)
     if len(found) > 1:
-        ids = ", ".join(each.document_id[:12] for each in found[:5])
+        ids = ", ".join(entry.document_id[:12] for entry in found[:5])
         raise ConfigurationError(f"{len(found)} documents are called {name}; name one by its id: {ids}")
     return found[0].document_id
 
@@ -70,7 +70,7 @@ def correct(  # noqa: PLR0913 - each is told in a column of its own
     *,
     by: str,
     note: str | None = None,
-    place: Evidence | None = None,
+    evidence: Evidence | None = None,
     session: str | None = None,
 ) -> Corrected:
     """Correct one value of a published document; `field` is a JSON pointer, `value` as a person types it, null for none.
@@ -86,18 +86,20 @@ def correct(  # noqa: PLR0913 - each is told in a column of its own
     with dataset.lease(run_of(name)), dataset.locked():
         recover(dataset)
         before = read_record(dataset, document_type, document_id)
-        said = correction_of(before.record, field, value, document_type, place)
-        record = corrected(before.record, said, document_type)
+        correction = correction_of(before.record, field, value, document_type, evidence)
+        record = corrected(before.record, correction, document_type)
         extracted = before.document.get("extracted") or json_text(before.record.value)
         batches = record_batches(record, {**facts_of(before.document), "extracted": extracted}, document_type)
-        row = _row(dataset, before, said, by.strip(), note, run_of(name))
-        told = {"document_id": document_id, "record": 0, "kind": "corrected"}
-        if said.field and said.old != said.new:
-            told |= {"field": said.field, "old": said.old, "new": said.new}
-        change = numbered(dataset, run_of(name), [told]).to_pylist()[0]
+        row = _row(dataset, before, correction, by.strip(), note, run_of(name))
+        change_ = {"document_id": document_id, "record": 0, "kind": "corrected"}
+        if correction.field and correction.old != correction.new:
+            change_ |= {"field": correction.field, "old": correction.old, "new": correction.new}
+        change = numbered(dataset, run_of(name), [change_]).to_pylist()[0]
         correct_document(dataset, before.shard, name, batches, {"corrections": row, "changes": change})
         after = read_record(dataset, document_type, document_id)
-    return Corrected(row["correction_id"], document_id, said.field, said.old, said.new, by.strip(), after)
+    return Corrected(
+        row["correction_id"], document_id, correction.field, correction.old, correction.new, by.strip(), after
+    )
 
 
 def corrected_line(done: Corrected, name: str) -> str:
@@ -110,20 +112,24 @@ def corrected_line(done: Corrected, name: str) -> str:
 
 
 def _row(
-    dataset: Dataset, before: Published, said: Correction, by: str, note: str | None, run_id: str
+    dataset: Dataset, before: Published, correction: Correction, by: str, note: str | None, run_id: str
 ) -> Mapping[str, Any]:
     known = dataset.rows("corrections", ["correction_id", "at"])
     last = pc.max(known.column("correction_id")).as_py() or 0
     at = max(filter(None, [datetime.datetime.now(datetime.UTC), pc.max(known.column("at")).as_py()]))
-    was = next((each for each in before.record.evidence if each.field == said.field and each.match != "conflict"), None)
-    place = said.place
-    box = (place.box if place else None) or (None, None, None, None)
+    was = next(
+        (entry for entry in before.record.evidence if entry.field == correction.field and entry.match != "conflict"),
+        None,
+    )
+    evidence = correction.evidence
+    box = (evidence.box if evidence else None) or (None, None, None, None)
     return {
         "correction_id": last + 1, "at": at, "by": by, "document_id": before.document_id, "record": 0,
-        "field": said.field, "old": said.old, "new": said.new, "note": (note or "").strip() or None, "run_id": run_id,
+        "field": correction.field, "old": correction.old, "new": correction.new,
+        "note": (note or "").strip() or None, "run_id": run_id,
         "match": was.match if was else None, "confidence": was.confidence if was else None,
-        "page": place.page if place else None, "x0": box[0], "y0": box[1], "x1": box[2], "y1": box[3],
-        "quote": place.quote if place else None, "context": said.context,
+        "page": evidence.page if evidence else None, "x0": box[0], "y0": box[1], "x1": box[2], "y1": box[3],
+        "quote": evidence.quote if evidence else None, "context": correction.context,
     }  # fmt: skip
 
 

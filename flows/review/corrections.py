@@ -47,8 +47,8 @@ def correction_rows(dataset: Dataset, ids: Collection[str] | None = None) -> dic
 def correction_in(row: Mapping[str, Any]) -> Correction:
     """What a row of `corrections` says."""
     is_placed = row["page"] is not None
-    place = evidence_of({**row, "value": row["new"], "match": "corrected"}) if is_placed else None
-    return Correction(row["field"], row["old"], row["new"], row["context"], place)
+    evidence = evidence_of({**row, "value": row["new"], "match": "corrected"}) if is_placed else None
+    return Correction(row["field"], row["old"], row["new"], row["context"], evidence)
 
 
 def facts_of(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,18 +65,18 @@ def with_corrections(
     dataset: Dataset, batches: Batches, document_type: DocumentType
 ) -> tuple[Batches, list[Disagreed]]:
     """The rows with all that people have corrected of their documents, and where these rows say something else."""
-    ids = [each for batch in batches.get("documents", ()) for each in batch.column("document_id").to_pylist()]
-    said = correction_rows(dataset, ids) if ids else {}
-    if not said:
+    ids = [row for batch in batches.get("documents", ()) for row in batch.column("document_id").to_pylist()]
+    corrections = correction_rows(dataset, ids) if ids else {}
+    if not corrections:
         return batches, []
-    known = pa.array(sorted(said), pa.string())
+    known = pa.array(sorted(corrections), pa.string())
     made: dict[str, list[pa.RecordBatch]] = {}
     found: list[Disagreed] = []
     tables = record_tables_of(document_type)
     batches = {**{name: [] for name in tables}, **batches}
-    held = {name: _by_document(batches[name], known) for name in tables}
-    for document_id, rows in said.items():
-        mine = {name: held[name].get(document_id, []) for name in tables}
+    by_table = {name: _by_document(batches[name], known) for name in tables}
+    for document_id, rows in corrections.items():
+        mine = {name: by_table[name].get(document_id, []) for name in tables}
         record = assemble(mine, document_type)
         changed, differing = reapplied(record, [correction_in(row) for row in rows], document_type)
         facts = {**facts_of(mine["documents"][0]), "extracted": json_text(record.value)}
@@ -85,8 +85,8 @@ def with_corrections(
         by = {row["field"]: row["by"] for row in rows}
         last = rows[-1]["by"]
         found += [
-            Disagreed(document_id, each.field, each.machine, each.corrected, by.get(each.field, last))
-            for each in differing
+            Disagreed(document_id, entry.field, entry.machine, entry.corrected, by.get(entry.field, last))
+            for entry in differing
         ]
     others = {
         name: [
@@ -107,9 +107,9 @@ def carry_corrections(old: Dataset, new: Dataset, name: str) -> int:
 
     `name` is this command's own, `<run_id>-<n>`. Done before anything is published there, so that it is put in.
     """
-    rows = [{**row, "run_id": None} for held in correction_rows(old).values() for row in held]
+    rows = [{**row, "run_id": None} for made in correction_rows(old).values() for row in made]
     with new.locked():
-        known = {_made(row) for held in correction_rows(new).values() for row in held}
+        known = {_made(row) for made in correction_rows(new).values() for row in made}
     if fresh := [row for row in rows if _made(row) not in known]:
         publish(new, name, {"corrections": [pa.RecordBatch.from_pylist(fresh, schema=new.tables["corrections"])]})
     return len(fresh)
@@ -119,9 +119,9 @@ def _made(row: Mapping[str, Any]) -> tuple[Any, ...]:
     return row["document_id"], row["field"], row["at"], row["by"]
 
 
-def _by_document(held: Any, ids: pa.Array) -> dict[str, list[dict[str, Any]]]:
+def _by_document(batches: Any, ids: pa.Array) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
-    for batch in held:
+    for batch in batches:
         for row in batch.filter(pc.is_in(batch.column("document_id"), value_set=ids)).to_pylist():
             found.setdefault(row["document_id"], []).append(row)
     return found

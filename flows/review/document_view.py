@@ -38,14 +38,14 @@ def shown(dataset: Dataset, document_type: DocumentType, document_id: str) -> Js
         "status": record.document["status"],
         "review": bool(record.head["needs_review"]),
         "accepted": "" in (record.head["corrected_fields"] or ()),
-        "corrected": [each for each in record.head["corrected_fields"] or () if each],
+        "corrected": [entry for entry in record.head["corrected_fields"] or () if entry],
         "version": version_of(record),
         "problems": list(record.document["problems"] or ()),
-        "checks": [{name: each[name] for name in ("check", "ok", "expected", "found")} for each in record.checks],
+        "checks": [{name: check[name] for name in ("check", "ok", "expected", "found")} for check in record.checks],
         "fields": [_node(child, "", record.value.get(child.name)) for child in document_type.root.fields],
-        "places": {each["field"]: _place(each) for each in record.evidence if each["match"] != "conflict"},
+        "places": {entry["field"]: _place(entry) for entry in record.evidence if entry["match"] != "conflict"},
         "conflicts": [
-            {"field": each["field"], **_place(each)} for each in record.evidence if each["match"] == "conflict"
+            {"field": entry["field"], **_place(entry)} for entry in record.evidence if entry["match"] == "conflict"
         ],
         "pages": _pages(dataset, record.shard, document_id),
         "history": _history(dataset, document_id),
@@ -91,13 +91,18 @@ def _node(field: Field, above: str, value: Any) -> Json:
         return {**about, "at": at, "value": text_of(value, field)}
     items = value or []
     if field.item.kind != "object":
-        return {**about, "at": at, "item": _about(field.item), "values": [text_of(each, field.item) for each in items]}
+        return {
+            **about,
+            "at": at,
+            "item": _about(field.item),
+            "values": [text_of(entry, field.item) for entry in items],
+        }
     columns = list(_columns(field.item, ()))
     lists = list(_lists(field.item, ""))
     rows = []
-    for place, item in enumerate(items):
+    for index, item in enumerate(items):
         cells = [text_of(value_at(item, keys), leaf) for keys, leaf in columns]
-        here = f"{at}/{place}"
+        here = f"{at}/{index}"
         below_it = [_node(child, f"{here}{steps}", _below(item, steps, child)) for steps, child in lists]
         rows.append({"cells": cells, **({"lists": below_it} if below_it else {})})
     heads = [{**_about(leaf), "name": " ".join(keys), "steps": _pointer(keys)} for keys, leaf in columns]
@@ -110,11 +115,11 @@ def _below(item: Any, steps: str, child: Field) -> Any:
 
 def _about(field: Field) -> Json:
     """What the page tells of a field, and how it is asked for; what is not there is left out."""
-    told = {
+    about = {
         "name": field.name, "kind": field.kind, "about": field.description, "unit": field.unit, "limits": field.limits,
         "choices": list(field.choices), "required": field.required,
     }  # fmt: skip
-    return {key: said for key, said in told.items() if said}
+    return {key: fact for key, fact in about.items() if fact}
 
 
 def _columns(field: Field, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Field]]:

@@ -46,7 +46,7 @@ def export(out: Out, document_type: DocumentType | None, settings: Settings, tar
     Raises ConfigurationError where the file cannot be written or there is no dataset.
     """
     dataset = read_dataset(out)
-    document_type = document_type or type_of(dataset.document_type, dataset.schema, dataset.place)
+    document_type = document_type or type_of(dataset.document_type, dataset.schema, dataset.location)
     check_target(target)
     check_outside(dataset, target)
     found = Listing(dataset, document_type).slice(Wanted(), 0, limit)
@@ -62,7 +62,7 @@ def export(out: Out, document_type: DocumentType | None, settings: Settings, tar
     if missing:
         left_out.append(f"Pictures of {missing:,} pages are left out, so that it opens quickly.")
     data = {
-        "type": document_type.name, "dataset": dataset.place, "by": "", "group": None, "groups": [], "low": LOW, "page": PAGE,
+        "type": document_type.name, "dataset": dataset.location, "by": "", "group": None, "groups": [], "low": LOW, "page": PAGE,
         "rows": kept, "counts": {mark: sum(row[mark] for row in kept) for mark in MARKS}, "shown": records, "pages": pages,
         "left_out": left_out,
     }  # fmt: skip
@@ -72,8 +72,8 @@ def export(out: Out, document_type: DocumentType | None, settings: Settings, tar
 
 def export_line(done: Exported, target: Path) -> str:
     """`--html` for people."""
-    said = f"{count_documents(done.documents)} with {done.pictures:,} pictures of pages drawn in {target}"
-    return " ".join([said + ("." if done.left_out else ""), *done.left_out])
+    line = f"{count_documents(done.documents)} with {done.pictures:,} pictures of pages drawn in {target}"
+    return " ".join([line + ("." if done.left_out else ""), *done.left_out])
 
 
 def _records(
@@ -120,7 +120,7 @@ async def _pages(pictures: Pictures, dataset: Dataset, records: dict[str, Json])
 
 def _worth_a_picture(record: Json) -> Iterator[int]:
     """The pages of a document: those on which values stand first."""
-    told = {place["page"] for place in record["places"].values()}
+    shown_pages = {value["page"] for value in record["places"].values()}
     numbers = [page["page"] for page in record["pages"]]
-    yield from (number for number in numbers if number in told)
-    yield from (number for number in numbers if number not in told)
+    yield from (number for number in numbers if number in shown_pages)
+    yield from (number for number in numbers if number not in shown_pages)

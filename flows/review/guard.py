@@ -81,7 +81,7 @@ class Guard:
         return None if scope["method"] in _READS else self._refused_change(headers)
 
     def _entrance(self, given: Iterable[str]) -> Response:
-        if not any(_same(each, self._tokens.entry) for each in given):
+        if not any(_same(value, self._tokens.entry) for value in given):
             return _refused(403, "the token is of another server; open the address that `pagemill review` has printed")
         answer = RedirectResponse("/", 303)
         answer.set_cookie(self._cookie, self._tokens.entry, httponly=True, samesite="strict", path="/")
@@ -89,10 +89,10 @@ class Guard:
 
     def _is_known(self, headers: Mapping[str, str]) -> bool:
         try:
-            held = SimpleCookie(headers.get("cookie", "")).get(self._cookie)
+            cookie = SimpleCookie(headers.get("cookie", "")).get(self._cookie)
         except CookieError:
             return False
-        return held is not None and _same(held.value, self._tokens.entry)
+        return cookie is not None and _same(cookie.value, self._tokens.entry)
 
     def _refused_change(self, headers: Headers) -> Response | None:
         if not _same(headers.get(HEADER, ""), self._tokens.changes):

@@ -50,7 +50,7 @@ class Listing:
         self._dataset = dataset
         self._type = document_type
         record = record_tables(document_type)[0]
-        self._group = next((each.name for each in record.columns if each.keys == document_type.group), None)
+        self._group = next((column.name for column in record.columns if column.keys == document_type.group), None)
         self._sums: dict[str, tuple[Stamp, pa.Table]] = {}
         self._built: tuple[object, pa.Table] | None = None
 
@@ -70,8 +70,8 @@ class Listing:
     def groups(self) -> list[tuple[str, int]]:
         """The groups with most documents, each with their number, by name."""
         counted = pc.value_counts(self._table().column("group").drop_null())
-        found = [(each["values"], each["counts"]) for each in counted.to_pylist()]
-        return sorted(sorted(found, key=lambda each: -each[1])[:MOST_GROUPS])
+        found = [(row["values"], row["counts"]) for row in counted.to_pylist()]
+        return sorted(sorted(found, key=lambda entry: -entry[1])[:MOST_GROUPS])
 
     def _table(self) -> pa.Table:
         """A row per document, worst first, with a column of booleans for each mark."""
@@ -122,7 +122,7 @@ class Listing:
                 known = stamps[file], self._summed(file.removesuffix(".parquet"))
             return known[1]
 
-        parts = self._dataset.store.each(part, list(stamps))
+        parts = self._dataset.store.map_each(part, list(stamps))
         self._sums = {file: (stamps[file], table) for file, table in zip(stamps, parts, strict=True)}
         return pa.concat_tables(parts) if parts else _SUMMARY.empty_table()
 

@@ -23,7 +23,7 @@ _SCRIPTS = (
     "keys.js",
     "start.js",
 )  # in this order
-_FOR_JSON = str.maketrans({each: f"\\u{ord(each):04x}" for each in "<>&\u2028\u2029"})
+_FOR_JSON = str.maketrans({entry: f"\\u{ord(entry):04x}" for entry in "<>&\u2028\u2029"})
 
 
 @functools.cache

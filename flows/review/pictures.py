@@ -77,8 +77,8 @@ class Pictures:
         """A copy of the document."""
         document_id, uri = row["document_id"], row["source_uri"]
         if document_id not in self._copies:
-            held = addresses_of(self._dataset, [document_id])
-            taken = spooled(document_id, uri, held.get(document_id, ()), self._folder)
+            addresses = addresses_of(self._dataset, [document_id])
+            taken = spooled(document_id, uri, addresses.get(document_id, ()), self._folder)
             if taken is None:
                 raise UnreadableDocumentError(f"{uri}: has other bytes now; put the file back to see its pages")
             self._copies[document_id] = taken.path

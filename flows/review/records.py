@@ -52,24 +52,24 @@ def read_records(
 
 def read_record(dataset: Dataset, document_type: DocumentType, document_id: str) -> Published:
     """One published document. Raises ConfigurationError where it is not published."""
-    for each in read_records(dataset, document_type, [document_id]):
-        return each
+    for record in read_records(dataset, document_type, [document_id]):
+        return record
     raise ConfigurationError(
-        f"{document_id} is not published in {dataset.place}; `pagemill status` tells what became of it"
+        f"{document_id} is not published in {dataset.location}; `pagemill status` tells what became of it"
     )
 
 
 def _of_shard(
     dataset: Dataset, document_type: DocumentType, shard: str, wanted: pa.Array | None
 ) -> Iterator[Published]:
-    held: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    by_document: dict[str, dict[str, list[dict[str, Any]]]] = {}
     names = record_tables_of(document_type)
     for table in names:
         for batch in dataset.shard_batches(table, shard):
             kept = batch if wanted is None else batch.filter(pc.is_in(batch.column("document_id"), value_set=wanted))
             for row in kept.to_pylist():
-                held.setdefault(row["document_id"], {name: [] for name in names})[table].append(row)
-    for document_id, rows in held.items():
+                by_document.setdefault(row["document_id"], {name: [] for name in names})[table].append(row)
+    for document_id, rows in by_document.items():
         if rows["documents"] and rows[document_type.name]:  # else it is being published
             yield published(shard, document_id, rows, document_type)
 

@@ -65,8 +65,8 @@ def serve(
         def stop(*_: object) -> None:
             server.should_exit = True
 
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, stop)  # uvicorn raises what it was told to stop by once more, when it has stopped
+        for entry in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(entry, stop)  # uvicorn raises what it was told to stop by once more, when it has stopped
         url = f"http://{HOST}:{at}/?token={tokens.entry}"
         tell(url)
         if opens:
@@ -86,11 +86,11 @@ def application(desk: Desk, pictures: Pictures, tokens: Secrets) -> FastAPI:
 
     @app.get("/")
     def whole() -> HTMLResponse:
-        told = {
-            "type": desk.document_type.name, "dataset": desk.dataset.place, "by": desk.by, "token": tokens.changes,
+        state = {
+            "type": desk.document_type.name, "dataset": desk.dataset.location, "by": desk.by, "token": tokens.changes,
             "group": groups, "low": LOW, "page": PAGE, "groups": desk.groups() if groups else [],
         }  # fmt: skip
-        return HTMLResponse(served_page(told))
+        return HTMLResponse(served_page(state))
 
     @app.get("/review.js")
     def scripts() -> Response:
@@ -136,7 +136,7 @@ def application(desk: Desk, pictures: Pictures, tokens: Secrets) -> FastAPI:
     async def corrections(document_id: Id, asked: Annotated[Json, Body()]) -> JSONResponse:
         change = _change(asked)
         if change.value and isinstance(asked.get("page"), int):
-            change = replace(change, place=await _seen(desk, pictures, document_id, change, asked["page"]))
+            change = replace(change, evidence=await _seen(desk, pictures, document_id, change, asked["page"]))
         is_done = await run_in_threadpool(desk.change, document_id, change)
         now = await run_in_threadpool(desk.document, document_id)
         if not is_done:
@@ -185,7 +185,7 @@ def _teller(status: int) -> Callable[[Request, Exception], Response]:
 
 def _misused(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    where = " ".join(str(each) for each in error.errors()[0]["loc"])
+    where = " ".join(str(entry) for entry in error.errors()[0]["loc"])
     return JSONResponse({"error": f"{where}: {error.errors()[0]['msg']}"}, 422)
 
 

@@ -31,7 +31,7 @@ class Change:
     value: str | None
     note: str | None
     version: str
-    place: Evidence | None = None
+    evidence: Evidence | None = None
 
 
 class Desk:
@@ -87,7 +87,7 @@ class Desk:
                 return False
             correct(
                 self.dataset, self.document_type, document_id, change.field, change.value,
-                by=self.by, note=change.note, place=change.place, session=self._session,
+                by=self.by, note=change.note, evidence=change.evidence, session=self._session,
             )  # fmt: skip
             return True
 

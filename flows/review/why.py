@@ -70,10 +70,10 @@ def why(dataset: Dataset, document_type: DocumentType, document_id: str, pointer
         raise ConfigurationError(
             f"{found.document['file_name']} has no {pointer}; its fields are {names}; an item of a list is /list/0"
         )
-    mine = [each for each in found.evidence if each["field"] == pointer]
-    own = next((each for each in mine if each["match"] != "conflict"), None)
+    mine = [entry for entry in found.evidence if entry["field"] == pointer]
+    own = next((entry for entry in mine if entry["match"] != "conflict"), None)
     general = "/".join("*" if is_index(key) else key for key in pointer.split("/"))
-    spoken = {each.name for each in document_type.checks if general in each.fields}
+    spoken = {check.name for check in document_type.checks if general in check.fields}
     page = own["page"] if own else None
     return Why(
         document_id=document_id,
@@ -82,9 +82,11 @@ def why(dataset: Dataset, document_type: DocumentType, document_id: str, pointer
         field=pointer,
         value=_text(value_at(found.value, keys)),
         evidence=own,
-        others=[each for each in mine if each["match"] == "conflict"],
-        problems=[f"{each.kind}: {each.message}" for each in found.record.problems if each.field == pointer],
-        checks=[each for each in found.checks if each["check"] in spoken],
+        others=[entry for entry in mine if entry["match"] == "conflict"],
+        problems=[
+            f"{problem.kind}: {problem.message}" for problem in found.record.problems if problem.field == pointer
+        ],
+        checks=[check for check in found.checks if check["check"] in spoken],
         recipe=_recipe(dataset, found),
         calls=_calls(dataset, found, page),
         corrections=[
@@ -96,14 +98,14 @@ def why(dataset: Dataset, document_type: DocumentType, document_id: str, pointer
     )
 
 
-def why_lines(told: Why) -> list[str]:
+def why_lines(explanation: Why) -> list[str]:
     """`why` for people."""
     lines = [
-        f"{told.file_name} {told.field} = {one_line(told.value, _SHOWN)}",
-        f"  document {told.document_id}",
-        f"  from {told.source_uri}",
+        f"{explanation.file_name} {explanation.field} = {one_line(explanation.value, _SHOWN)}",
+        f"  document {explanation.document_id}",
+        f"  from {explanation.source_uri}",
     ]
-    own = told.evidence
+    own = explanation.evidence
     if own is None:
         lines.append("  nothing was looked for: the value is null, or its field asks for no evidence")
     else:
@@ -115,63 +117,72 @@ def why_lines(told: Why) -> list[str]:
         lines.append(f"  {own['match']}: {where}{sure}")
         if own["quote"]:
             lines.append(f"  “{one_line(own['quote'], _SHOWN)}”")
-    lines += [f"  stated otherwise on page {each['page']}: {one_line(each['value'], _SHOWN)}" for each in told.others]
-    lines += [f"  problem: {each}" for each in told.problems]
     lines += [
-        f"  check {each['check']}: {'holds' if each['ok'] else 'FAILS'} ({each['found']} against {each['expected']})"
-        for each in told.checks
+        f"  stated otherwise on page {other['page']}: {one_line(other['value'], _SHOWN)}"
+        for other in explanation.others
     ]
-    recipe = told.recipe
+    lines += [f"  problem: {problem}" for problem in explanation.problems]
+    lines += [
+        f"  check {check['check']}: {'holds' if check['ok'] else 'FAILS'} ({check['found']} against {check['expected']})"
+        for check in explanation.checks
+    ]
+    recipe = explanation.recipe
     made = f"{recipe['extracted_at']:%Y-%m-%d %H:%M} UTC in run {recipe['run_id']}"
     lines.append(f"  recipe {recipe['recipe_id']}: {recipe['model']}, made {made}")
     lines += [
-        f"  answer {each['request_id'][:12]} (chunk {each['chunk']}) of {each['model_returned'] or each['model']}: "
-        f"{each['prompt_tokens']:,} tokens in, {each['completion_tokens']:,} out, {dollars(each['cost_usd'])}"
-        for each in told.calls
+        f"  answer {call['request_id'][:12]} (chunk {call['chunk']}) of {call['model_returned'] or call['model']}: "
+        f"{call['prompt_tokens']:,} tokens in, {call['completion_tokens']:,} out, {dollars(call['cost_usd'])}"
+        for call in explanation.calls
     ]
-    if told.extracted is not None or told.corrections:
-        lines.append(f"  the machine read {one_line(told.extracted, _SHOWN)}")
-    for each in told.corrections:
+    if explanation.extracted is not None or explanation.corrections:
+        lines.append(f"  the machine read {one_line(explanation.extracted, _SHOWN)}")
+    for correction in explanation.corrections:
         what = (
-            f"{one_line(each['old'], _SHOWN)} -> {one_line(each['new'], _SHOWN)}"
-            if each["field"]
+            f"{one_line(correction['old'], _SHOWN)} -> {one_line(correction['new'], _SHOWN)}"
+            if correction["field"]
             else "the whole record accepted"
         )
-        note = f" ({each['note']})" if each["note"] else ""
-        lines.append(f"  {each['at']:%Y-%m-%d %H:%M} {each['by']}: {what}{note}")
+        note = f" ({correction['note']})" if correction["note"] else ""
+        lines.append(f"  {correction['at']:%Y-%m-%d %H:%M} {correction['by']}: {what}{note}")
     return lines
 
 
-def why_json(told: Why) -> dict[str, Any]:
+def why_json(explanation: Why) -> dict[str, Any]:
     """`why` for programs."""
-    return asdict(told)
+    return asdict(explanation)
 
 
-def draw_why(told: Why, dataset: Dataset, settings: Settings, path: Path) -> None:
+def draw_why(explanation: Why, dataset: Dataset, settings: Settings, path: Path) -> None:
     """One web page that stands alone: the part of the page around the value, and what `why` tells.
 
     Raises ConfigurationError where it cannot be written.
     """
-    page, missing = _page(told, dataset, settings)
+    page, missing = _page(explanation, dataset, settings)
     picture, view = None, None
     if page is not None and page.image is not None:
         picture = f"data:{page.image.mime};base64,{base64.b64encode(page.image.data).decode()}"
-        view = _view(told.evidence or {}, page)
+        view = _view(explanation.evidence or {}, page)
     html = render(
-        "why.html", told=told, lines=why_lines(told)[1:], picture=picture, page=page, view=view, missing=missing
+        "why.html",
+        told=explanation,
+        lines=why_lines(explanation)[1:],
+        picture=picture,
+        page=page,
+        view=view,
+        missing=missing,
     )
     write_page(path, html)
 
 
-def _page(told: Why, dataset: Dataset, settings: Settings) -> tuple[Page | None, str]:
+def _page(explanation: Why, dataset: Dataset, settings: Settings) -> tuple[Page | None, str]:
     """The page that the value stands on, or why there is none to show."""
-    number = told.evidence["page"] if told.evidence else None
+    number = explanation.evidence["page"] if explanation.evidence else None
     if number is None:
         return None, "It stands on no page that could be shown."
     with workplace(settings) as (sandbox, folder):
         pictures = Pictures(dataset, sandbox, folder)
         try:
-            return asyncio.run(pictures.page(told.document_id, number)), ""
+            return asyncio.run(pictures.page(explanation.document_id, number)), ""
         except DocumentError as error:
             return None, str(error)
 
@@ -186,10 +197,10 @@ def _view(own: Row, page: Page) -> tuple[float, float, float, float]:
 
 def _recipe(dataset: Dataset, found: Published) -> Row:
     document = found.document
-    told = {name: document[name] for name in ("recipe_id", "model", "run_id", "extracted_at")}
+    recipe = {name: document[name] for name in ("recipe_id", "model", "run_id", "extracted_at")}
     rows = dataset.rows("recipes", ["recipe_id", "settings", "versions", "first_used_at"])
     known = rows.filter(pc.equal(rows.column("recipe_id"), document["recipe_id"])).to_pylist()
-    return {**told, **(known[0] if known else {})}
+    return {**recipe, **(known[0] if known else {})}
 
 
 def _calls(dataset: Dataset, found: Published, page: int | None) -> list[Row]:
@@ -202,8 +213,8 @@ def _calls(dataset: Dataset, found: Published, page: int | None) -> list[Row]:
     }
     rows = []
     for shard in dataset.shards_with("calls", pa.array([found.document_id])):
-        held = dataset.shard_columns("calls", shard, [*_CALL, "document_id"])
-        rows += held.filter(pc.equal(held.column("document_id"), found.document_id)).to_pylist()
+        calls = dataset.shard_columns("calls", shard, [*_CALL, "document_id"])
+        rows += calls.filter(pc.equal(calls.column("document_id"), found.document_id)).to_pylist()
     return [{name: row[name] for name in _CALL} for row in rows if row["chunk"] in chunks or row["chunk"] < 0]
 
 

@@ -38,7 +38,7 @@ def refresh_into(
     kind = document_type or DOCUMENT_TYPES.get(old.document_type)
     if kind is None:
         raise ConfigurationError(
-            f"--into makes a dataset with the columns of today's type, and {old.place} only knows what its type was: name the "
+            f"--into makes a dataset with the columns of today's type, and {old.location} only knows what its type was: name the "
             "file with --type"
         )
     documents = old.rows("documents", ["document_id", "source_uri"]).to_pylist()

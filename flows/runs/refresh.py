@@ -170,7 +170,7 @@ def refresh(engine: Engine, request: RefreshRequest) -> tuple[Refreshed, Pagemil
 def opened(out: Out, document_type: DocumentType | None) -> tuple[Dataset, DocumentType]:
     """The dataset at `out` to write to, and its type. Raises ConfigurationError where its type has other columns now."""
     dataset = read_dataset(out)
-    document_type = document_type or type_of(dataset.document_type, dataset.schema, dataset.place)
+    document_type = document_type or type_of(dataset.document_type, dataset.schema, dataset.location)
     return open_dataset(out, spec_of(document_type)), document_type
 
 

@@ -225,7 +225,7 @@ def _first_line(settings: Settings, dataset: Dataset, recipe: Recipe) -> str:
     )  # a file may be another than the dataset knows
     return (
         f"{first}; {older.num_rows:,} published documents are of another recipe and stay as they are: `pagemill refresh "
-        f"{dataset.place}{named} --sample 20` shows what would change, `--all`{said} in its place makes them anew"
+        f"{dataset.location}{named} --sample 20` shows what would change, `--all`{said} in its place makes them anew"
     )
 
 
@@ -247,8 +247,8 @@ def _facts(  # noqa: PLR0913, PLR0917 - what processes elsewhere must know
     return RunFacts(
         run_id=run_id,
         version=version("pagemill"),
-        out=place_to_tell(dataset.place),
-        lender=None if request.lender is None else place_to_tell(request.lender.place),
+        out=place_to_tell(dataset.location),
+        lender=None if request.lender is None else place_to_tell(request.lender.location),
         document_type=type_to_tell(request.document_type),
         recipe_id=recipe.recipe_id,
         endpoint=settings.endpoint,

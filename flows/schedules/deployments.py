@@ -44,25 +44,28 @@ async def deploy(schedules: Sequence[Schedule], pool: str, webhook: SecretStr | 
     Raises ConfigurationError where a name is taken by the schedule of another dataset.
     """
     async with get_client() as client:
-        for each in schedules:
-            await _require_name(client, each)
+        for schedule in schedules:
+            await _require_name(client, schedule)
         try:
             await client.read_work_pool(pool)
         except ObjectNotFound:
             await client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
-    said = []
-    for each in schedules:
-        cron = CronSchedule(cron=each.cron, timezone=each.timezone)
-        await _deployment(nightly, each.name, {**each.parameters, **each.nightly}, pool, cron)
-        await _deployment(backfill, each.name, each.parameters, pool, None)
-        said += [f"nightly/{each.name}: {each.cron} {each.timezone}", f"backfill/{each.name}: when you start it"]
+    lines = []
+    for schedule in schedules:
+        cron = CronSchedule(cron=schedule.cron, timezone=schedule.timezone)
+        await _deployment(nightly, schedule.name, {**schedule.parameters, **schedule.nightly}, pool, cron)
+        await _deployment(backfill, schedule.name, schedule.parameters, pool, None)
+        lines += [
+            f"nightly/{schedule.name}: {schedule.cron} {schedule.timezone}",
+            f"backfill/{schedule.name}: when you start it",
+        ]
     await _automation(_silent_runs())
-    said.append(f"a run that is silent for {SILENCE} s is called Crashed")
+    lines.append(f"a run that is silent for {SILENCE} s is called Crashed")
     if webhook is not None:
         for automation in await _told_to(webhook):
             await _automation(automation)
-        said.append("crashes, and runs that need attention, go to the webhook")
-    return said
+        lines.append("crashes, and runs that need attention, go to the webhook")
+    return lines
 
 
 async def _require_name(client: PrefectClient, schedule: Schedule) -> None:
@@ -162,8 +165,8 @@ async def _automation(automation: Automation) -> None:
         known = await client.read_automations_by_name(automation.name)
         if len(known) == 1 and _said(known[0]) == _said(automation):
             return
-        for each in known:
-            await client.delete_automation(each.id)
+        for entry in known:
+            await client.delete_automation(entry.id)
     await automation.acreate()
 
 

@@ -55,33 +55,33 @@ def schedule_of(
         ) from None
     kind = load_type(type_name)
     parameters = {
-        "sources": [_absolute(each) for each in sources],
+        "sources": [_absolute(source) for source in sources],
         "document_type": _type(type_name),
         "out": _absolute(out),
     }
-    told = {key: value for key, value in nightly.items() if value is not None}
+    parameters_ = {key: value for key, value in nightly.items() if value is not None}
     if (until := deadline(nightly.get("until"))) is not None:
-        told["until"] = f"{until:%H:%M}"
+        parameters_["until"] = f"{until:%H:%M}"
     called = _NOT_IN_A_NAME.sub("-", name or Path(out.rstrip("/")).name).strip("-") or kind.name
-    return Schedule(called, parameters, told, cron, timezone or get_localzone_name())
+    return Schedule(called, parameters, parameters_, cron, timezone or get_localzone_name())
 
 
 def require_places(schedule: Schedule) -> None:
     """Raises ConfigurationError for a source that is not there, DatasetError for a dataset that cannot be used from here."""
     for source in schedule.parameters["sources"]:
-        place = source.removeprefix("@")
-        if "://" not in place and not GLOB_MARKS & set(place) and not Path(place).exists():
+        path = source.removeprefix("@")
+        if "://" not in path and not GLOB_MARKS & set(path) and not Path(path).exists():
             raise ConfigurationError(
-                f"{place}: there is nothing; name a file, a folder, a glob, an @list or an s3:// URL"
+                f"{path}: there is nothing; name a file, a folder, a glob, an @list or an s3:// URL"
             )
     open_dataset(schedule.parameters["out"], spec_of(load_type(schedule.parameters["document_type"])))
 
 
-def _absolute(place: str) -> str:
-    if "://" in place:
-        return place
-    mark = "@" if place.startswith("@") else ""
-    return mark + os.path.abspath(place.removeprefix("@"))  # noqa: PTH100 - a glob is no path, and `..` is to be resolved
+def _absolute(path: str) -> str:
+    if "://" in path:
+        return path
+    mark = "@" if path.startswith("@") else ""
+    return mark + os.path.abspath(path.removeprefix("@"))  # noqa: PTH100 - a glob is no path, and `..` is to be resolved
 
 
 def _type(name: str) -> str:

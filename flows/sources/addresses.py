@@ -58,13 +58,13 @@ class Addresses(Sequence[Address]):
     def collect(cls, addresses: Iterable[Address]) -> "Addresses":
         """Take `addresses` in, a few at a time."""
         batches: list[pa.RecordBatch] = []
-        held: list[Address] = []
+        buffered: list[Address] = []
         for address in addresses:
-            held.append(address)
-            if len(held) == _MOST_HELD:
-                batches.append(_batch(held))
-                held = []
-        return cls(pa.Table.from_batches([*batches, _batch(held)], SCHEMA))
+            buffered.append(address)
+            if len(buffered) == _MOST_HELD:
+                batches.append(_batch(buffered))
+                buffered = []
+        return cls(pa.Table.from_batches([*batches, _batch(buffered)], SCHEMA))
 
     def filter(self, mask: pa.ChunkedArray) -> "Addresses":
         """Those for which `mask` is true."""
@@ -79,18 +79,18 @@ class Addresses(Sequence[Address]):
         return int(self.table.num_rows)
 
     @overload
-    def __getitem__(self, place: int) -> Address: ...
+    def __getitem__(self, index: int) -> Address: ...
     @overload
-    def __getitem__(self, place: slice) -> "Addresses": ...
-    def __getitem__(self, place: int | slice) -> "Address | Addresses":
-        if isinstance(place, slice):
-            start, stop, step = place.indices(len(self))
+    def __getitem__(self, index: slice) -> "Addresses": ...
+    def __getitem__(self, index: int | slice) -> "Address | Addresses":
+        if isinstance(index, slice):
+            start, stop, step = index.indices(len(self))
             if step != 1:
                 return Addresses(self.table.take(pa.array(range(start, stop, step), pa.int64())))
             return Addresses(self.table.slice(start, max(0, stop - start)))
-        if not -len(self) <= place < len(self):
-            raise IndexError(place)
-        return next(iter(self[place % len(self) :][:1]))
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        return next(iter(self[index % len(self) :][:1]))
 
     def __iter__(self) -> Iterator[Address]:
         for batch in self.table.to_batches(max_chunksize=1_024):
@@ -102,8 +102,8 @@ class Addresses(Sequence[Address]):
                 yield Address(uri, size, time, etag, attributes, None if path is None else os.fsdecode(path), found_by)
 
 
-def _batch(held: Sequence[Address]) -> pa.RecordBatch:
-    uris, sizes, times, etags, attributes, paths, found_by = zip(*held, strict=True) if held else [()] * 7
+def _batch(addresses: Sequence[Address]) -> pa.RecordBatch:
+    uris, sizes, times, etags, attributes, paths, found_by = zip(*addresses, strict=True) if addresses else [()] * 7
     times = pa.array(map(_told, times), pa.int64()).cast(SCHEMA.field("modified_at").type)
     opened = pa.array([None if path is None else os.fsencode(path) for path in paths], pa.binary())
     texts = [pa.array(values, pa.string()) for values in (uris, etags, attributes, found_by)]

@@ -66,8 +66,8 @@ class Index:
 
     def get(self, value: str) -> dict[str, Any] | None:
         """The row of `value`; null where there is none."""
-        place = bisect_left(range(len(self)), value, key=lambda at: self._keys[at].as_py())
-        if place == len(self) or self._keys[place].as_py() != value:
+        index = bisect_left(range(len(self)), value, key=lambda at: self._keys[at].as_py())
+        if index == len(self) or self._keys[index].as_py() != value:
             return None
-        row: dict[str, Any] = self._rows.slice(place, 1).to_pylist()[0]
+        row: dict[str, Any] = self._rows.slice(index, 1).to_pylist()[0]
         return row

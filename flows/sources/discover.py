@@ -116,14 +116,14 @@ def _expand(search: _Search, source: str) -> Iterator[Address]:
     elif GLOB_MARKS & set(source):
         pattern, troubles = _absolute(source), list[str]()
         seen = expand(pattern, search.extensions, search.left_out, troubles)
-        yield from (_address(each, pattern) for each in seen)
+        yield from (_address(entry, pattern) for entry in seen)
         search.note(pattern, f"{fixed_part(pattern).rstrip('/')}/", glob_pattern(pattern), troubles)
 
 
 def _folder(search: _Search, folder: str) -> Iterator[Address]:
     troubles: list[str] = []
-    for each in walk(folder, search.extensions, search.left_out, troubles):
-        yield _address(each, folder)
+    for entry in walk(folder, search.extensions, search.left_out, troubles):
+        yield _address(entry, folder)
     search.note(folder, f"{folder.rstrip('/')}/", None, troubles)
 
 
@@ -143,12 +143,14 @@ def _stored(search: _Search, url: str) -> Iterator[Address]:
 def _prefix(search: _Search, asked: Place, below: str, pattern: re.Pattern[str] | None) -> Iterator[Address]:
     left_out = f"{str(search.out).rstrip('/')}/" if "://" in str(search.out) else None
     key = below.removeprefix(f"{SCHEME}{asked.bucket}/")
-    for each in list_objects(Place(asked.bucket, key, asked.user)):
-        place = Place(asked.bucket, each.key, asked.user)
-        if os.path.splitext(each.key)[1].lower() not in search.extensions:  # noqa: PTH122 - a million keys at times
+    for stored in list_objects(Place(asked.bucket, key, asked.user)):
+        location = Place(asked.bucket, stored.key, asked.user)
+        if os.path.splitext(stored.key)[1].lower() not in search.extensions:  # noqa: PTH122 - a million keys at times
             continue
-        if (pattern is None or pattern.fullmatch(place.uri)) and not (left_out and place.uri.startswith(left_out)):
-            yield _object(place, each, asked.uri, None)
+        if (pattern is None or pattern.fullmatch(location.uri)) and not (
+            left_out and location.uri.startswith(left_out)
+        ):
+            yield _object(location, stored, asked.uri, None)
     search.note(asked.uri, below, pattern, [])
 
 
@@ -215,9 +217,9 @@ def _address(seen: Seen, found_by: str | None, attributes: str | None = None) ->
     return Address(uri, size, time, None, attributes, None if uri == path else path, found_by)
 
 
-def _object(place: Place, facts: Stored | None, found_by: str | None, attributes: str | None) -> Address:
+def _object(location: Place, facts: Stored | None, found_by: str | None, attributes: str | None) -> Address:
     size, time, etag = (None, None, None) if facts is None else (facts.size, facts.modified_us, facts.etag)
-    return Address(place.uri, size, time, etag, attributes, place.opened_as, found_by)
+    return Address(location.uri, size, time, etag, attributes, location.opened_as, found_by)
 
 
 def _writable(path: str) -> str:

@@ -43,7 +43,7 @@ class Failures:
     def __init__(self, rows: pa.Table, recipe_id: str, now: datetime.datetime, retries: Sequence[Retry] = ()) -> None:
         latest = pc.max(rows.column("at")).as_py()
         known = [*([latest] if latest else []), *(retry.at for retry in retries)]
-        self.not_before = max([now, *(each + _TICK for each in known)])
+        self.not_before = max([now, *(entry + _TICK for entry in known)])
         is_unread = pc.is_null(rows.column("document_id"))
         of_ids = _judged(newest(rows, "document_id", "at"), recipe_id, now, retries)
         of_uris = _judged(newest(rows.filter(is_unread), "source_uri", "at"), recipe_id, now, retries)
@@ -98,8 +98,8 @@ def _judged(rows: pa.Table, recipe_id: str, now: datetime.datetime, retries: Seq
         pc.and_(pc.or_(never, is_soon), pc.equal(rows.column("recipe_id"), recipe_id)), pc.invert(reopened)
     )
     counted = pc.if_else(reopened, pa.scalar(0, pa.int64()), attempts)
-    held = rows.select(["document_id", "source_uri"])
-    return held.append_column("attempts", counted).append_column("is_held", pc.fill_null(is_held, False))
+    keys = rows.select(["document_id", "source_uri"])
+    return keys.append_column("attempts", counted).append_column("is_held", pc.fill_null(is_held, False))
 
 
 def _failed_at(rows: pa.Table, now: datetime.datetime) -> pa.ChunkedArray:
@@ -150,11 +150,11 @@ RETRIES_FILE = "_work/retries.json"
 def read_retries(dataset: Dataset) -> list[Retry]:
     """What was made due. Raises DatasetError for a file that is none of ours."""
     try:
-        held = json.loads(dataset.store.read(RETRIES_FILE))
-        return [Retry(datetime.datetime.fromisoformat(each["at"]), each["error"]) for each in held]
+        entries = json.loads(dataset.store.read(RETRIES_FILE))
+        return [Retry(datetime.datetime.fromisoformat(row["at"]), row["error"]) for row in entries]
     except FileNotFoundError:
         return []
     except (ValueError, TypeError, KeyError) as error:
         raise DatasetError(
-            f"{dataset.place}/{RETRIES_FILE} cannot be read ({error}); remove it and run `pagemill retry` again"
+            f"{dataset.location}/{RETRIES_FILE} cannot be read ({error}); remove it and run `pagemill retry` again"
         ) from error

@@ -32,14 +32,14 @@ def expand(pattern: str, extensions: Collection[str], left_out: Identity | None,
             return False
         return not (os.path.islink(path) and _leads_back(path))  # noqa: PTH114
 
-    found = (each for each in _walked(base, extensions, left_out, troubles, enter) if shown.fullmatch(each[0]))
-    return sorted(found, key=lambda each: each[0])
+    found = (entry for entry in _walked(base, extensions, left_out, troubles, enter) if shown.fullmatch(entry[0]))
+    return sorted(found, key=lambda entry: entry[0])
 
 
 def fixed_part(pattern: str) -> str:
     """The folder above the first step of `pattern` that has a wildcard."""
     steps = pattern.split("/")
-    first = next((place for place, step in enumerate(steps) if GLOB_MARKS & set(step)), len(steps) - 1)
+    first = next((index for index, step in enumerate(steps) if GLOB_MARKS & set(step)), len(steps) - 1)
     return "/".join(steps[:first]) or "/"
 
 
@@ -48,8 +48,8 @@ def glob_pattern(pattern: str, *, hides_dots: bool = True) -> re.Pattern[str]:
     dot = r"(?!\.)" if hides_dots else ""
     steps = [step for before, step in pairwise(["", *pattern.split("/")]) if not step == before == "**"]
     parts: list[str] = []
-    for place, step in enumerate(steps):
-        is_last = place == len(steps) - 1
+    for index, step in enumerate(steps):
+        is_last = index == len(steps) - 1
         if step == "**":
             parts.append(f"(?:{dot}[^/]+/)*" + (f"{dot}[^/]+" if is_last else ""))
         else:
@@ -90,7 +90,7 @@ def _walked(
             continue
         for file in sorted(files, key=_name):
             yield file.path, _facts(file)
-        below = [each.path for each in folders if not _is(each, left_out) and enter(each.path)]
+        below = [folder.path for folder in folders if not _is(folder, left_out) and enter(folder.path)]
         waiting += sorted(below, reverse=True)
 
 
@@ -126,20 +126,20 @@ def _leads_back(link: str) -> bool:
 def _step_pattern(step: str) -> str:
     """One step of a path: `*`, `?` and `[...]` as a shell has them."""
     parts: list[str] = []
-    place = 0
-    while place < len(step):
-        mark = step[place]
-        place += 1
+    index = 0
+    while index < len(step):
+        mark = step[index]
+        index += 1
         if mark == "*":
             parts.append("" if parts and parts[-1] == "[^/]*" else "[^/]*")
         elif mark == "?":
             parts.append("[^/]")
-        elif mark == "[" and (end := step.find("]", place + (2 if step[place : place + 1] == "!" else 1))) > 0:
-            inner = step[place:end]
+        elif mark == "[" and (end := step.find("]", index + (2 if step[index : index + 1] == "!" else 1))) > 0:
+            inner = step[index:end]
             negated = inner.startswith("!")
             listed = re.sub(r"([\\\[\]^&~|])", r"\\\1", inner[negated:])
             parts.append(f"(?!/)[{'^' if negated else ''}{listed}]")
-            place = end + 1
+            index = end + 1
         else:
             parts.append(re.escape(mark))
     return "".join(parts)

@@ -26,19 +26,19 @@ def addresses_of(dataset: Dataset, ids: Iterable[str]) -> Mapping[str, Sequence[
     return found
 
 
-def standing(uri: str, held: Sequence[str]) -> list[str]:
+def standing(uri: str, addresses: Sequence[str]) -> list[str]:
     """Those of a document's addresses at which something stands, the one that it was read at first."""
-    return [each for each in dict.fromkeys((uri, *held)) if "://" in each or os.path.lexists(each)]
+    return [row for row in dict.fromkeys((uri, *addresses)) if "://" in row or os.path.lexists(row)]
 
 
-def spooled(document_id: str, uri: str, held: Sequence[str], folder: Path) -> Spooled | None:
+def spooled(document_id: str, uri: str, addresses: Sequence[str], folder: Path) -> Spooled | None:
     """A copy in `folder` of the document as it stands at `uri` or at another of its addresses; null where none has its bytes now.
 
     What stands there instead stays in `folder`: it may be another document that is asked for next. Raises DocumentError for
     what cannot be read.
     """
-    for place in standing(uri, held) or [uri]:
-        taken = spool(Address(place, None, None), folder)
+    for address in standing(uri, addresses) or [uri]:
+        taken = spool(Address(address, None, None), folder)
         if taken.document.document_id == document_id:
             return taken
     return None

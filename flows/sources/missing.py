@@ -48,11 +48,11 @@ def _stands_under(rows: pa.Table, source: Source, extensions: Collection[str]) -
     uris = rows.column("source_uri")
     is_below = pc.starts_with(uris, source.below)
     if source.pattern is None:
-        endings = "|".join(each.removeprefix(".") for each in sorted(extensions))
+        endings = "|".join(extension.removeprefix(".") for extension in sorted(extensions))
         return pc.and_(is_below, pc.match_substring_regex(uris, rf"[^/]\.({endings})$", ignore_case=True))
     matches = source.pattern.fullmatch
     places = pc.indices_nonzero(is_below)
-    hits = [place for place, uri in zip(places, uris.take(places), strict=True) if matches(uri.as_py())]
+    hits = [position for position, uri in zip(places, uris.take(places), strict=True) if matches(uri.as_py())]
     return pa.chunked_array(
         [pc.is_in(pa.arange(0, rows.num_rows), value_set=pa.array(hits, places.type).cast(pa.int64()))]
     )

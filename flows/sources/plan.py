@@ -149,8 +149,8 @@ def modified_at(address: Address) -> datetime.datetime | None:
 
 def _compared(addresses: pa.Table) -> list[str]:
     """What is compared of each row. The columns of a million rows cost time, so no more are read than can differ."""
-    told = [name for name in ("etag", "attributes") if addresses.column(name).null_count < addresses.num_rows]
-    return ["document_id", "bytes", "modified_at", "gone", *told]
+    columns = [name for name in ("etag", "attributes") if addresses.column(name).null_count < addresses.num_rows]
+    return ["document_id", "bytes", "modified_at", "gone", *columns]
 
 
 def _are_among(values: pa.ChunkedArray, few: pa.Array) -> pa.ChunkedArray:
@@ -195,6 +195,6 @@ def _described(dataset: Dataset, addresses: pa.Table, rows: pa.Table, is_settled
 
 
 def _replaced(rows: pa.Table, name: str, values: pa.ChunkedArray) -> pa.Table:
-    place = rows.column_names.index(name)
+    column_index = rows.column_names.index(name)
     field = rows.schema.field(name)
-    return rows.set_column(place, field, values.cast(field.type))
+    return rows.set_column(column_index, field, values.cast(field.type))

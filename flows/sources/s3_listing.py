@@ -57,14 +57,16 @@ def place_of(url: str) -> Place:
     return Place(found["bucket"], found["key"] or "", found["user"] or "")
 
 
-def list_objects(place: Place) -> Iterator[Stored]:
+def list_objects(location: Place) -> Iterator[Stored]:
     """Every object whose key begins with `place.key`, by key. Raises ConfigurationError when the store will not say."""
-    store = _store(place.user)
+    store = _store(location.user)
     token: dict[str, str] = {}
     while True:
-        page = _page(store, place, token)
-        for each in page.get("Contents", ()):
-            yield Stored(each["Key"], int(each["Size"]), microseconds(each["LastModified"]), each["ETag"].strip('"'))
+        page = _page(store, location, token)
+        for entry in page.get("Contents", ()):
+            yield Stored(
+                entry["Key"], int(entry["Size"]), microseconds(entry["LastModified"]), entry["ETag"].strip('"')
+            )
         if not page.get("IsTruncated"):
             return
         token = {"ContinuationToken": page["NextContinuationToken"]}
@@ -73,32 +75,32 @@ def list_objects(place: Place) -> Iterator[Stored]:
 def find_objects(places: Iterable[Place]) -> dict[str, Stored]:
     """The listed facts of single objects by URL, from as few pages as their keys allow; what is not there is left out."""
     by_folder: dict[tuple[str, str, str], set[str]] = {}
-    for place in places:
-        by_folder.setdefault((place.user, place.bucket, place.key.rpartition("/")[0]), set()).add(place.key)
+    for position in places:
+        by_folder.setdefault((position.user, position.bucket, position.key.rpartition("/")[0]), set()).add(position.key)
     found: dict[str, Stored] = {}
     for (user, bucket, _), keys in by_folder.items():
         last = max(keys)
         prefix = os.path.commonprefix([min(keys), last])  # noqa: RUF071 - a store's prefix ends at any letter
-        for each in list_objects(Place(bucket, prefix, user)):
-            if each.key in keys:
-                found[Place(bucket, each.key).uri] = each
-            if each.key >= last:
+        for listed in list_objects(Place(bucket, prefix, user)):
+            if listed.key in keys:
+                found[Place(bucket, listed.key).uri] = listed
+            if listed.key >= last:
                 break
     return found
 
 
 def open_object(url: str) -> tuple[IO[bytes], Stored]:
     """Open an object, and its facts: every byte that is read is of that etag. Raises OSError, see `is_changed`."""
-    place = place_of(url)
-    store = _store(place.user)
+    location = place_of(url)
+    store = _store(location.user)
     try:
-        file = store.open(f"{place.bucket}/{place.key}", "rb", block_size=_BLOCK, cache_type="readahead")
+        file = store.open(f"{location.bucket}/{location.key}", "rb", block_size=_BLOCK, cache_type="readahead")
     except OSError:
         raise
     except _refusals() as error:
         raise OSError(str(error)) from error
     facts = file.details
-    stored = Stored(place.key, int(facts["size"]), microseconds(facts["LastModified"]), facts["ETag"].strip('"'))
+    stored = Stored(location.key, int(facts["size"]), microseconds(facts["LastModified"]), facts["ETag"].strip('"'))
     return file, stored
 
 
@@ -107,13 +109,13 @@ def microseconds(time: datetime.datetime) -> int:
     return (time - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)) // datetime.timedelta(microseconds=1)
 
 
-def _page(store: Any, place: Place, token: dict[str, str]) -> Any:
+def _page(store: Any, location: Place, token: dict[str, str]) -> Any:
     try:
-        return store.call_s3("list_objects_v2", Bucket=place.bucket, Prefix=place.key, **token)
+        return store.call_s3("list_objects_v2", Bucket=location.bucket, Prefix=location.key, **token)
     except _refusals() as error:
         what = getattr(error, "strerror", None) or error
         raise ConfigurationError(
-            f"{place.uri} cannot be listed ({what}); check the bucket's name, the AWS_* variables and the rights to list it"
+            f"{location.uri} cannot be listed ({what}); check the bucket's name, the AWS_* variables and the rights to list it"
         ) from error
 
 

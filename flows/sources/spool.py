@@ -71,7 +71,7 @@ def _take_file(address: Address, folder: Path) -> Spooled | None:
         document_id = _copied(source, address, folder)
         after = os.fstat(source.fileno())
     named = os.stat(address.opened_as)  # noqa: PTH116 - the name may show another file by now
-    facts = [(each.st_size, each.st_mtime_ns, each.st_ino) for each in (before, after, named)]
+    facts = [(entry.st_size, entry.st_mtime_ns, entry.st_ino) for entry in (before, after, named)]
     if facts[0] != facts[1] or facts[1] != facts[2]:
         return None
     read = address._replace(size=before.st_size, modified_us=before.st_mtime_ns // 1000)

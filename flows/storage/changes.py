@@ -30,7 +30,7 @@ def differences(old: pa.Table, new: pa.Table, pointers: Mapping[str, str], kind:
         head = {"document_id": document_id, "record": record, "kind": kind}
         if is_list:
             if rows[0] != rows[1]:
-                texts = [_as_text(each) if each or kind == "replaced" else None for each in rows]
+                texts = [_as_text(row) if row or kind == "replaced" else None for row in rows]
                 yield {**head, "field": pointers[""], "old": texts[0], "new": texts[1]}
             continue
         values = [row[0] if row else dict.fromkeys(columns) for row in rows]
@@ -44,7 +44,7 @@ def ids_that_differ(old: pa.Table, new: pa.Table) -> set[str]:
     """The documents whose rows in one table say something else now: a value, its place, a status, a problem."""
     names = [name for name in old.schema.names if name not in _MADE_BY]
     before, after = _by_document(old, names), _by_document(new, names)
-    return {each for each in {*before, *after} if before.get(each) != after.get(each)}
+    return {entry for entry in {*before, *after} if before.get(entry) != after.get(entry)}
 
 
 def numbered(dataset: Dataset, run_id: str, changes: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
@@ -52,7 +52,9 @@ def numbered(dataset: Dataset, run_id: str, changes: Sequence[Mapping[str, Any]]
     known = dataset.rows("changes", ["change_id", "at"])
     last = pc.max(known.column("change_id")).as_py() or 0
     at = max(filter(None, [datetime.datetime.now(datetime.UTC), pc.max(known.column("at")).as_py()]))
-    rows = [{**each, "change_id": last + place, "at": at, "run_id": run_id} for place, each in enumerate(changes, 1)]
+    rows = [
+        {**change, "change_id": last + index, "at": at, "run_id": run_id} for index, change in enumerate(changes, 1)
+    ]
     return pa.RecordBatch.from_pylist(rows, schema=LOG_TABLES["changes"])
 
 

@@ -14,7 +14,7 @@ def claim(dataset: Dataset, run_id: str, ids: Iterable[str], shards: Sequence[st
     wanted = list(dict.fromkeys(ids))
     taken = dataset.published_among(wanted) | claimed_by_others(dataset, run_id).keys() | dataset.forgotten_ids()
     taken |= claimed_beside(dataset, run_id, shards)
-    return _claimed(dataset, run_id, [each for each in wanted if each not in taken], *shards[:1])
+    return _claimed(dataset, run_id, [name for name in wanted if name not in taken], *shards[:1])
 
 
 def claimed_beside(dataset: Dataset, run_id: str, shards: Collection[str]) -> set[str]:
@@ -30,7 +30,7 @@ def claim_published(dataset: Dataset, run_id: str, ids: Iterable[str]) -> set[st
 
 def _claimed(dataset: Dataset, run_id: str, granted: list[str], shard: str = "") -> set[str]:
     if granted:
-        lines = "".join(f"{each} {shard}\n" for each in granted)
+        lines = "".join(f"{entry} {shard}\n" for entry in granted)
         dataset.store.append(f"_work/claims/{run_id}", lines.encode("ascii"))
     return set(granted)
 

@@ -42,9 +42,9 @@ class Dataset:
         self._is_checked = False
 
     @property
-    def place(self) -> str:
-        """Where it is, for people."""
-        return self.store.place
+    def location(self) -> str:
+        """Folder or URL of the dataset, for people."""
+        return self.store.location
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -60,11 +60,11 @@ class Dataset:
         what = getattr(error, "strerror", None) or error
         if isinstance(error, FileNotFoundError):
             return DatasetError(
-                f"{self.place}: {error.filename or what} is gone while it was worked on; put the dataset back, or "
+                f"{self.location}: {error.filename or what} is gone while it was worked on; put the dataset back, or "
                 "run again to make a new one"
             )
         return UnwritableDatasetError(
-            f"{self.place} cannot be used ({what})", "make room or check its rights, then run again"
+            f"{self.location} cannot be used ({what})", "make room or check its rights, then run again"
         )
 
     def lease(self, run_id: str) -> RunLease:
@@ -90,7 +90,7 @@ class Dataset:
         for name in found:
             if not _OURS.fullmatch(name.removesuffix(".json").removesuffix(".aside").removesuffix(".json")):
                 raise DatasetError(
-                    f"{self.place}/_work/{folder}/{name} was not made by Pagemill; move it away and run again"
+                    f"{self.location}/_work/{folder}/{name} was not made by Pagemill; move it away and run again"
                 )
         return found
 
@@ -102,8 +102,8 @@ class Dataset:
         """Each published file that is cut short, with what can be done about it. On a disk: 4 bytes of each are read."""
         for table in self.tables:
             for name in self.store.cut_short(table):
-                what = remedy(self.place, table, name.removesuffix(".parquet"))
-                yield f"{self.place}/{table}/{name} is damaged; {what}"
+                what = remedy(self.location, table, name.removesuffix(".parquet"))
+                yield f"{self.location}/{table}/{name} is damaged; {what}"
 
     def shard_rows(self, table: str, shard: str) -> pa.Table:
         """The rows of one shard of a table; none where it has no file."""
@@ -114,7 +114,7 @@ class Dataset:
         key = f"{table}/{shard}.parquet"
         if not self.store.exists(key):
             return
-        with _named(self.place, key), self.store.open(key) as file:
+        with _named(self.location, key), self.store.open(key) as file:
             for batch in read_batches(file):
                 yield from pa.Table.from_batches([batch]).cast(self.tables[table]).to_batches()
 
@@ -124,19 +124,19 @@ class Dataset:
         key = f"{table}/{shard}.parquet"
         if not self.store.exists(key):
             return schema.empty_table()
-        with _named(self.place, key), self.store.open(key) as file:
+        with _named(self.location, key), self.store.open(key) as file:
             return read_parquet(file, schema.names).cast(schema)
 
     def file_schema(self, table: str, shard: str) -> pa.Schema:
         """The schema that one file states."""
         key = f"{table}/{shard}.parquet"
-        with _named(self.place, key), self.store.open(key) as file:
+        with _named(self.location, key), self.store.open(key) as file:
             return read_schema(file)
 
     def has_values(self, table: str, shard: str, column: str) -> bool:
         """True unless the file's own statistics say that the column is null throughout."""
         key = f"{table}/{shard}.parquet"
-        with _named(self.place, key), self.store.open(key) as file:
+        with _named(self.location, key), self.store.open(key) as file:
             return column_has_values(file, column)
 
     def rows(self, table: str, columns: Iterable[str]) -> pa.Table:
@@ -155,14 +155,16 @@ class Dataset:
             known = self._read.get((table, name, wanted))
             if known is None or known[0] != stamps[name]:
                 key = f"{table}/{name}"
-                with _named(self.place, key), self.store.open(key) as file:
+                with _named(self.location, key), self.store.open(key) as file:
                     rows = read_parquet(file, list(wanted))
                     known = (stamps[name], rows if rows.schema.equals(schema) else rows.cast(schema))
                 self._read[table, name, wanted] = known
             return known[1]
 
         return dict(
-            zip((name.removesuffix(".parquet") for name in stamps), self.store.each(part, list(stamps)), strict=True)
+            zip(
+                (name.removesuffix(".parquet") for name in stamps), self.store.map_each(part, list(stamps)), strict=True
+            )
         )
 
     def shards_with(self, table: str, ids: pa.Array) -> list[str]:
@@ -195,7 +197,7 @@ class Dataset:
         before = self.forgotten_ids()
         after = before.union(ids)
         if after != before:
-            self.store.write(_FORGOTTEN, "".join(f"{each}\n" for each in sorted(after)).encode("ascii"))
+            self.store.write(_FORGOTTEN, "".join(f"{entry}\n" for entry in sorted(after)).encode("ascii"))
 
     def runs_at_work(self) -> frozenset[str]:
         """The runs that have no row in `runs` yet: they work, or were killed and wait for recovery."""
@@ -229,24 +231,24 @@ class Dataset:
             for shard in self.files(table):
                 if shard not in whole:
                     raise DatasetError(
-                        f"{self.place}/documents/{shard}.parquet is missing, while {table}/{shard}.parquet is there: put it "
-                        f"back, or {_move_away(self.place, shard)}"
+                        f"{self.location}/documents/{shard}.parquet is missing, while {table}/{shard}.parquet is there: put it "
+                        f"back, or {_move_away(self.location, shard)}"
                     )
         self._is_checked = True
 
 
 @contextmanager
-def _named(place: str, key: str) -> Iterator[None]:
+def _named(location: str, key: str) -> Iterator[None]:
     """A file that cannot be read is named, with what can be done about it."""
     try:
         yield
     except (OSError, pa.ArrowException) as error:
         table, _, name = key.partition("/")
-        what = remedy(place, table, name.removesuffix(".parquet"))
-        raise DatasetError(f"{place}/{key} cannot be read ({error}); {what}") from error
+        what = remedy(location, table, name.removesuffix(".parquet"))
+        raise DatasetError(f"{location}/{key} cannot be read ({error}); {what}") from error
 
 
-def remedy(place: str, table: str, shard: str) -> str:
+def remedy(location: str, table: str, shard: str) -> str:
     """What to do about a file that is not what Pagemill wrote."""
     if shard != _BIRTH and not _OURS.fullmatch(shard):
         return "it was not made by Pagemill: move it away"
@@ -255,13 +257,13 @@ def remedy(place: str, table: str, shard: str) -> str:
     elif table in KEEPS_EARLIER_ATTEMPTS:
         advice = "move it away: only what it says is lost, answers in it are paid for again when they are needed"
     else:
-        advice = _move_away(place, shard)
+        advice = _move_away(location, shard)
     return f"restore it from a copy, or {advice}"
 
 
-def _move_away(place: str, shard: str) -> str:
+def _move_away(location: str, shard: str) -> str:
     return (
-        f"move every {place}/*/{shard}.parquet away except those of calls, failures and changes, and run again: its documents "
+        f"move every {location}/*/{shard}.parquet away except those of calls, failures and changes, and run again: its documents "
         "are then extracted anew, from the answers in `calls`"
     )
 

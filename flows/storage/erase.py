@@ -46,7 +46,7 @@ def note(dataset: Dataset, name: str, ids: Collection[str]) -> None:
     """
     store = dataset.store
     store.make_folders(["_work/forgets"])  # a dataset of an older Pagemill has none
-    store.write(f"_work/forgets/{name}", "".join(f"{each}\n" for each in ids).encode("ascii"))
+    store.write(f"_work/forgets/{name}", "".join(f"{document_id}\n" for document_id in ids).encode("ascii"))
     dataset.record_forgotten(ids)
     live = store.live_runs()
     for other, noted in _notes(dataset).items():
@@ -71,8 +71,8 @@ def erase(dataset: Dataset, name: str, ids: list[str]) -> Forgotten:
     The kept pages of runs go, too: they can be drawn anew from the tables.
     """
     done = _erase(dataset, name, ids)
-    for each in dataset.store.names(REPORTS):
-        dataset.store.unlink(f"{REPORTS}/{each}")
+    for entry in dataset.store.names(REPORTS):
+        dataset.store.unlink(f"{REPORTS}/{entry}")
     dataset.store.unlink(f"_work/forgets/{name}")
     return done
 
@@ -112,8 +112,8 @@ def _erase(dataset: Dataset, staging: str, ids: list[str]) -> Forgotten:
             done.changes_emptied += emptied
             files.append(Staged("changes", shard, _emptied(dataset, shard, known)))
     files += _without_groups(dataset, groups_of_nobody_else(dataset, known), done.rows)
-    if told := _untold(dataset, known):
-        rows = [{"document_id": each, "kind": "forgotten"} for each in told]
+    if unrecorded := _untold(dataset, known):
+        rows = [{"document_id": fact, "kind": "forgotten"} for fact in unrecorded]
         files.append(Staged("changes", staging, [numbered(dataset, run_of(staging), rows)]))
     stage_and_move(dataset, staging, files, FIRST, LAST)
     return done
@@ -143,9 +143,9 @@ def _untold(dataset: Dataset, ids: pa.Array) -> list[str]:
     rows = dataset.rows("changes", ["document_id", "kind"])
     rows = rows.filter(pc.is_in(rows.column("document_id"), value_set=ids))
     heard = set(rows.column("document_id").to_pylist())
-    told = set(rows.filter(pc.equal(rows.column("kind"), "forgotten")).column("document_id").to_pylist())
+    recorded = set(rows.filter(pc.equal(rows.column("kind"), "forgotten")).column("document_id").to_pylist())
     published = dataset.published_among(ids.to_pylist())
-    return [each for each in ids.to_pylist() if each in published or (each in heard and each not in told)]
+    return [row for row in ids.to_pylist() if row in published or (row in heard and row not in recorded)]
 
 
 def _holds_values(batch: pa.RecordBatch, ids: pa.Array) -> pa.BooleanArray:
@@ -161,10 +161,10 @@ def _emptied(dataset: Dataset, shard: str, ids: pa.Array) -> Iterator[pa.RecordB
     for batch in dataset.shard_batches("changes", shard):
         is_theirs = pc.is_in(batch.column("document_id"), value_set=ids)
         columns = [
-            pc.if_else(is_theirs, pa.scalar(None, each.type), batch.column(each.name))
-            if each.name in {"record", "old", "new"}
-            else batch.column(each.name)
-            for each in batch.schema
+            pc.if_else(is_theirs, pa.scalar(None, entry.type), batch.column(entry.name))
+            if entry.name in {"record", "old", "new"}
+            else batch.column(entry.name)
+            for entry in batch.schema
         ]
         yield pa.RecordBatch.from_arrays(columns, schema=dataset.tables["changes"])
 

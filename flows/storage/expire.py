@@ -52,10 +52,10 @@ def _expired(
         else:
             is_old = pc.invert(pc.is_in(batch.column("document_id"), value_set=young))
         values = batch.column(column)
-        place = batch.schema.get_field_index(column)
+        column_index = batch.schema.get_field_index(column)
         kept = pc.if_else(is_old, pa.scalar(None, values.type), values)
         gone = kept.null_count - values.null_count
-        yield batch.set_column(place, batch.schema.field(place), kept), gone
+        yield batch.set_column(column_index, batch.schema.field(column_index), kept), gone
 
 
 def _young_documents(dataset: Dataset, shard: str, before: datetime.datetime) -> set[str]:

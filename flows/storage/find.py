@@ -59,12 +59,12 @@ def find_documents(dataset: Dataset, names: Sequence[str], where: str | None) ->
                 else ""
             )
             raise ConfigurationError(
-                f"{name} is no document of {dataset.place}: name an id or the first {_LEAST_PREFIX} or more characters of "
+                f"{name} is no document of {dataset.location}: name an id or the first {_LEAST_PREFIX} or more characters of "
                 f"one, a path, or a file name.{at_work}"
             )
-        chosen.update({each: known[each] for each in hits})
+        chosen.update({hit: known[hit] for hit in hits})
     if where is not None:
-        chosen.update({each: known[each] for each in _matching(documents, where)})
+        chosen.update({entry: known[entry] for entry in _matching(documents, where)})
     return list(chosen.values())
 
 
@@ -74,14 +74,14 @@ def _meant(name: str, known: dict[str, Found], at: Sequence[tuple[str, str | Non
         known.setdefault(name, Found(name, "", ""))
         return {name}
     path = name if "://" in name else str(Path(name).absolute())
-    by_path = {each.document_id for each in known.values() if each.source_uri == path}
+    by_path = {entry.document_id for entry in known.values() if entry.source_uri == path}
     by_path |= {document_id for uri, document_id in at if uri == path and document_id in known}
     if by_path:
-        return {each for each in by_path if each is not None}
-    by_name = {each.document_id for each in known.values() if each.file_name == name}
+        return {entry for entry in by_path if entry is not None}
+    by_name = {entry.document_id for entry in known.values() if entry.file_name == name}
     if by_name:
         return by_name
-    by_prefix = {each for each in known if each.startswith(name)} if len(name) >= _LEAST_PREFIX else set()
+    by_prefix = {entry for entry in known if entry.startswith(name)} if len(name) >= _LEAST_PREFIX else set()
     if len(by_prefix) > 1:
         raise ConfigurationError(f"{name} is the beginning of {len(by_prefix)} ids; give more of the one that you mean")
     return by_prefix
@@ -130,17 +130,17 @@ class Documents:
     def _meant(self, name: str) -> set[str]:
         if name in self._ids:
             return {name}
-        held = self._by_name.get(_base(name), {})
+        addresses = self._by_name.get(_base(name), {})
         path = os.path.abspath(name) if "://" not in name else name  # noqa: PTH100 - links stay as they were written
-        if path in held:
-            return {held[path]}
-        if held:
+        if path in addresses:
+            return {addresses[path]}
+        if addresses:
             steps = name.strip("./").split("/")
-            alike = {uri: _shared_end(uri.split("/"), steps) for uri in held}
+            alike = {uri: _shared_end(uri.split("/"), steps) for uri in addresses}
             most = max(alike.values())
-            return {held[uri] for uri, count in alike.items() if count == most}
+            return {addresses[uri] for uri, count in alike.items() if count == most}
         if len(name) >= _LEAST_PREFIX and set(name) <= set("0123456789abcdef"):
-            return {each for each in self._ids if each.startswith(name)}
+            return {document_id for document_id in self._ids if document_id.startswith(name)}
         return set()
 
 

@@ -26,12 +26,12 @@ def open_dataset(out: Out | Store, spec: DatasetSpec) -> Dataset:
         foreign = store.foreign()
         if foreign is not None and not store.exists("_work/dataset.json"):
             raise ConfigurationError(
-                f"{store.place} is no Pagemill dataset but holds {foreign!r}; name an empty or a new folder with --out"
+                f"{store.location} is no Pagemill dataset but holds {foreign!r}; name an empty or a new folder with --out"
             )
         store.make_folders(f"_work/{folder}" for folder in WORK_FOLDERS)
         with store.locked():
             stated = _stated(store) or _write_statement(store, spec)
-            _refuse_another(store.place, stated, spec)
+            _refuse_another(store.location, stated, spec)
             missing = {name: schema for name, schema in spec.tables.items() if name not in stated["tables"]}
             if missing:  # made by an older Pagemill
                 stated = _write_statement(store, spec, {**stated["tables"], **_encoded(missing)})
@@ -42,7 +42,7 @@ def open_dataset(out: Out | Store, spec: DatasetSpec) -> Dataset:
                     store.write(name, text.encode())
     except OSError as error:
         raise ConfigurationError(
-            f"{store.place} cannot be written: {error.strerror or error}; choose another --out"
+            f"{store.location} cannot be written: {error.strerror or error}; choose another --out"
         ) from error
     return dataset
 
@@ -60,16 +60,18 @@ def read_dataset(out: Out | Store) -> Dataset:
     try:
         stated = _stated(store)
     except OSError as error:
-        raise ConfigurationError(f"{store.place} cannot be read: {error.strerror or error}; check the name") from error
+        raise ConfigurationError(
+            f"{store.location} cannot be read: {error.strerror or error}; check the name"
+        ) from error
     if stated is None:
         raise ConfigurationError(
-            f"{store.place} is no Pagemill dataset: it has no _work/dataset.json; name the folder given as --out"
+            f"{store.location} is no Pagemill dataset: it has no _work/dataset.json; name the folder given as --out"
         )
     return Dataset(store, stated)
 
 
 def _stated(store: Store) -> dict[str, Any] | None:
-    where = f"{store.place}/_work/dataset.json"
+    where = f"{store.location}/_work/dataset.json"
     try:
         stated = json.loads(store.read("_work/dataset.json"))
     except (FileNotFoundError, NotADirectoryError):
@@ -93,10 +95,10 @@ def _write_statement(store: Store, spec: DatasetSpec, tables: Mapping[str, str] 
     return json.loads(json.dumps(stated))  # type: ignore[no-any-return]
 
 
-def _refuse_another(place: str, stated: Mapping[str, Any], spec: DatasetSpec) -> None:
+def _refuse_another(location: str, stated: Mapping[str, Any], spec: DatasetSpec) -> None:
     if stated["document_type"] != spec.document_type:
         raise ConfigurationError(
-            f"{place} holds documents of type {stated['document_type']!r}, not {spec.document_type!r}; "
+            f"{location} holds documents of type {stated['document_type']!r}, not {spec.document_type!r}; "
             "one dataset is one type: name another --out"
         )
     before, after = (
@@ -107,8 +109,8 @@ def _refuse_another(place: str, stated: Mapping[str, Any], spec: DatasetSpec) ->
     if changed:
         named = f" --type {spec.origin}" if spec.origin not in {"", spec.document_type} else ""
         raise ConfigurationError(
-            f"the columns of {spec.document_type!r} have changed since {place} was made ({', '.join(changed)}); "
-            f"`pagemill refresh {place}{named} --into NEW` makes a "
+            f"the columns of {spec.document_type!r} have changed since {location} was made ({', '.join(changed)}); "
+            f"`pagemill refresh {location}{named} --into NEW` makes a "
             "new dataset, with the stored answers where they serve"
         )
 
@@ -120,7 +122,7 @@ def _columns(names: Iterable[str], tables: Mapping[str, str]) -> dict[str, str]:
 def _complete_birth(dataset: Dataset) -> None:
     store = dataset.store
     names = list(dataset.tables)  # `documents` is last, so that what it joins to is there before it
-    born = store.each(lambda name: store.exists(f"{name}/{BIRTH_FILE}"), names)
+    born = store.map_each(lambda name: store.exists(f"{name}/{BIRTH_FILE}"), names)
     for name, is_born in zip(names, born, strict=True):
         if not is_born:
             store.publish_parquet(f"{name}/{BIRTH_FILE}", dataset.tables[name], ())

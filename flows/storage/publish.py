@@ -75,7 +75,7 @@ def replace_documents(
         changed: list[dict[str, Any]] = []
         differing: set[str] = set()
         files: list[Staged] = []
-        tables = [each for each in dataset.tables if each not in LOG_TABLES and each not in KEEPS_EARLIER_ATTEMPTS]
+        tables = [entry for entry in dataset.tables if entry not in LOG_TABLES and entry not in KEEPS_EARLIER_ATTEMPTS]
         for table, old, new in _replaced(dataset, shard, tables, batches, wanted):
             is_old = pc.is_in(old.column("document_id"), value_set=wanted)
             if table in pointers:
@@ -83,13 +83,13 @@ def replace_documents(
             if table not in _HEAVY:
                 differing |= ids_that_differ(old.filter(is_old), new)
             files.append(Staged(table, shard, pa.concat_tables([old.filter(pc.invert(is_old)), new]).to_batches()))
-        told = {row["document_id"] for row in changed}
-        changed += [{"document_id": each, "kind": "replaced"} for each in sorted(differing - told)]
+        changed_ids = {row["document_id"] for row in changed}
+        changed += [{"document_id": entry, "kind": "replaced"} for entry in sorted(differing - changed_ids)]
         if changed:
             files.append(Staged("changes", staging, [numbered(dataset, run_of(staging), changed)]))
         if len(wanted):
             stage_and_move(dataset, staging, files, (), _ORDER)
-        return len(told)
+        return len(changed_ids)
 
 
 def correct_document(
@@ -140,8 +140,8 @@ def end_run(
     with dataset.locked():
         recover(dataset)  # another run of this recipe may have told it, or be half through with it
         for table, rows in others.items():
-            if held := [dict(each) for each in rows]:
-                logs[table] = [pa.RecordBatch.from_pylist(held, schema=LOG_TABLES[table])]
+            if row_list := [dict(entry) for entry in rows]:
+                logs[table] = [pa.RecordBatch.from_pylist(row_list, schema=LOG_TABLES[table])]
         if recipe is not None and recipe["recipe_id"] not in dataset.recipe_ids():
             logs["recipes"] = [pa.RecordBatch.from_pylist([dict(recipe)], schema=LOG_TABLES["recipes"])]
         _add(dataset, run_id, logs)
@@ -151,16 +151,16 @@ def end_run(
 def _add(dataset: Dataset, name: str, batches: Batches, target: str | None = None) -> None:
     kept = _without_published(dataset, _without_forgotten(dataset, batches))
     if added := _ids(kept):
-        rows = [{"document_id": each, "kind": "added"} for each in added]
+        rows = [{"document_id": entry, "kind": "added"} for entry in added]
         kept = {**kept, "changes": [numbered(dataset, run_of(name), rows)]}
     stage_and_move(dataset, name, _files(dataset, target or name, kept), (), _ORDER)
 
 
 def _files(dataset: Dataset, name: str, batches: Batches) -> Iterator[Staged]:
     for table in dataset.tables:
-        held = [as_stated(dataset, table, batch) for batch in batches.get(table, ()) if batch.num_rows]
-        if held:
-            yield Staged(table, name, held)
+        stated = [as_stated(dataset, table, batch) for batch in batches.get(table, ()) if batch.num_rows]
+        if stated:
+            yield Staged(table, name, stated)
 
 
 def _without_forgotten(dataset: Dataset, batches: Batches) -> Batches:
@@ -169,8 +169,8 @@ def _without_forgotten(dataset: Dataset, batches: Batches) -> Batches:
     if not forgotten:
         return batches
     return {
-        table: held if "document_id" not in dataset.tables[table].names else _without(held, forgotten)
-        for table, held in batches.items()
+        table: parts if "document_id" not in dataset.tables[table].names else _without(parts, forgotten)
+        for table, parts in batches.items()
     }
 
 
@@ -181,15 +181,15 @@ def _without_published(dataset: Dataset, batches: Batches) -> Batches:
     if not published:
         return batches
     return {
-        table: held if table in KEEPS_EARLIER_ATTEMPTS or table in LOG_TABLES else _without(held, published)
-        for table, held in batches.items()
+        table: parts if table in KEEPS_EARLIER_ATTEMPTS or table in LOG_TABLES else _without(parts, published)
+        for table, parts in batches.items()
     }
 
 
-def _without(held: Sequence[pa.RecordBatch], ids: set[str]) -> list[pa.RecordBatch]:
+def _without(batches: Sequence[pa.RecordBatch], ids: set[str]) -> list[pa.RecordBatch]:
     known = pa.array(sorted(ids), pa.string())
-    return [batch.filter(pc.invert(pc.is_in(batch.column("document_id"), value_set=known))) for batch in held]
+    return [batch.filter(pc.invert(pc.is_in(batch.column("document_id"), value_set=known))) for batch in batches]
 
 
 def _ids(batches: Batches) -> list[str]:
-    return [each for batch in batches.get("documents", ()) for each in batch.column("document_id").to_pylist()]
+    return [row for batch in batches.get("documents", ()) for row in batch.column("document_id").to_pylist()]

@@ -29,8 +29,8 @@ def groups_of_nobody_else(dataset: Dataset, ids: pa.Array) -> pa.Array:
         rows = dataset.shard_rows(record, shard)
         rows = rows.filter(pc.is_in(rows.column("document_id"), value_set=ids))
         theirs += [rows.column(name) for name in texts]
-    said = pa.chunked_array([chunk for column in theirs for chunk in column.chunks], pa.string())
-    found = named.filter(pc.is_in(named, value_set=on_one_line(said), skip_nulls=True))
+    named_elsewhere = pa.chunked_array([chunk for column in theirs for chunk in column.chunks], pa.string())
+    found = named.filter(pc.is_in(named, value_set=on_one_line(named_elsewhere), skip_nulls=True))
     if len(found):
         rows = dataset.rows(record, texts)
         rows = rows.filter(pc.invert(pc.is_in(rows.column("document_id"), value_set=ids)))

@@ -56,12 +56,12 @@ def _forget(dataset: Dataset, staging: str, wanted: list[str], *, wait: bool, po
             with dataset.locked():
                 recover(dataset)
                 claimed = claimed_by_others(dataset, run_of(staging))
-                busy = sorted({claimed[each] for each in wanted if each in claimed})
+                busy = sorted({claimed[name] for name in wanted if name in claimed})
                 if not busy:
                     return erase(dataset, staging, wanted)
             if not wait:
                 raise DatasetError(
-                    f"{dataset.place}: run {busy[0]} works on a document that is to be forgotten; nothing new of it will be "
+                    f"{dataset.location}: run {busy[0]} works on a document that is to be forgotten; nothing new of it will be "
                     "published, and what is there is removed by the next run or other writing command once that run has "
                     "ended; `pagemill forget` without --no-wait waits for it"
                 )
@@ -80,7 +80,7 @@ def supersede_documents(
         recover(dataset)
         mine = claim_published(dataset, run_of(staging), ids)
         known = pa.array(sorted(mine), pa.string())
-        told: list[dict[str, Any]] = []
+        changes: list[dict[str, Any]] = []
         files: list[Staged] = []
         for table, schema in dataset.tables.items():
             if table in LOG_TABLES or table in KEEPS_EARLIER_ATTEMPTS or "document_id" not in schema.names:
@@ -89,11 +89,11 @@ def supersede_documents(
                 if table in pointers:
                     rows = dataset.shard_rows(table, shard)
                     old = rows.filter(pc.is_in(rows.column("document_id"), value_set=known))
-                    told += differences(old, schema.empty_table(), pointers[table], "superseded")
+                    changes += differences(old, schema.empty_table(), pointers[table], "superseded")
                 files.append(Staged(table, shard, kept_rows(dataset, table, shard, not_of(known), {})))
         if mine:
-            silent = mine - {row["document_id"] for row in told}  # a record without a single value is told, too
-            told += [{"document_id": each, "kind": "superseded"} for each in sorted(silent)]
-            files.append(Staged("changes", staging, [numbered(dataset, run_of(staging), told)]))
+            silent = mine - {row["document_id"] for row in changes}  # a record without a single value is told, too
+            changes += [{"document_id": entry, "kind": "superseded"} for entry in sorted(silent)]
+            files.append(Staged("changes", staging, [numbered(dataset, run_of(staging), changes)]))
             stage_and_move(dataset, staging, files, FIRST, LAST)
         return mine

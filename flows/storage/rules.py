@@ -139,10 +139,10 @@ COLUMNS = {  # in the order in which they are read: what is published meanwhile 
 }  # fmt: skip
 
 
-def shard_rules(dataset: Dataset, located: Mapping[str, Collection[str]], held: Mapping[str, pa.Table]) -> Rules:
+def shard_rules(dataset: Dataset, located: Mapping[str, Collection[str]], tables: Mapping[str, pa.Table]) -> Rules:
     """The rules of one shard, whose rows are `held` by table; `located` are the columns of `located_columns`."""
     rules = dict(IN_SHARD)
-    for name in held:
+    for name in tables:
         if name != "documents":
             rules[name, "its document is in the same file of `documents`"] = (
                 f"select document_id from {_name(name)} where document_id not in (select document_id from documents)"
@@ -168,7 +168,7 @@ def shard_rules(dataset: Dataset, located: Mapping[str, Collection[str]], held: 
             rules[name, "items are numbered from 0 without a gap"] = f"""
                 select document_id from {_name(name)} group by document_id, {around}
                 having min(item_index) <> 0 or max(item_index) <> count(*) - 1"""
-    if filled := list(_with_values(located, held)):
+    if filled := list(_with_values(located, tables)):
         rules["evidence", "a document with values has some"] = f"""
             select distinct document_id from ({" union all ".join(filled)})
             where document_id not in (select document_id from evidence)"""
@@ -177,8 +177,8 @@ def shard_rules(dataset: Dataset, located: Mapping[str, Collection[str]], held: 
 
 def located_columns(dataset: Dataset) -> dict[str, set[str]]:
     """Of each record table the columns whose values were looked for on their pages, by every recipe that there was."""
-    told = [json.loads(text) for text in dataset.rows("recipes", ["schema"]).column(0).to_pylist() if text]
-    kinds = [DocumentType(dataset.document_type, "", each, field_tree(each)) for each in (dataset.schema, *told)]
+    schemas = [json.loads(text) for text in dataset.rows("recipes", ["schema"]).column(0).to_pylist() if text]
+    kinds = [DocumentType(dataset.document_type, "", fact, field_tree(fact)) for fact in (dataset.schema, *schemas)]
     found = [
         {
             (table.name, column.name)
@@ -199,19 +199,19 @@ def _is_located(field: Field) -> bool:
     return leaf.evidence and leaf.kind not in {"json", "boolean"}
 
 
-def _with_values(located: Mapping[str, Collection[str]], held: Mapping[str, pa.Table]) -> Iterator[str]:
+def _with_values(located: Mapping[str, Collection[str]], tables: Mapping[str, pa.Table]) -> Iterator[str]:
     """A query for each table of which columns are located: its documents with a value in any of them."""
     for table, columns in located.items():
-        schema = held[table].schema
-        said = [
-            f"list_count({_name(each)}) > 0"
-            if pa.types.is_list(schema.field(each).type)
-            else f"{_name(each)} is not null"
-            for each in schema.names
-            if each in columns
+        schema = tables[table].schema
+        queries = [
+            f"list_count({_name(name)}) > 0"
+            if pa.types.is_list(schema.field(name).type)
+            else f"{_name(name)} is not null"
+            for name in schema.names
+            if name in columns
         ]
-        if said:
-            yield f"select document_id from {_name(table)} where {' or '.join(said)}"
+        if queries:
+            yield f"select document_id from {_name(table)} where {' or '.join(queries)}"
 
 
 def _keys(schema: pa.Schema) -> str:

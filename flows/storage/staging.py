@@ -46,8 +46,8 @@ def stage_and_move(
             store.remove(f"_work/journal/{name}")
             return
         store.settle(folder)
-        ranks = {table: place - len(first) for place, table in enumerate(first)}
-        ranks |= {table: place + 1 for place, table in enumerate(last)}
+        ranks = {table: index - len(first) for index, table in enumerate(first)}
+        ranks |= {table: index + 1 for index, table in enumerate(last)}
         listed.sort(key=lambda file: ranks.get(file["table"], 0))
         store.confirm()
         store.write(f"{folder}/{READY}", json.dumps(listed).encode())
@@ -58,7 +58,7 @@ def stage_and_move(
             if not store.exists(f"{folder}/{READY}"):  # what is ready is moved by the next recovery
                 store.remove(folder)
         raise UnwritableDatasetError(
-            f"{dataset.place}: {name} could not be written ({error.strerror or error})",
+            f"{dataset.location}: {name} could not be written ({error.strerror or error})",
             "make room, check the rights and that it is still there, then run again: answers already paid for are in its journal",
         ) from error
 
@@ -93,5 +93,5 @@ def _listed(dataset: Dataset, key: str) -> list[dict[str, Any]]:
     except (ValueError, TypeError, KeyError) as error:
         folder = key.rpartition("/")[0]
         raise DatasetError(
-            f"{dataset.place}/{key} cannot be understood ({error}); move {folder} away and run again"
+            f"{dataset.location}/{key} cannot be understood ({error}); move {folder} away and run again"
         ) from error

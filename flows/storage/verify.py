@@ -54,7 +54,7 @@ def verify_lines(found: Sequence[Finding], out: Out) -> list[str]:
     """`status --check` for people."""
     if not found:
         return [f"{out}: every key, count, sum and checksum holds"]
-    return [f"{out}: {each.table}: {each.rule}: not so for {each.rows:,}, first {each.example}" for each in found]
+    return [f"{out}: {entry.table}: {entry.rule}: not so for {entry.rows:,}, first {entry.example}" for entry in found]
 
 
 def _unreadable(dataset: Dataset) -> Iterator[Finding]:
@@ -64,7 +64,7 @@ def _unreadable(dataset: Dataset) -> Iterator[Finding]:
             try:
                 own = dataset.file_schema(table, shard)
                 if not own.equals(schema):
-                    what = f"{dataset.place}/{table}/{shard}.parquet has other columns; {remedy(dataset.place, table, shard)}"
+                    what = f"{dataset.location}/{table}/{shard}.parquet has other columns; {remedy(dataset.location, table, shard)}"
                     yield Finding(table, "every file has the table's schema", 1, what)
                     continue
                 for _ in dataset.shard_batches(table, shard):
@@ -85,25 +85,25 @@ def _shards(dataset: Dataset) -> list[str]:
 def _of_shard(dataset: Dataset, shard: str, located: Mapping[str, Collection[str]]) -> Iterator[Finding]:
     names = ["documents", "pages", "figures", "evidence", "checks", *dataset.record_tables]
     before = _columns(dataset, "corrections", _SAID)
-    held = {name: _light(dataset, name, shard) for name in names}
+    tables = {name: _light(dataset, name, shard) for name in names}
     after = _columns(dataset, "corrections", _SAID)
     last = pc.max(before.column("correction_id")).as_py() or 0
     newer = after.filter(pc.greater(after.column("correction_id"), last))
     corrected_meanwhile = newer.column("document_id").combine_chunks()
-    told = before.filter(pc.invert(pc.is_in(before.column("document_id"), value_set=corrected_meanwhile)))
-    yield from _broken({**held, "corrections": told}, shard_rules(dataset, located, held))
+    unchanged = before.filter(pc.invert(pc.is_in(before.column("document_id"), value_set=corrected_meanwhile)))
+    yield from _broken({**tables, "corrections": unchanged}, shard_rules(dataset, located, tables))
 
 
 def _of_all(dataset: Dataset) -> Iterator[Finding]:
     live, moving = dataset.runs_at_work(), _being_moved(dataset)
-    held = {name: _columns(dataset, name, columns) for name, columns in COLUMNS.items()}
+    tables = {name: _columns(dataset, name, columns) for name, columns in COLUMNS.items()}
     live |= dataset.runs_at_work()  # what begins or ends meanwhile, too
     moving |= _being_moved(dataset)
-    held["forgotten"] = pa.table({"id": pa.array(sorted(dataset.forgotten_ids()), pa.string())})
-    held["live"] = pa.table({"run_id": pa.array(sorted(live), pa.string())})
-    held["moving"] = pa.table({"name": pa.array(sorted(moving), pa.string())})
-    held["measured"] = pa.table({"first": pa.array([_first_measured(dataset, held["quality"])], pa.string())})
-    yield from _broken(held, EVERYWHERE)
+    tables["forgotten"] = pa.table({"id": pa.array(sorted(dataset.forgotten_ids()), pa.string())})
+    tables["live"] = pa.table({"run_id": pa.array(sorted(live), pa.string())})
+    tables["moving"] = pa.table({"name": pa.array(sorted(moving), pa.string())})
+    tables["measured"] = pa.table({"first": pa.array([_first_measured(dataset, tables["quality"])], pa.string())})
+    yield from _broken(tables, EVERYWHERE)
 
 
 def _being_moved(dataset: Dataset) -> set[str]:
@@ -133,9 +133,9 @@ def _first_measured(dataset: Dataset, quality: pa.Table) -> str | None:
     return first
 
 
-def _broken(held: Mapping[str, pa.Table], rules: Rules) -> Iterator[Finding]:
+def _broken(tables: Mapping[str, pa.Table], rules: Rules) -> Iterator[Finding]:
     with duckdb.connect(config={"enable_external_access": "false", "threads": 2}) as connection:
-        for name, table in held.items():
+        for name, table in tables.items():
             connection.register(name, table)
         for (table, rule), query in rules.items():
             count, example = connection.execute(f"select count(*), min(q::text) from ({query}) as t(q)").fetchall()[0]
@@ -152,8 +152,10 @@ def _light(dataset: Dataset, table: str, shard: str) -> pa.Table:
 def _merged(found: Sequence[Finding]) -> list[Finding]:
     """One finding a rule, over all shards."""
     merged: dict[tuple[str, str], Finding] = {}
-    for each in found:
-        known = merged.get((each.table, each.rule))
-        rows = each.rows + (known.rows if known else 0)
-        merged[each.table, each.rule] = Finding(each.table, each.rule, rows, known.example if known else each.example)
+    for entry in found:
+        known = merged.get((entry.table, entry.rule))
+        rows = entry.rows + (known.rows if known else 0)
+        merged[entry.table, entry.rule] = Finding(
+            entry.table, entry.rule, rows, known.example if known else entry.example
+        )
     return list(merged.values())

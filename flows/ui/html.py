@@ -60,7 +60,7 @@ def check_target(target: Path, document: Path | None = None) -> None:
 
 def check_outside(dataset: Dataset, target: Path) -> None:
     """Raise ConfigurationError where `target` is inside the dataset."""
-    if "://" not in dataset.place and target.resolve().is_relative_to(Path(dataset.place).resolve()):
+    if "://" not in dataset.location and target.resolve().is_relative_to(Path(dataset.location).resolve()):
         raise ConfigurationError(f"--html {target}: is in the dataset, where only tables may stand; name another file")
 
 

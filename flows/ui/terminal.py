@@ -50,13 +50,13 @@ class Section:
 def plain_lines(found: Sequence[Section]) -> list[str]:
     """The tables as lines, a row each, for pipes and files."""
     lines = []
-    for each in found:
-        for row in each.rows:
+    for entry in found:
+        for row in entry.rows:
             cells = [
-                f"{heading} {cell}" if heading in each.numbers else cell
-                for heading, cell in zip(each.headings, row, strict=True)
+                f"{heading} {cell}" if heading in entry.numbers else cell
+                for heading, cell in zip(entry.headings, row, strict=True)
             ]
-            lines.append(f"{each.title}: {'  '.join(cell for cell in cells if cell)}")
+            lines.append(f"{entry.title}: {'  '.join(cell for cell in cells if cell)}")
     return lines
 
 
@@ -68,11 +68,11 @@ def show_tables(found: Sequence[Section]) -> None:
     from rich.text import Text
 
     console = Console(highlight=False)
-    for each in found:
-        table = Table(title=Text(each.title), title_justify="left", box=SIMPLE_HEAD, show_header=any(each.headings))
-        for heading in each.headings:
-            table.add_column(heading, justify="right" if heading in each.numbers else "left", overflow="fold")
-        for row in each.rows:
+    for entry in found:
+        table = Table(title=Text(entry.title), title_justify="left", box=SIMPLE_HEAD, show_header=any(entry.headings))
+        for heading in entry.headings:
+            table.add_column(heading, justify="right" if heading in entry.numbers else "left", overflow="fold")
+        for row in entry.rows:
             table.add_row(*map(Text, row))
         console.print(table)
 

@@ -25,7 +25,7 @@ class DiskStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.place = str(root)
+        self.location = str(root)
         self._work = root / "_work"
 
     def make_folders(self, folders: Iterable[str]) -> None:
@@ -164,7 +164,7 @@ class DiskStore:
         folder.mkdir(exist_ok=True)
         return folder
 
-    def each(self, call: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    def map_each(self, call: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
         """The results of `call`, one after the other: a disk answers at once."""
         return [call(item) for item in items]
 

@@ -58,8 +58,8 @@ class Watcher:
 class Wait:
     """One wait for somebody else, of which people are told once when it is long."""
 
-    def __init__(self, place: str, timing: Timing) -> None:
-        self._place = place
+    def __init__(self, location: str, timing: Timing) -> None:
+        self._location = location
         self._timing = timing
         self._say_at = time.monotonic() + timing.say_after
 
@@ -71,16 +71,16 @@ class Wait:
         from flows.log import say  # with it the settings, which readers of a dataset do without
 
         left = math.ceil(max(1.0, self._timing.dead_after - unchanged))
-        say(f"{self._place}: waiting for {whom}; if it was killed, this goes on by itself in {left} s at most")
+        say(f"{self._location}: waiting for {whom}; if it was killed, this goes on by itself in {left} s at most")
 
 
 class Heartbeat:
     """An object of ours, renewed by a thread of its own until `release`."""
 
-    def __init__(self, client: ObjectClient, key: str, place: str, timing: Timing) -> None:
+    def __init__(self, client: ObjectClient, key: str, location: str, timing: Timing) -> None:
         self._client = client
         self._key = key
-        self._place = place
+        self._location = location
         self._timing = timing
         self._token = secrets.token_hex(8)
         self._count = 0
@@ -110,7 +110,7 @@ class Heartbeat:
         """Raises DatasetError unless the object was ours not long ago."""
         if self._is_lost or time.monotonic() - self._renewed_at > self._timing.give_up_after:
             raise DatasetError(
-                f"{self._place}: {self._key} could not be renewed, so another process may work here by now; nothing more is "
+                f"{self._location}: {self._key} could not be renewed, so another process may work here by now; nothing more is "
                 "written. Check the connection to the store, then run the same command again: answers that were kept are used"
             )
 
@@ -157,27 +157,27 @@ class Heartbeat:
 class RemoteLock:
     """The dataset's lock. The object stays when it is given back and says that it is free: nothing has to be deleted."""
 
-    def __init__(self, client: ObjectClient, key: str, place: str, timing: Timing, watcher: Watcher) -> None:
+    def __init__(self, client: ObjectClient, key: str, location: str, timing: Timing, watcher: Watcher) -> None:
         self._client = client
         self._key = key
-        self._place = place
+        self._location = location
         self._timing = timing
         self._watcher = watcher
         self._free_etag: str | None = None
         self._mutex = threading.Lock()
-        self.held: Heartbeat | None = None
+        self.heartbeat: Heartbeat | None = None
 
     @contextmanager
     def hold(self) -> Iterator[None]:
         """Hold the lock, waiting for whoever holds it; a holder that has died is waited for until that is certain."""
         with self._mutex:
-            held = self._acquired()
-            self.held = held
+            heartbeat = self._acquired()
+            self.heartbeat = heartbeat
             try:
                 yield
             finally:
-                self.held = None
-                self._free_etag = held.release(json.dumps({"free_since": secrets.token_hex(8)}).encode())
+                self.heartbeat = None
+                self._free_etag = heartbeat.release(json.dumps({"free_since": secrets.token_hex(8)}).encode())
 
     def peek(self) -> None:
         """Look at the lock, so that the time for which it has not changed counts from now."""
@@ -186,15 +186,15 @@ class RemoteLock:
 
     def _acquired(self) -> Heartbeat:
         failures = 0
-        wait = Wait(self._place, self._timing)
+        wait = Wait(self._location, self._timing)
         while True:
-            held = Heartbeat(self._client, self._key, self._place, self._timing)
+            heartbeat = Heartbeat(self._client, self._key, self._location, self._timing)
             try:
                 etag = self._free_etag or self._takeable(wait)
                 self._free_etag = None
                 if etag is not None:
-                    held.begin(etag or None)
-                    return held
+                    heartbeat.begin(etag or None)
+                    return heartbeat
             except ChangedError:
                 continue  # somebody else was quicker
             except OSError:
@@ -218,10 +218,10 @@ class RemoteLock:
 
 
 def wait_until_known(
-    states: Callable[[], dict[str, str]], watcher: Watcher, timing: Timing, peek: Callable[[], None], place: str
+    states: Callable[[], dict[str, str]], watcher: Watcher, timing: Timing, peek: Callable[[], None], location: str
 ) -> None:
     """Wait until each object of `states` (etags by key) has been seen to change, or unchanged for long enough to be dead."""
-    wait = Wait(place, timing)
+    wait = Wait(location, timing)
     while True:
         unchanged = {key: watcher.unchanged(key, etag) for key, etag in states().items()}
         waiting = [

@@ -38,12 +38,12 @@ Result = TypeVar("Result")
 class ObjectStore:
     """The dataset below `place`, an URL, through a client for it."""
 
-    def __init__(self, client: ObjectClient, place: str, timing: Timing | None = None) -> None:
-        self.place = place
+    def __init__(self, client: ObjectClient, location: str, timing: Timing | None = None) -> None:
+        self.location = location
         self._client = client
         self._timing = timing or Timing()
         self._watcher = Watcher()
-        self._lock = RemoteLock(client, "_work/lock", place, self._timing, self._watcher)
+        self._lock = RemoteLock(client, "_work/lock", location, self._timing, self._watcher)
         self._leases: dict[str, Heartbeat] = {}
         self._sizes: dict[str, int] = {}
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="objects")
@@ -53,17 +53,17 @@ class ObjectStore:
 
     def foreign(self) -> str | None:
         """The name of something in OUT besides `_work`."""
-        return next((each.name for each in self._listed("") if each.name != "_work"), None)
+        return next((entry.name for entry in self._listed("") if entry.name != "_work"), None)
 
     def names(self, folder: str) -> list[str]:
         """What stands directly in a folder, by name."""
-        return sorted(each.name for each in self._listed(folder))
+        return sorted(entry.name for entry in self._listed(folder))
 
     def stamps(self, folder: str) -> dict[str, tuple[object, ...]]:
         """The Parquet files of a folder by name."""
-        found = [each for each in self._listed(folder) if each.name.endswith(".parquet")]
-        self._sizes.update({f"{folder}/{each.name}": each.size for each in found})
-        return {each.name: (each.etag, each.size) for each in sorted(found, key=lambda each: each.name)}
+        found = [entry for entry in self._listed(folder) if entry.name.endswith(".parquet")]
+        self._sizes.update({f"{folder}/{entry.name}": entry.size for entry in found})
+        return {entry.name: (entry.etag, entry.size) for entry in sorted(found, key=lambda entry: entry.name)}
 
     def cut_short(self, folder: str) -> list[str]:
         """None is looked for: an object is put there whole, and each look would be a request."""
@@ -120,7 +120,7 @@ class ObjectStore:
         except ChangedError as error:
             folder = source.rpartition("/")[0]
             raise DatasetError(
-                f"{self.place}/{source} is not what was staged; remove {folder} and run again"
+                f"{self.location}/{source} is not what was staged; remove {folder} and run again"
             ) from error
 
     def unlink(self, key: str) -> None:
@@ -140,8 +140,8 @@ class ObjectStore:
 
     def confirm(self) -> None:
         """Renew the lock and this process's leases now."""
-        if self._lock.held is not None:
-            self._lock.held.renew()
+        if self._lock.heartbeat is not None:
+            self._lock.heartbeat.renew()
         for lease in self._leases.values():
             lease.renew()
 
@@ -149,21 +149,21 @@ class ObjectStore:
         """Wait until each lease has been seen to change, or not to for long enough; the lock is watched on the way."""
 
         def states() -> dict[str, str]:
-            found = {each.name: each.etag for each in self._listed("_work/leases")}
+            found = {entry.name: entry.etag for entry in self._listed("_work/leases")}
             return {f"_work/leases/{name}": etag for name, etag in found.items() if name not in self._leases}
 
-        wait_until_known(states, self._watcher, self._timing, self._lock.peek, self.place)
+        wait_until_known(states, self._watcher, self._timing, self._lock.peek, self.location)
 
     def lease(self, run_id: str) -> "ObjectLease":
         """Begin a run. Hold the lock."""
-        return ObjectLease(self._leases, run_id, Heartbeat(self._client, _lease(run_id), self.place, self._timing))
+        return ObjectLease(self._leases, run_id, Heartbeat(self._client, _lease(run_id), self.location, self._timing))
 
     def live_runs(self) -> frozenset[str]:
         """This process's runs, and those whose lease has changed within the time after which it is dead."""
         found = [
-            each.name
-            for each in self._listed("_work/leases")
-            if self._watcher.unchanged(_lease(each.name), each.etag) <= self._timing.dead_after
+            entry.name
+            for entry in self._listed("_work/leases")
+            if self._watcher.unchanged(_lease(entry.name), entry.etag) <= self._timing.dead_after
         ]
         return frozenset([*found, *self._leases])
 
@@ -183,13 +183,13 @@ class ObjectStore:
     def read_segment(self, name: str) -> list[dict[str, Any]]:
         """The whole rows of a segment's objects, in the order in which they were written."""
         keys = sorted(self._patiently(lambda: self._client.below(f"_work/journal/{name}")))
-        return list(rows_in(b"\n".join(self.each(self.read, keys))))
+        return list(rows_in(b"\n".join(self.map_each(self.read, keys))))
 
     def spool(self, run_id: str) -> Path:
         """A folder of this machine's own."""
         return Path(tempfile.mkdtemp(prefix=f"pagemill-{run_id}-"))
 
-    def each(self, call: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    def map_each(self, call: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
         """The results of `call`, several at once."""
         return list(self._threads.map(call, items))
 
@@ -212,13 +212,13 @@ class ObjectStore:
             self._patiently(lambda: self._client.put(key, data))
         except (DatasetError, OSError) as error:
             raise RunStoppedError(
-                f"{self.place}: an answer could not be kept ({error}); check the connection to the store, then run the same "
+                f"{self.location}: an answer could not be kept ({error}); check the connection to the store, then run the same "
                 "command again"
             ) from error
 
     def _change(self, call: Callable[[], Result]) -> Result:
         """What writes: not without the lock, when this process holds it, for it may be another's by now."""
-        return self._patiently(call, lambda: self._lock.held.check() if self._lock.held is not None else None)
+        return self._patiently(call, lambda: self._lock.heartbeat.check() if self._lock.heartbeat is not None else None)
 
     @staticmethod
     def _patiently(call: Callable[[], Result], before: Callable[[], None] = lambda: None) -> Result:

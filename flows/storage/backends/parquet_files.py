@@ -39,14 +39,14 @@ def write_parquet(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatc
 def _row_groups(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
     """The rows in tables of at most `ROW_GROUP_BYTES`, or of one batch that is larger; at least one table."""
     size = 0
-    held: list[pa.RecordBatch] = []
+    buffered: list[pa.RecordBatch] = []
     for batch in batches:
-        if held and size + batch.nbytes > ROW_GROUP_BYTES:
-            yield pa.Table.from_batches(held, schema)
-            held, size = [], 0
-        held.append(batch)
+        if buffered and size + batch.nbytes > ROW_GROUP_BYTES:
+            yield pa.Table.from_batches(buffered, schema)
+            buffered, size = [], 0
+        buffered.append(batch)
         size += batch.nbytes
-    yield pa.Table.from_batches(held, schema)
+    yield pa.Table.from_batches(buffered, schema)
 
 
 def _that_repeat(rows: pa.Table) -> list[str]:
@@ -93,10 +93,12 @@ def read_schema(file: BinaryIO) -> pa.Schema:
 def column_has_values(file: BinaryIO, column: str) -> bool:
     """True unless the statistics of one file say that the column is null throughout."""
     facts = pq.ParquetFile(file).metadata
-    place = facts.schema.to_arrow_schema().get_field_index(column)
+    column_index = facts.schema.to_arrow_schema().get_field_index(column)
     groups = [facts.row_group(number) for number in range(facts.num_row_groups)]
     return any(
         group.num_rows
-        and ((found := group.column(place).statistics) is None or found.null_count is None or found.num_values > 0)
+        and (
+            (found := group.column(column_index).statistics) is None or found.null_count is None or found.num_values > 0
+        )
         for group in groups
     )

@@ -119,14 +119,14 @@ class S3Client:
         found: list[Listed] = []
         for page in self._pages(prefix, "/"):
             objects, folders = page.get("Contents", ()), page.get("CommonPrefixes", ())
-            found += [Listed(each["Key"].removeprefix(prefix), each["ETag"], each["Size"]) for each in objects]
-            found += [Listed(each["Prefix"].removeprefix(prefix).rstrip("/"), "", 0) for each in folders]
-        return [each for each in found if each.name]  # a console leaves an empty object in the place of a folder
+            found += [Listed(entry["Key"].removeprefix(prefix), entry["ETag"], entry["Size"]) for entry in objects]
+            found += [Listed(entry["Prefix"].removeprefix(prefix).rstrip("/"), "", 0) for entry in folders]
+        return [entry for entry in found if entry.name]  # a console leaves an empty object in the place of a folder
 
     def below(self, folder: str) -> list[str]:
         """The keys of all objects below `folder/`."""
         pages = self._pages(self._below(folder), "")
-        return [each["Key"].removeprefix(self._prefix) for page in pages for each in page.get("Contents", ())]
+        return [entry["Key"].removeprefix(self._prefix) for page in pages for entry in page.get("Contents", ())]
 
     def copy(self, source: str, target: str, etag: str) -> None:
         """Copy an object within the store, while it still has this etag."""

@@ -28,7 +28,7 @@ Result = TypeVar("Result")
 class Store(Protocol):
     """The operations. `place` names it for people."""
 
-    place: str
+    location: str
 
     def make_folders(self, folders: Iterable[str]) -> None:
         """Make folders, where there is such a thing."""
@@ -108,7 +108,7 @@ class Store(Protocol):
     def spool(self, run_id: str) -> Path:
         """A folder on this machine's disk for a run's copies of documents; the run removes it."""
 
-    def each(self, call: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    def map_each(self, call: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
         """The results of `call`, several at once where the store answers slowly."""
 
 

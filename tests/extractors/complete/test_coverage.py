@@ -75,7 +75,7 @@ def test_of_a_second_answer_only_items_on_rows_that_were_open_are_taken_each_onc
 
     def taken(again: list[Row], held: int = 3) -> list[str]:
         found = fresh_items([located([pages[1]], again)], sheet(pages[1]), gap, held)
-        return [each.answer.answer.value["rows"][each.place]["article"] for each in found]
+        return [each.answer.answer.value["rows"][each.index]["article"] for each in found]
 
     assert taken(rows[2][:3]) == []
     assert taken(rows[2]) == [each[0] for each in rows[2][3:]]

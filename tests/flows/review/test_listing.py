@@ -64,7 +64,9 @@ def put(dataset: Dataset, documents: list[dict[str, Any]], shard: str = SHARD, f
         schema = dataset.tables[table]
         known = [{name: value for name, value in row.items() if name in schema.names} for row in found]
         write_parquet(
-            Path(dataset.place) / table / f"{shard}.parquet", schema, pa.Table.from_pylist(known, schema).to_batches()
+            Path(dataset.location) / table / f"{shard}.parquet",
+            schema,
+            pa.Table.from_pylist(known, schema).to_batches(),
         )
 
 

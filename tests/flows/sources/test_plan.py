@@ -30,9 +30,9 @@ def dataset(tmp_path: Path) -> Dataset:
 
 
 def put(dataset: Dataset, table: str, *rows: dict) -> None:
-    count = len(list((Path(dataset.place) / table).iterdir()))
+    count = len(list((Path(dataset.location) / table).iterdir()))
     written = pa.Table.from_pylist(list(rows), dataset.tables[table])
-    pq.write_table(written, Path(dataset.place) / table / f"2026-{count}.parquet")
+    pq.write_table(written, Path(dataset.location) / table / f"2026-{count}.parquet")
 
 
 def row(uri: str, document_id: str | None, **other: object) -> dict:
@@ -196,10 +196,10 @@ def test_a_file_behind_a_link_that_no_walk_follows_is_not_gone(dataset: Dataset,
     (source / "link").symlink_to(tmp_path / "behind")
     put(dataset, "sources", *[row(str(path), path.name) for path in [*names, source / "link" / "x.pdf"]])
     names[0].unlink()
-    planned = make_plan(dataset, discover([str(source)], Path(dataset.place), [".pdf"]), "r")
+    planned = make_plan(dataset, discover([str(source)], Path(dataset.location), [".pdf"]), "r")
     assert [each["source_uri"] for each in planned.noted.to_pylist()] == [str(names[0])]
     (source / "link" / "x.pdf").unlink()
-    planned = make_plan(dataset, discover([f"{source}/**/*.pdf"], Path(dataset.place), [".pdf"]), "r")
+    planned = make_plan(dataset, discover([f"{source}/**/*.pdf"], Path(dataset.location), [".pdf"]), "r")
     assert planned.not_gone == 2  # of 31: more than 5 %
 
 

@@ -180,7 +180,7 @@ def test_a_holder_that_cannot_renew_stops_writing(tmp_path: Path, monkeypatch: p
         client.is_cut = True
         time.sleep(2 * QUICK.give_up_after)
         client.is_cut = False  # the network is back, and still nothing is written before the lock is ours again
-        store._lock.held._ended.set()
+        store._lock.heartbeat._ended.set()
         for call in (
             lambda: store.unlink("x"),
             lambda: store.move("a", "b", {"etag": ""}),

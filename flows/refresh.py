@@ -39,6 +39,7 @@ from flows.model.spending import Spending
 from flows.progress import ProgressLine
 from flows.recipe import make_recipe
 from flows.run_page import keep_report
+from flows.sandbox import ended_with_the_run
 from flows.scans import scans_of
 from flows.spool import Spooled, is_disk_full
 from flows.storage.dataset import BIRTH_FILE, Dataset, open_dataset, read_dataset
@@ -375,7 +376,7 @@ async def _one(
     except DatasetError:
         raise
     except DocumentError as error:
-        return Kept(document_id, uri, str(error))
+        return None if ended_with_the_run(error, work.stopped) else Kept(document_id, uri, str(error))
     except Exception as error:  # a fault of ours, too, costs this document only
         if is_disk_full(error):
             raise DatasetError(f"{work.spool_folder}: {error}; make room and run again") from error

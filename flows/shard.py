@@ -18,6 +18,7 @@ from flows.corrections import corrector
 from flows.extract import STOPS, Tools, extract_document, failure_row, stored_in
 from flows.past import Past
 from flows.plan import Before, modified_at
+from flows.sandbox import ended_with_the_run
 from flows.spool import Spooled, is_disk_full, spool
 from flows.storage.dataset import Dataset
 from flows.storage.journal import Segment
@@ -207,6 +208,9 @@ async def _one(work: Work, each: Spooled, stored: Any, segment: Segment, held: B
     except Exception as error:  # noqa: BLE001 - a fault of ours, too, costs this document only
         if is_disk_full(error):
             _stop(work, work.dataset.unusable(error))
+            return "deferred", 0
+        if ended_with_the_run(error, work.stopped):
+            work.left.append(each.address)
             return "deferred", 0
         _fail(work, held, error, document.source_uri, document.document_id)
         return "failed", 0

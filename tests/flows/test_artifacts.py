@@ -18,8 +18,9 @@ from flows.engine import Engine
 from flows.log import LOG
 from flows.run_facts import Reason
 from tests.conftest import SAMPLES
-from tests.flows.test_run_page import busy
-from tests.support.painted import Studio, studio
+from tests.support.painted import Studio, busy, studio
+
+pytestmark = pytest.mark.through_prefect
 
 ROW = dict.fromkeys(("discovered", "already_done", "skipped", "ok", "partial", "failed", "deferred"), 1234)
 

@@ -12,7 +12,7 @@ from flows.calibration import LEAST_VALUES, labelled_values
 from flows.evaluate import compare, truth_of
 from flows.storage.dataset import read_dataset
 from flows.types import load_type
-from tests.flows.test_evaluate import TRUTHS
+from tests.support.sample_truths import TRUTHS
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from flows.verify import verify
 from schemas.errors import DatasetError
 from tests.conftest import SAMPLES
 from tests.flows.storage.places import Place
-from tests.flows.test_run import rows
+from tests.support.outcomes import rows
 from tests.support.painted import Studio, name_of, studio
 
 CANARY = "Zanzibarquokka77"

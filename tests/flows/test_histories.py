@@ -32,7 +32,7 @@ from flows.superseded import superseded_ids
 from flows.types import load_type
 from schemas.errors import EncryptedDocumentError, InvalidCompletionError
 from schemas.tables import SHARD_TABLES
-from tests.support.quick import without_prefect
+from tests.support.quick import quick
 
 FILLERS = 40  # files that never change, so that one or two deletions are no more than 5 %
 PATHS = ("a.txt", "b.txt", "sub/c.txt", "sub/d.txt")
@@ -239,7 +239,7 @@ def quick_runs(opened: list[str]) -> Iterator[None]:
         return spool(address, folder)
 
     with (
-        mock.patch("flows.run.through_prefect", without_prefect),
+        quick(),
         mock.patch("flows.shard.extract_document", one_document),
         mock.patch("flows.shard.spool", seen),
         mock.patch(

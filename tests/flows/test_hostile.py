@@ -10,7 +10,8 @@ import duckdb
 from flows.run import RunRequest, run
 from flows.sandbox import Sandbox
 from flows.types import load_type
-from tests.flows.test_run import check_sum, invoices
+from tests.support.archives import invoices
+from tests.support.outcomes import check_sum
 
 
 def pdf(*objects: bytes) -> bytes:

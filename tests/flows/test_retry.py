@@ -18,7 +18,7 @@ from flows.storage.disk import DiskStore
 from flows.verify import verify
 from schemas.errors import ConfigurationError, DatasetError
 from tests.conftest import SAMPLES
-from tests.flows.test_run import rows
+from tests.support.outcomes import rows
 from tests.support.painted import studio
 
 INVOICE = SAMPLES / "invoices" / "harrow_finch.pdf"

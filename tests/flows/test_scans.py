@@ -18,8 +18,8 @@ from flows.settings import load_settings
 from flows.storage.dataset import read_dataset
 from flows.types import load_type
 from schemas.errors import SandboxLimitError
-from tests.flows.test_run import rows
 from tests.support.moody import Moody, moody
+from tests.support.outcomes import rows
 
 SAID = {"number": "INV-2041", "issue_date": "2026-03-14", "currency": "EUR", "gross_total": 1234.5}
 

@@ -1,19 +1,30 @@
-# `make run`: a tour of the samples. `make test`: everything that is checked. Nothing is needed before them but Python and make.
+# `make run`: a tour of the samples. `make test`: what each change must pass; `make test-all`: everything that is checked. Nothing is needed before them but Python and make.
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 REAL := .venv-real
+# A third process works while the others wait.
+PYTEST := $(VENV)/bin/python -m pytest -n 3 --dist loadgroup
 # llama.cpp's own server beside the Python package: for any machine, with no page from a hub and no second copy of mtmd.
 LLAMA_FLAGS := -DGGML_NATIVE=OFF -DLLAMA_BUILD_TOOLS=ON -DLLAMA_BUILD_SERVER=ON -DLLAMA_TOOLS_INSTALL=ON -DLLAVA_BUILD=OFF \
 	-DLLAMA_USE_PREBUILT_UI=OFF -DLLAMA_OPENSSL=OFF -DCMAKE_INSTALL_RPATH=$$ORIGIN/../lib:$$ORIGIN/../llama_cpp/lib
 
-.PHONY: run test test-real lint types clean
+.PHONY: run test test-all test-real lint types clean
 
 run: $(STAMP)
 	$(VENV)/bin/pagemill tour
 
-test: $(STAMP) lint
-	$(VENV)/bin/python -m pytest -n 3 --dist worksteal
+# Within five minutes on two cores: everything but whole machines. The checks of `lint` run beside the tests, on what they leave of
+# the cores, and are told only where they fail, so that the last line is pytest's.
+test: $(STAMP)
+	@mkdir -p build
+	@$(MAKE) --no-print-directory lint >build/lint.txt 2>&1 & lint=$$!; \
+	$(PYTEST) -m 'not whole_machine and not real_server and not real_browser'; tests=$$?; \
+	wait $$lint || { cat build/lint.txt; exit 1; }; exit $$tests
+
+# Everything: whole machines, all runs through Prefect, each step killed, all examples of hypothesis, pages in a real browser.
+test-all: $(STAMP) lint
+	PAGEMILL_TEST_STEPS=all $(PYTEST) --everything
 	if command -v chromium >/dev/null; then $(VENV)/bin/python -m pytest -m real_browser tests/flows; fi
 
 # Compiles llama.cpp the first time, which takes a C++ compiler and some ten minutes.
@@ -24,7 +35,7 @@ lint: $(STAMP)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/lint-imports --no-cache
+	$(VENV)/bin/lint-imports
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -40,4 +51,4 @@ $(REAL)/.installed: pyproject.toml constraints.txt
 	touch $(REAL)/.installed
 
 clean:
-	rm -rf $(VENV) $(REAL) out
+	rm -rf $(VENV) $(REAL) build out

@@ -34,7 +34,7 @@ sys.path.insert(0, str(ROOT))
 from extractors.tabulate.tabulate import call_row  # noqa: E402 - the project's root is on the path only now
 from flows.storage.backends.journal import Segment  # noqa: E402
 from schemas.pipeline import Completion, Request  # noqa: E402
-from tests.support.fault_server import MODEL, FaultServer, started  # noqa: E402
+from tests.support.fault_server import MODEL, FaultServer, started_apart  # noqa: E402
 
 SLOTS = 64
 CALLS, REPEATS = 1_000, 3  # of the measure of throughput
@@ -136,12 +136,12 @@ def throughput(bench: Bench) -> None:
     ideal = CALLS * latency / SLOTS
     ratios = []
     for _ in range(REPEATS):
-        with started(bench.log, "--slots", SLOTS, "--latency", latency, "--answer", "fixed") as server:
+        with started_apart(bench.log, "--slots", SLOTS, "--latency", latency, "--answer", "fixed") as server:
             cpu = time.process_time()
             seconds = asyncio.run(_ask_all(bench, server))
             cpu = time.process_time() - cpu
             refused = server.bill()["by_kind"].get("busy", {"calls": 0})["calls"]
-        with started(bench.log, "--slots", SLOTS, "--latency", latency, "--answer", "fixed") as server:
+        with started_apart(bench.log, "--slots", SLOTS, "--latency", latency, "--answer", "fixed") as server:
             bare = asyncio.run(_ask_bare(server)) / ideal
         ratios.append(seconds / ideal)
         own = f"{ratios[-1]:.3f}, {refused} refused, {1000 * cpu / CALLS:.1f} ms of our CPU a call"
@@ -179,7 +179,7 @@ def capacity(bench: Bench) -> None:
     """The share of refused calls, and answers ÷ capacity, while the number of slots falls and returns."""
     latency = 0.25
     steps = ",".join(f"{since}:{slots}" for since, slots in CAPACITY)
-    with started(bench.log, "--capacity", steps, "--latency", latency, "--answer", "fixed") as server:
+    with started_apart(bench.log, "--capacity", steps, "--latency", latency, "--answer", "fixed") as server:
         asyncio.run(_ask_for(bench, server))
         entries = server.entries()
     first = entries[0]["at"]
@@ -260,7 +260,7 @@ def _keeper(segment: Segment, number: int) -> Callable[[Completion], Awaitable[N
 def outage(bench: Bench) -> None:
     """An endpoint that answers only 429 for minutes, then serves: calls per document."""
     source = bench.documents(40)
-    with started(bench.log, "--only-429-for", bench.options.seconds) as server:
+    with started_apart(bench.log, "--only-429-for", bench.options.seconds) as server:
         done = bench.run(server, source)
         _print_end(done)
         _print_calls(server, source)
@@ -271,7 +271,7 @@ def outage(bench: Bench) -> None:
 def faithful(bench: Bench) -> None:
     """Tokens paid / tokens of the first request of each document, by a server without faults."""
     source = bench.documents(100)
-    with started(bench.log, "--log-bodies") as server:
+    with started_apart(bench.log, "--log-bodies") as server:
         _print_end(bench.run(server, source))
         _print_calls(server, source)
         asked = {entry["request"]: _number_in(entry["body"]) for entry in server.entries("asked")}
@@ -287,7 +287,7 @@ def faults(bench: Bench) -> None:
     """Every fault there is, mixed: what was published, and what was paid twice."""
     source = bench.documents(300)
     kinds = ("--kinds", bench.options.kinds) if bench.options.kinds else ()
-    with started(bench.log, "--faults", bench.options.rate, "--seed", 1, "--hang", 3, *kinds) as server:
+    with started_apart(bench.log, "--faults", bench.options.rate, "--seed", 1, "--hang", 3, *kinds) as server:
         done = bench.run(server, source, PAGEMILL_REQUEST_TIMEOUT=10)
         _print_end(done)
         _print_calls(server, source)
@@ -304,7 +304,7 @@ def budget(bench: Bench) -> None:
     """The server's own bill against the cap, with calls in flight and calls cut."""
     cap, whole = 0.40, 1.00
     sample = bench.documents(5, "sample")
-    with started(bench.log) as server:
+    with started_apart(bench.log) as server:
         bench.run(server, sample)
         billed = server.entries("billed")
     per_document = sum(_usd(entry, SEED_PRICES) for entry in billed) / len(list(sample.iterdir()))
@@ -317,7 +317,7 @@ def budget(bench: Bench) -> None:
         prices = [price * factor for price in SEED_PRICES]
         flags = ("--price-in", prices[0], "--price-out", prices[1], "--latency", 0.5, "--hang", 8)
         log = source.with_suffix(".jsonl")
-        with started(log, "--faults", 0.1, "--kinds", "hang,reset,drip", *flags) as server:
+        with started_apart(log, "--faults", 0.1, "--kinds", "hang,reset,drip", *flags) as server:
             done = bench.run(
                 server, source, "--budget", cap, "--concurrency", 32, PAGEMILL_MAX_OUTPUT=limit,
                 PAGEMILL_REQUEST_TIMEOUT=4, PAGEMILL_PRICE_IN=prices[0], PAGEMILL_PRICE_OUT=prices[1],

@@ -102,10 +102,14 @@ class EncryptedDocumentError(UnreadableDocumentError):
 
 
 class SandboxLimitError(DocumentError):
-    """Splitting passed its time or memory limit, or crashed its process."""
+    """Splitting passed its time or memory limit, or crashed its process.
+
+    `has_died` is True where the process ended: in a run that was told to stop, this says nothing of the document.
+    """
 
     stage = "split"
     retryable = True
+    has_died = False
 
 
 class ProcessDiedError(DocumentError):

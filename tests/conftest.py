@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,15 +14,51 @@ from typing import Any
 import hypothesis
 import pytest
 
-from tests.support.commands import Commands
+from tests.support.children import child_server
+from tests.support.commands import Begun, begin_command
 from tests.support.database import migrated, placed
+from tests.support.model_server import serving
+from tests.support.quick import quick
 
-hypothesis.settings.register_profile("pagemill", deadline=None)  # the first call of many loads a vocabulary
-hypothesis.settings.load_profile("pagemill")
+pytest_plugins = ["tests.support.durations"]
+
+# No deadline: the first call of many loads a vocabulary. No file of examples: a run is the same wherever it is.
+hypothesis.settings.register_profile("everything", deadline=None, database=None)
+hypothesis.settings.register_profile("ci", deadline=None, database=None, derandomize=True, max_examples=25)
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 SAMPLES = ROOT / "sample_docs"
+
+
+# What starts something dear, by fixture, mark or parameter: the tests of a group run one after the other in one process.
+GROUPS = {"through_prefect": "prefect", "prefect_database": "prefect", "machines": "dask", "machine": "stopping"}
+GROUPS |= {"s3": "s3", "s3_server": "s3", "bucket": "s3", "samples_out": "samples"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--everything", action="store_true", help="all runs through Prefect, all examples of hypothesis")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    hypothesis.settings.load_profile("everything" if config.getoption("everything") else "ci")
+
+
+@pytest.hookimpl(tryfirst=True)  # before the marks choose tests, and before xdist reads the groups
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        parameters = list(item.callspec.params.values()) if hasattr(item, "callspec") else []
+        names = {*item.fixturenames, *(mark.name for mark in item.iter_markers())}
+        names |= {"s3"} if any(isinstance(each, str) and each == "s3" for each in parameters) else set()
+        if "s3" in names and "s3_contract" not in names:
+            item.add_marker("whole_machine")
+        groups = [group for name, group in GROUPS.items() if name in names]
+        if config.getoption(
+            "everything"
+        ):  # each process has its Prefect: one for all of them would be the slowest by far
+            groups = [group for group in groups if group != "prefect"]
+        if groups:
+            item.add_marker(pytest.mark.xdist_group(groups[0]))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -31,7 +67,7 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("cache")
     os.environ["PAGEMILL_CACHE_DIR"] = str(path)
     os.environ["PAGEMILL_REPORT"] = (
-        "false"  # hundreds of runs need no page each; tests/flows/reports/test_run_page.py wants them
+        "false"  # hundreds of runs need no page each; tests/flows/test_run_page.py wants them
     )
     for name in [name for name in os.environ if name.startswith(("OPENROUTER_", "OPENAI_", "PREFECT_"))]:
         del os.environ[name]
@@ -43,6 +79,13 @@ def prefect_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Prefect's database as a first start leaves it. `tests.support.database.placed` puts a copy where a server will look."""
     base = tmp_path_factory.getbasetemp()
     return migrated(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)  # of all processes of the session
+
+
+@pytest.fixture(scope="session")
+def prefect_home(cache_dir: Path, prefect_database: Path) -> Path:
+    """The tests' cache with Prefect's database in it."""
+    placed(prefect_database, cache_dir)
+    return cache_dir
 
 
 @dataclass(frozen=True)
@@ -71,73 +114,34 @@ def start(*arguments: object, cwd: Path = ROOT, **environment: str) -> subproces
     )
 
 
-@pytest.fixture(scope="session")
-def commands(cache_dir: Path) -> Iterator[Commands]:
-    """Where the commands of this test process come from."""
-    made = Commands(ROOT)
-    yield made
-    made.stop()
-
-
 @pytest.fixture
-def pagemill(
-    offline_engine: Any, commands: Commands, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[..., Finished]:
-    """Run the command as a user does, in a process of its own.
+def begin(request: pytest.FixtureRequest, is_quick: bool) -> Callable[..., Begun]:
+    """Begin a command as a user does, in a process of its own; what is returned waits for it, signals it, kills it.
 
-    It shares the tests' Prefect server, which takes each command seconds to start, and the imports, which take as long; who
-    wants neither uses `start`.
+    It has its imports behind it, which take seconds, and runs without Prefect where the test is not marked
+    `through_prefect`; who wants neither uses `start`.
     """
-    told = tmp_path_factory.mktemp("told") / "command"
 
-    def call(*arguments: object, cwd: Path = ROOT, **environment: str) -> Finished:
-        if arguments[:1] in (("run",), ("refresh",)):
-            environment = {"PREFECT_API_URL": offline_engine.server.url(), **environment}
-        words = [str(each) for each in arguments]
-        code = commands.call(words, cwd, {**os.environ, "PYTHONPATH": str(ROOT), **environment}, told)
-        out, err = (told.with_suffix(suffix).read_text() for suffix in (".out", ".err"))
-        assert "Traceback" not in err, err
-        return Finished(code, out, err)
+    def call(*arguments: object, **options: Any) -> Begun:
+        if not is_quick and arguments[:1] in (("run",), ("refresh",)):
+            options = {"PREFECT_API_URL": request.getfixturevalue("offline_engine").server.url(), **options}
+        return begin_command(*arguments, is_quick=is_quick, **options)
 
     return call
 
 
-@dataclass(frozen=True)
-class ModelServer:
-    """A model server that runs, and what it was asked."""
+@pytest.fixture
+def pagemill(begin: Callable[..., Begun]) -> Callable[..., Finished]:
+    """Run a command as a user does, to its end: see `begin`."""
 
-    url: str
-    log: Path
+    def call(*arguments: object, **options: Any) -> Finished:
+        process = begin(*arguments, **options)
+        out, err = process.communicate()
+        assert "Traceback" not in err, err
+        assert process.returncode is not None
+        return Finished(process.returncode, out, err)
 
-    def entries(self, event: str) -> list[dict]:
-        lines = self.log.read_text(encoding="utf-8").splitlines() if self.log.exists() else []
-        return [entry for entry in map(json.loads, lines) if entry["event"] == event]
-
-    def count(self, event: str) -> int:
-        """How many `entries` there are, for who looks often: the pages in them are not read."""
-        return self.log.read_bytes().count(json.dumps({"event": event})[:-1].encode()) if self.log.exists() else 0
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {"PAGEMILL_BASE_URL": self.url, "PAGEMILL_API_KEY": "canary-key"}
-
-
-@contextmanager
-def serving(log: Path, *options: str) -> Iterator[ModelServer]:
-    """A model server with options; it ends with the block, and with this process."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.model_server", "--log", str(log), *options],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    try:
-        yield ModelServer(f"http://127.0.0.1:{int(process.stdout.readline())}/v1", log)
-    finally:
-        process.kill()
-        process.communicate()
+    return call
 
 
 @pytest.fixture
@@ -149,38 +153,38 @@ def model_server(tmp_path: Path) -> Callable[..., object]:
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[str]:
     """An S3-compatible server on loopback, one per test process; the environment names it as it does for a user."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.s3_server"],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    url = f"http://127.0.0.1:{int(process.stdout.readline())}"
-    names = {
-        "AWS_ENDPOINT_URL": url,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    os.environ.update(names)
-    yield url
-    for name in names:
-        del os.environ[name]
-    process.kill()
-    process.communicate()
+    with child_server("tests.support.s3_server") as port, pytest.MonkeyPatch.context() as environment:
+        url = f"http://127.0.0.1:{port}"
+        environment.setenv("AWS_ENDPOINT_URL", url)
+        environment.setenv("AWS_ACCESS_KEY_ID", "test")
+        environment.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        yield url
 
 
 @pytest.fixture(scope="session")
-def offline_engine(cache_dir: Path, prefect_database: Path) -> Iterator[object]:
-    """One engine with the embedded model for the tests of a process."""
+def shared_engine(cache_dir: Path) -> Iterator[Any]:
+    """One engine with the embedded model for the tests of a process; its Prefect server starts when one needs it."""
     from flows.runs.resources import engine
     from flows.settings import load_settings
 
-    placed(prefect_database, cache_dir)
     with engine(load_settings(model="offline")) as shared:
         yield shared
+
+
+@pytest.fixture
+def is_quick(request: pytest.FixtureRequest) -> bool:
+    """False for a test whose runs go through Prefect."""
+    return not (request.node.get_closest_marker("through_prefect") or request.config.getoption("everything"))
+
+
+@pytest.fixture
+def offline_engine(shared_engine: Any, is_quick: bool, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The shared engine. Runs in this process go through Prefect where the test is marked `through_prefect`."""
+    if not is_quick:
+        request.getfixturevalue("prefect_home")
+    with quick() if is_quick else nullcontext():
+        yield shared_engine
 
 
 @pytest.fixture
@@ -204,7 +208,7 @@ def extract(offline_engine: object) -> Callable[..., object]:
         if url is None:
             return run(dataclasses.replace(offline_engine, settings=load_settings(model="offline", **options)), request)
         settings = load_settings(
-            base_url=url, api_key="canary-key", **{"backoff": 0.1, "request_timeout": 3.0, **options}
+            base_url=url, api_key="canary-key", **{"backoff": 0.1, "request_timeout": 60.0, **options}
         )
         engine = dataclasses.replace(offline_engine, settings=settings, base_url=url, api_key="canary-key")
         return run(engine, request)
@@ -213,7 +217,7 @@ def extract(offline_engine: object) -> Callable[..., object]:
 
 
 @pytest.fixture(scope="session")
-def samples_out(tmp_path_factory: pytest.TempPathFactory, offline_engine: object) -> dict[str, Path]:
+def samples_out(tmp_path_factory: pytest.TempPathFactory, shared_engine: Any) -> dict[str, Path]:
     """The sample documents, extracted once with the embedded model: a dataset per folder."""
     from flows.runs.run import RunRequest, run
     from flows.type_loader import load_type
@@ -221,7 +225,8 @@ def samples_out(tmp_path_factory: pytest.TempPathFactory, offline_engine: object
     root = tmp_path_factory.mktemp("samples")
     types = {"invoices": "invoice", "reports": "report", "prices": str(SAMPLES / "prices" / "price_list.schema.json")}
     for name, kind in types.items():
-        outcome = run(offline_engine, RunRequest([str(SAMPLES / name)], load_type(kind), root / name, quiet=True))
+        with quick():
+            outcome = run(shared_engine, RunRequest([str(SAMPLES / name)], load_type(kind), root / name, quiet=True))
         assert outcome.exit_code == 0, outcome
     return {name: root / name for name in types}
 

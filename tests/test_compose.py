@@ -24,7 +24,7 @@ import yaml
 
 from flows.storage.verify import verify
 from tests.conftest import ROOT, SAMPLES, start
-from tests.flows.runs.test_run import rows
+from tests.support.outcomes import rows
 from tests.support.postgres import postgres
 
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
@@ -126,6 +126,8 @@ def flow_runs(database: str) -> list[tuple[str, str]]:
     return asyncio.run(asked())
 
 
+@pytest.mark.whole_machine
+@pytest.mark.through_prefect
 def test_a_run_brings_its_own_server_up_on_postgresql(tmp_path: Path, database: str) -> None:
     words = ("run", SAMPLES / "invoices", "--type", "invoice", "--out", tmp_path / "out", "--model", "offline")
     running = start(*words, PREFECT_SERVER_DATABASE_CONNECTION_URL=database)
@@ -135,6 +137,8 @@ def test_a_run_brings_its_own_server_up_on_postgresql(tmp_path: Path, database: 
     assert flow_runs(database) == [(run_id, "COMPLETED")]
 
 
+@pytest.mark.whole_machine
+@pytest.mark.through_prefect
 def test_the_commands_of_server_deploy_and_worker_run_together_on_postgresql(tmp_path: Path, database: str) -> None:
     ports = []
     for _ in range(2):

@@ -27,12 +27,15 @@ from extractors.ocr import words_of
 from extractors.split.page_view import look_at
 from extractors.split.split import SplitOptions, split
 from flows.settings import Settings
-from schemas.errors import DocumentError, SandboxLimitError, UnreadableDocumentError
+from schemas.errors import DocumentError, PagemillError, SandboxLimitError, UnreadableDocumentError
 from schemas.pipeline import DocumentInfo, Image, Page, Word
 
 RENEW_AFTER = 200  # documents that one worker splits before a fresh one takes over: PyMuPDF's caches never shrink
 FRAME_HEAD = struct.Struct(">Q")
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+# How processes end that somebody tells to: an init system tells a whole group, and the split processes belong to it.
+_TOLD = frozenset({-signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP})
+TRIES = 3  # of a document whose processes are told to end, one after the other
 
 
 SplitWork = Callable[[str, str, str, SplitOptions], DocumentInfo | DocumentError]
@@ -59,13 +62,11 @@ class Sandbox:
         self._looking = looking or page_of
         self._seconds = seconds
         self._memory = memory
-        self._pool = ProcessPool(
-            max_workers=workers,
-            max_tasks=RENEW_AFTER,
-            initializer=_confine,
-            initargs=(memory, os.getpid()),
-            context=multiprocessing.get_context("spawn"),  # a bare fork would carry locks and leases along
-        )
+        self._workers = workers
+        self._mutex = threading.Lock()
+        self._broken: list[ProcessPool] = []
+        self._has_ended = False
+        self._pool = self._new_pool()
 
     def __enter__(self) -> "Sandbox":
         return self
@@ -73,13 +74,32 @@ class Sandbox:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pool.stop()  # type: ignore[no-untyped-call] # pebble does not annotate it
-        self._pool.join()
+        self._has_ended = True
+        for pool in (*self._broken, self._pool):
+            pool.stop()  # type: ignore[no-untyped-call] # pebble does not annotate it
+            pool.join()
+
+    def _new_pool(self) -> ProcessPool:
+        return ProcessPool(
+            max_workers=self._workers,
+            max_tasks=RENEW_AFTER,
+            initializer=_confine,
+            initargs=(self._memory, os.getpid()),
+            context=multiprocessing.get_context("spawn"),  # a bare fork would carry locks and leases along
+        )
+
+    def _replace(self, broken: ProcessPool) -> None:
+        """Another pool in the place of one that pebble has given up, as it does when a process ends that has nothing to do."""
+        with self._mutex:
+            if self._pool is broken:
+                self._broken.append(broken)
+                self._pool = self._new_pool()
 
     async def split(self, source: Path, file_name: str, frames: Path, options: SplitOptions) -> DocumentInfo:
         """Split the file at `source` into page frames at `frames`; `read_frames` gives them back.
 
-        Raises DocumentError: the split step's own, or SandboxLimitError for a crash, a time or a memory limit.
+        Raises DocumentError: the split step's own, or SandboxLimitError for a crash, a time or a memory limit. A process that
+        is told to end from outside says nothing of the document, which then goes to another one.
         """
         return await self._done(self._work, (str(source), file_name, str(frames), options), "splitting")
 
@@ -94,25 +114,52 @@ class Sandbox:
     async def _done(self, work: Callable[..., Outcome | DocumentError], given: tuple[Any, ...], what: str) -> Outcome:
         """What `work` gives in a worker; the second of `given` is the file's name."""
         file_name = given[1]
-        try:
-            outcome = await asyncio.wrap_future(self._pool.schedule(work, args=given, timeout=self._seconds))
-        except (TimeoutError, concurrent.futures.TimeoutError):
-            raise SandboxLimitError(
-                f"{file_name}: {what} took longer than {self._seconds:g} s; raise PAGEMILL_SPLIT_SECONDS or look at the file"
-            ) from None
-        except MemoryError:
-            raise SandboxLimitError(
-                f"{file_name}: {what} needs more than {self._memory >> 20:,} MB; raise PAGEMILL_SPLIT_MEMORY or look at "
-                "the file"
-            ) from None
-        except ProcessExpired as expired:
-            raise SandboxLimitError(
-                f"{file_name}: {what} ended its process with exit code {expired.exitcode}; the PDF library crashed "
-                "on it: repair the file, or leave it out"
-            ) from None
+        for tried in range(1, TRIES + 1):
+            pool = self._pool
+            try:
+                outcome = await asyncio.wrap_future(pool.schedule(work, args=given, timeout=self._seconds))
+                break
+            except (TimeoutError, concurrent.futures.TimeoutError):
+                raise SandboxLimitError(
+                    f"{file_name}: {what} took longer than {self._seconds:g} s; raise PAGEMILL_SPLIT_SECONDS or look at the "
+                    "file"
+                ) from None
+            except MemoryError:
+                raise SandboxLimitError(
+                    f"{file_name}: {what} needs more than {self._memory >> 20:,} MB; raise PAGEMILL_SPLIT_MEMORY or look at "
+                    "the file"
+                ) from None
+            except ProcessExpired as expired:
+                if expired.exitcode not in _TOLD:
+                    why = "the PDF library crashed on it: repair the file, or leave it out"
+                    raise _died(
+                        f"{file_name}: {what} ended its process with exit code {expired.exitcode}; {why}"
+                    ) from None
+                ended = f"exit code {expired.exitcode}"
+            except RuntimeError:  # of a pool that is broken, and of a future of one
+                if pool.active or self._has_ended:
+                    raise
+                self._replace(pool)
+                ended = "no task"
+            if tried == TRIES:
+                raise _died(
+                    f"{file_name}: {what} was begun {TRIES} times, and each time its process was ended from outside (the last "
+                    f"one with {ended}); see what ends processes on this machine"
+                )
         if isinstance(outcome, DocumentError):
             raise outcome
         return outcome
+
+
+def _died(message: str) -> SandboxLimitError:
+    error = SandboxLimitError(message)
+    error.has_died = True
+    return error
+
+
+def ended_with_the_run(error: Exception, stopped: PagemillError | None) -> bool:
+    """True for a split process that died when its run had been told to stop: whoever stops a run may end its processes, too."""
+    return stopped is not None and isinstance(error, SandboxLimitError) and error.has_died
 
 
 @contextmanager

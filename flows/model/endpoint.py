@@ -266,8 +266,8 @@ class Endpoint:
 
     def _gone(self, refusal: Refusal) -> ModelUnavailableError:
         error = ModelUnavailableError(
-            f"{self._settings.endpoint_name} has not answered for {self._settings.patience:g} s (last: {refusal.reason}); what was "
-            "answered is kept: run again when it is back, or raise PAGEMILL_PATIENCE"
+            f"{self._settings.endpoint_name} has not answered for {self._settings.patience:g} s (last: {refusal.reason}); "
+            "what was answered is kept: run again when it is back, or raise PAGEMILL_PATIENCE"
         )
         self.stop(error)
         return error

@@ -22,6 +22,7 @@ from extractors.tabulate.tabulate import Batches, rows
 from flows.documents.ask import Stored
 from flows.documents.extract import extract_document
 from flows.documents.recipe import make_recipe
+from flows.documents.sandbox import ended_with_the_run
 from flows.documents.stored_answers import stored_in
 from flows.documents.tools import Tools, tools_for
 from flows.log import note
@@ -372,7 +373,7 @@ async def _one(
     except DatasetError:
         raise
     except DocumentError as error:
-        return Kept(document_id, uri, str(error))
+        return None if ended_with_the_run(error, work.stopped) else Kept(document_id, uri, str(error))
     except Exception as error:  # a fault of ours, too, costs this document only
         if is_disk_full(error):
             raise DatasetError(f"{work.spool_folder}: {error}; make room and run again") from error

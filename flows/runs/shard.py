@@ -13,6 +13,7 @@ import pyarrow as pa
 from extractors.evaluate.drift import Break
 from extractors.tabulate.tabulate import Batches, rows
 from flows.documents.extract import extract_document
+from flows.documents.sandbox import ended_with_the_run
 from flows.documents.stored_answers import stored_in
 from flows.documents.tools import Tools
 from flows.review.corrections import corrector
@@ -211,6 +212,9 @@ async def _one(work: Work, each: Spooled, stored: Any, segment: Segment, held: B
     except Exception as error:  # noqa: BLE001 - a fault of ours, too, costs this document only
         if is_disk_full(error):
             _stop(work, work.dataset.unusable(error))
+            return "deferred", 0
+        if ended_with_the_run(error, work.stopped):
+            work.left.append(each.address)
             return "deferred", 0
         _fail(work, held, error, document.source_uri, document.document_id)
         return "failed", 0

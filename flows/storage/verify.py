@@ -64,7 +64,8 @@ def _unreadable(dataset: Dataset) -> Iterator[Finding]:
             try:
                 own = dataset.file_schema(table, shard)
                 if not own.equals(schema):
-                    what = f"{dataset.location}/{table}/{shard}.parquet has other columns; {remedy(dataset.location, table, shard)}"
+                    advice = remedy(dataset.location, table, shard)
+                    what = f"{dataset.location}/{table}/{shard}.parquet has other columns; {advice}"
                     yield Finding(table, "every file has the table's schema", 1, what)
                     continue
                 for _ in dataset.shard_batches(table, shard):

@@ -1,4 +1,5 @@
-"""The places that datasets are tested in, and a bucket of documents: a folder, and an S3-compatible server on loopback."""
+"""The places that datasets are tested in, and a bucket of documents: a folder, a folder that keeps the conditions of an object
+store, and an S3-compatible server on loopback, which only tests marked `s3_contract` use in `make test`."""
 
 import os
 import shutil
@@ -11,11 +12,11 @@ import pytest
 from tests.flows.storage import places
 
 
-@pytest.fixture(params=["disk", "s3"])
+@pytest.fixture(params=["disk", "folder", "s3"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> places.Place:
-    """OUT on disk, and on an S3-compatible store."""
-    if request.param == "disk":
-        return places.Place("disk", tmp_path / "out")
+    """OUT on disk, on an object store without a server, and on an S3-compatible one."""
+    if request.param != "s3":
+        return places.Place(request.param, tmp_path / "out")
     return places.Place("s3", tmp_path, places.bucket(request.getfixturevalue("s3_server")))
 
 

@@ -19,7 +19,7 @@ from schemas.errors import ConfigurationError
 from schemas.pipeline import Evidence
 from schemas.tables import LOG_TABLES, all_tables, record_tables
 from tests.conftest import need_shared
-from tests.extractors.tabulate.test_tabulate import extraction, record
+from tests.support.extractions import extraction, record
 
 AT = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 ODD = {

@@ -1,11 +1,12 @@
-"""A model server of a process of its own that speaks the chat-completions protocol and fails on demand.
+"""A model server that speaks the chat-completions protocol and fails on demand.
 
-It prints its port and ends when its standard input closes. What it can do wrong is in `KINDS`; `--faults RATE` draws for
+What it can do wrong is in `KINDS`; `--faults RATE` draws for
 each call, from one seed, whether and how it fails. A right answer is the embedded model's. Every call whose model work
 was done is billed, whether or not the client got anything for it (`error-finish` too); refusals (4xx, 5xx and the error
 in the body of a 200) are not. `GET /bill` is what the provider would put on the invoice.
 
-`started` runs it as a child process, for tests and benchmarks.
+`started` runs it in threads, for tests; as a program (`started_apart`), for benchmarks, it prints its port and ends when its
+standard input closes.
 """
 
 import argparse
@@ -15,7 +16,6 @@ import random
 import re
 import socket
 import struct
-import subprocess
 import sys
 import threading
 import time
@@ -31,12 +31,11 @@ from typing import Any, NamedTuple
 from extractors.tokens import count_text
 from flows.offline import asked
 from flows.offline.server import RequestError, complete
+from tests.support.children import child_server, print_port, thread_server
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 MODEL, WINDOW = "mistralai/mistral-small-3.1-24b-instruct", 128_000
 DEGENERATE_LENGTH = 4_000  # characters
 DRIP_PIECES = 10
-ENDS_WITHIN = 5.0  # seconds that a child gets after its standard input was closed
 
 
 class Refusal(NamedTuple):
@@ -273,6 +272,7 @@ class Server(ThreadingHTTPServer):
         self._lock = threading.Lock()
         self._log = options.log.open("a", encoding="utf-8")
         self._random = random.Random(options.seed)
+        self.ended = threading.Event()
         self._began = time.monotonic()
         self._first_call: float | None = None
         self._in_flight = 0
@@ -435,7 +435,7 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         seconds = self.server.options.hang
         if kind == "hang":
-            time.sleep(seconds)
+            self.server.ended.wait(seconds)
         elif kind == "reset":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.rfile.close()
@@ -488,7 +488,8 @@ def capacity_option(text: str) -> list[tuple[float, int]]:
     return [(float(since), int(slots)) for since, slots in (step.split(":") for step in text.split(","))]
 
 
-def main() -> None:
+def made(*words: str) -> Server:
+    """A server with the options of the command line, not yet answering."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--log", type=Path, required=True, help="JSON lines: asked, answered, billed, fault")
     parser.add_argument("--log-bodies", action="store_true")
@@ -506,12 +507,9 @@ def main() -> None:
     parser.add_argument("--price-in", type=float, default=0.0, help="USD per million tokens")
     parser.add_argument("--price-out", type=float, default=0.0, help="USD per million tokens")
     parser.add_argument("--models", type=lambda text: text.split(","), default=[], help="listed besides the usual one")
-    options = parser.parse_args()
+    options = parser.parse_args(words)
     count_text("warm")  # loads the vocabulary once, and not within the first calls
-    server = Server(options)
-    threading.Thread(target=lambda: (sys.stdin.read(), server.shutdown()), daemon=True).start()
-    print(server.server_port, flush=True)
-    server.serve_forever(0.05)
+    return Server(options)
 
 
 # ---- for those who start it --------------------------------------------------------------------------------------------
@@ -523,7 +521,6 @@ class FaultServer:
 
     port: int
     log: Path
-    pid: int
 
     @property
     def url(self) -> str:
@@ -549,24 +546,21 @@ class FaultServer:
 
 @contextmanager
 def started(log: Path, *options: object) -> Iterator[FaultServer]:
-    """A fault server with `options` for as long as the block runs."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.fault_server", "--log", str(log), *map(str, options)],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
+    """A fault server with `options`, in threads of this process, for as long as the block runs."""
+    server = made("--log", str(log), *map(str, options))
     try:
-        yield FaultServer(int(process.stdout.readline()), log, process.pid)
+        with thread_server(server) as port:
+            yield FaultServer(port, log)
     finally:
-        try:
-            process.communicate(timeout=ENDS_WITHIN)  # closes its standard input
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
+        server.ended.set()
+
+
+@contextmanager
+def started_apart(log: Path, *options: object) -> Iterator[FaultServer]:
+    """The same in a process of its own, which takes seconds to start and no time from what is measured here."""
+    with child_server("tests.support.fault_server", "--log", log, *options) as port:
+        yield FaultServer(port, log)
 
 
 if __name__ == "__main__":
-    main()
+    print_port(made(*sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""A model server of a process of its own, speaking the chat-completions protocol over a socket, for tests.
+"""A model server that speaks the chat-completions protocol over a socket, for tests: in a thread, or a process of its own.
 
 It answers with the embedded model's reading of the request, writes every request and answer to a log (one JSON object
 a line), and can be told to answer otherwise: `--poison TEXT` puts impossible values into answers to requests that
@@ -13,11 +13,16 @@ import json
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from flows.offline.server import complete
+from tests.support.children import print_port, thread_server
 
 POISON = '{"number": "P\\ud800-\\u0000-7", "issue_date": "2026-01-02", "gross_total": 1%s, "line_items": []}' % (
     "0" * 30
@@ -28,8 +33,17 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
     options: argparse.Namespace
-    lock = threading.Lock()
-    calls = 0
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.lock = threading.Lock()
+        self.ended = threading.Event()
+        self.calls = 0
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up or was killed is no news; whatever else fails is."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
     def note(self, entry: dict[str, Any]) -> None:
         with self.lock, open(self.options.log, "a", encoding="utf-8") as log:
@@ -55,7 +69,8 @@ class Handler(BaseHTTPRequestHandler):
             self.server.calls += 1
             number = self.server.calls
         if number > options.hang_after >= 0:
-            time.sleep(300)  # no client waits as long
+            self.server.ended.wait(300)  # no client waits as long
+            self.close_connection = True
             return
         if number <= options.busy_calls:
             self.reply(429, {"error": {"message": "busy"}}, {"Retry-After": "0.2"} if number % 2 else {})
@@ -102,7 +117,8 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-def main() -> None:
+def made(*options: str) -> Server:
+    """A server with the options of the command line, not yet answering."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--log", required=True)
     parser.add_argument("--poison")
@@ -116,13 +132,41 @@ def main() -> None:
     parser.add_argument("--prose-for")
     parser.add_argument("--body-error", action="store_true")
     parser.add_argument("--no-schema", action="store_true")
-    options = parser.parse_args()
     server = Server(("127.0.0.1", 0), Handler)
-    server.options = options
-    threading.Thread(target=lambda: (sys.stdin.read(), server.shutdown()), daemon=True).start()
-    print(server.server_port, flush=True)
-    server.serve_forever(0.05)
+    server.options = parser.parse_args(options)
+    return server
+
+
+@dataclass(frozen=True)
+class ModelServer:
+    """A model server that runs, and what it was asked."""
+
+    url: str
+    log: Path
+
+    def entries(self, event: str) -> list[dict[str, Any]]:
+        lines = self.log.read_text(encoding="utf-8").splitlines() if self.log.exists() else []
+        return [entry for entry in map(json.loads, lines) if entry["event"] == event]
+
+    def count(self, event: str) -> int:
+        """How many `entries` there are, for who looks often: the pages in them are not read."""
+        return self.log.read_bytes().count(json.dumps({"event": event})[:-1].encode()) if self.log.exists() else 0
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"PAGEMILL_BASE_URL": self.url, "PAGEMILL_API_KEY": "canary-key"}
+
+
+@contextmanager
+def serving(log: Path, *options: str) -> Iterator[ModelServer]:
+    """A model server with options, in threads of this process, until the block ends."""
+    server = made("--log", str(log), *options)
+    try:
+        with thread_server(server) as port:
+            yield ModelServer(f"http://127.0.0.1:{port}/v1", log)
+    finally:
+        server.ended.set()
 
 
 if __name__ == "__main__":
-    main()
+    print_port(made(*sys.argv[1:]))

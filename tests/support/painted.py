@@ -61,9 +61,7 @@ class Studio:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a command needs to ask this model; it shares Prefect's server, which takes seconds to start."""
-        assert self.shared.server is not None
-        self.shared.prefect_url = self.shared.prefect_url or self.shared.server.url()
+        """What a command needs to ask this model."""
         return {
             "PAGEMILL_BASE_URL": self.model.url,
             "PAGEMILL_API_KEY": "key",
@@ -73,8 +71,14 @@ class Studio:
             "PAGEMILL_SHARD_SIZE": "4",
             "PAGEMILL_CONCURRENCY": "4",
             "PAGEMILL_WORKERS": "1",
-            "PREFECT_API_URL": self.shared.prefect_url,
         }
+
+    @property
+    def environment_of_prefect(self) -> dict[str, str]:
+        """The same for a command that goes through Prefect: it shares the tests' server, which takes seconds to start."""
+        assert self.shared.server is not None
+        self.shared.prefect_url = self.shared.prefect_url or self.shared.server.url()
+        return {**self.environment, "PREFECT_API_URL": self.shared.prefect_url}
 
     def write(self, *names: str, folder: str = "in") -> None:
         """Documents; one named `a2` stands at a2.txt and says `Paint a2`."""
@@ -132,3 +136,16 @@ def answer(name: str, making: int) -> dict[str, Any]:
         "colour": f"{name}/{making}",
         "layers": [{"made_of": f"{name}/{making}/{place}/{count}"} for place in range(count)],
     }
+
+
+HOSTILE = '<img src=x onerror="document.title=`hacked`">'
+
+
+def busy(place: Studio, *, report: bool = False) -> dict[str, Any]:
+    """A run of six documents: one fails at the model, one cannot be read, one is partial; one has a hostile name."""
+    place.write("a0", "b0", "c0", "d0", "e0")
+    (place.root / "in" / f"{HOSTILE.replace('/', '')}.pdf").write_bytes(b"%PDF-1.4 broken")
+    place.model.fails = ("Paint b0",)
+    tells = place.model.tells
+    place.model.tells = lambda body: {**tells(body), **({"colour": {"x": HOSTILE}} if "Paint c0" in str(body) else {})}
+    return place.run(report=report)

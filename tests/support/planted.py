@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from pathlib import Path
 
 from extractors.split.split import SplitOptions
 from flows.documents.sandbox import page_of, split_to_frames
@@ -13,7 +14,15 @@ MEMORY = 1 << 30
 
 
 def planted(source: str, file_name: str, frames: str, options: SplitOptions) -> DocumentInfo:
-    """Three file names stand for what may happen."""
+    """File names stand for what may happen: to the library, or to the process from outside, once or each time, or to its run."""
+    if "told" in file_name and (mark := Path(frames).with_suffix(".told")) and not mark.exists():
+        if "always" not in file_name:
+            mark.touch()
+        os.kill(os.getpid(), signal.SIGTERM)
+    if "stopped" in file_name:
+        os.kill(os.getppid(), signal.SIGTERM)
+        time.sleep(1.0)  # the run has heard of it when this process dies
+        os.kill(os.getpid(), signal.SIGKILL)
     if "segfault" in file_name:
         os.kill(os.getpid(), signal.SIGSEGV)
     if "hang" in file_name:

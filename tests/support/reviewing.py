@@ -3,7 +3,6 @@
 import http.client
 import json
 import signal
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,7 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.conftest import start
+from tests.support.commands import Begun, begin_command
+from tests.support.waiting import wait_until
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Reviewing:
     """The server, and who has entered: `cookie` and `token` are what the page was given."""
 
     url: str
-    process: subprocess.Popen[str]
+    process: Begun
     cookie: str = ""
     token: str = ""
     host: str = field(init=False)
@@ -78,19 +78,18 @@ class Reviewing:
     def end(self, by: int = signal.SIGTERM) -> int:
         """Tell it to stop; its exit code."""
         self.process.send_signal(by)
-        return self.process.wait(10)
+        return self.process.wait(60)
 
 
 @contextmanager
 def reviewing(out: Path | str, *options: object, **environment: str) -> Iterator[Reviewing]:
     """The server over a dataset, until the block ends."""
-    process = start("review", out, "--by", "Ada", *options, **environment)
-    assert process.stdout is not None
+    process = begin_command("review", out, "--by", "Ada", *options, **environment)
     try:
-        line = process.stdout.readline()
-        assert line.startswith("review at "), (line, process.stderr.read() if process.stderr else "")
+        line = wait_until(lambda: process.said.partition("\n")[0] or process.poll() is not None)
+        assert str(line).startswith("review at "), process.communicate()
         yield Reviewing(line.split()[-1], process)
     finally:
         if process.poll() is None:
             process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)

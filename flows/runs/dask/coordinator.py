@@ -176,6 +176,8 @@ class Elsewhere:
             try:
                 result = pickle.loads(await self._cluster.carry_out(name, pickle.dumps(job)))  # noqa: S301 - our own
             except ProcessDiedError as error:
+                if work.stopped is not None:  # whoever stops a run ends the processes of its cluster, too
+                    return ShardResult(Accounts(), Spent(), left=addresses, stopped=work.stopped)
                 result = await asyncio.to_thread(self._failed, job, error)
         except PagemillError as error:
             return ShardResult(Accounts(), Spent(), left=addresses, stopped=error)

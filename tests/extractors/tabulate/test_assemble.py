@@ -11,7 +11,7 @@ from schemas.checks import CheckResult
 from schemas.document_type import DocumentType
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.pipeline import Evidence, Problem, Record
-from tests.extractors.tabulate.test_tabulate import extraction, typed_records
+from tests.support.extractions import extraction, typed_records
 
 
 def back(record: Record, document_type: DocumentType) -> Record:

@@ -1,6 +1,6 @@
 """Commands that replace and remove rows, killed anywhere: the next start ends what was begun and asks nothing again.
 
-tests/flows/runs/test_kill.py does the same to `run`, tests/flows/storage/ to each step of publishing.
+tests/flows/test_kill.py does the same to `run`, tests/flows/storage/ to each step of publishing.
 """
 
 import errno
@@ -27,11 +27,12 @@ from flows.storage.find import find_documents
 from flows.storage.open import read_dataset
 from flows.storage.verify import verify
 from schemas.errors import DatasetError
-from tests.conftest import ROOT, start
-from tests.flows.runs.test_kill import journaled, request_id
-from tests.flows.runs.test_run import rows
+from tests.conftest import ROOT
+from tests.support.commands import Begun
 from tests.support.killing import kill
+from tests.support.outcomes import journaled, request_id, rows
 from tests.support.painted import Studio, name_of, studio
+from tests.support.waiting import wait_until
 
 KILLS = int(os.environ.get("PAGEMILL_TEST_KILLS", "1"))  # of each command: seconds each
 DOCUMENTS = [f"{letter}{number}" for letter in "abc" for number in range(4)]
@@ -71,11 +72,17 @@ def forgetting(place: Studio, number: int) -> tuple[tuple[object, ...], Callable
     return ("forget", place.out, *files), again
 
 
-COMMANDS = [refreshing, superseding, forgetting]
+COMMANDS = [  # one of them in `make test`
+    pytest.param(refreshing, marks=pytest.mark.whole_machine),
+    superseding,
+    pytest.param(forgetting, marks=pytest.mark.whole_machine),
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda each: each.__name__)
-def test_a_killed_command_is_ended_by_the_next_start_and_pays_nothing_again(place: Studio, command: Callable) -> None:
+def test_a_killed_command_is_ended_by_the_next_start_and_pays_nothing_again(
+    place: Studio, command: Callable, begin: Callable[..., Begun]
+) -> None:
     chance = random.Random(5)
     place.write(*DOCUMENTS)
     place.run()
@@ -85,9 +92,8 @@ def test_a_killed_command_is_ended_by_the_next_start_and_pays_nothing_again(plac
         arguments, again = command(place, number)
         place.model.delay = 0.03
         is_at_work = beginning(place)
-        process = start(*arguments, **place.environment)
-        while process.poll() is None and not is_at_work():
-            time.sleep(0.01)
+        process = begin(*arguments, **place.environment)
+        wait_until(lambda: process.poll() is not None or is_at_work(), every=0.01)
         time.sleep(chance.uniform(0.0, 0.1 if command is forgetting else 0.6))
         kills += kill(process)
         forgotten = read_dataset(place.out).forgotten_ids()
@@ -128,6 +134,8 @@ sys.exit(main())
 """
 
 
+@pytest.mark.whole_machine
+@pytest.mark.through_prefect
 def test_a_shard_killed_at_ready_is_published_again_for_nothing(place: Studio) -> None:
     place.write("a0")
     place.run()
@@ -135,7 +143,7 @@ def test_a_shard_killed_at_ready_is_published_again_for_nothing(place: Studio) -
     arguments = ["run", place.root / "in", "--out", place.out, *place.arguments]
     done = subprocess.run(
         [sys.executable, "-c", DIES_AT_READY, *map(str, arguments)],
-        cwd=ROOT, env={**os.environ, **place.environment}, capture_output=True, check=False,
+        cwd=ROOT, env={**os.environ, **place.environment_of_prefect}, capture_output=True, check=False,
     )  # fmt: skip
     assert done.returncode == -signal.SIGKILL
     assert rows(place.out, "documents", "count(*)") == [(1,)]

@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.flows.runs.test_run import rows
+from tests.support.outcomes import rows
 from tests.support.rows import SCHEMA, row, row_model, write
 
 

@@ -18,8 +18,8 @@ from flows.storage.find import find_documents
 from flows.storage.open import read_dataset
 from flows.type_loader import load_type
 from schemas.errors import SandboxLimitError
-from tests.flows.runs.test_run import rows
 from tests.support.moody import Moody, moody
+from tests.support.outcomes import rows
 
 SAID = {"number": "INV-2041", "issue_date": "2026-03-14", "currency": "EUR", "gross_total": 1234.5}
 

@@ -12,7 +12,7 @@ from flows.evaluation.calibration import LEAST_VALUES, labelled_values
 from flows.evaluation.evaluate import compare, truth_of
 from flows.storage.open import read_dataset
 from flows.type_loader import load_type
-from tests.flows.evaluation.test_evaluate import TRUTHS
+from tests.support.sample_truths import TRUTHS
 
 
 @pytest.fixture

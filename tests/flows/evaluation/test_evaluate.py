@@ -10,9 +10,8 @@ import pytest
 
 from extractors.values import json_text
 from tests.conftest import SAMPLES
+from tests.support.sample_truths import TRUTHS
 
-NAMES = ("calder_point", "harrow_finch", "nordlicht", "studio_veldkamp")  # the fifth is a scan, which needs a model
-TRUTHS = {name: json.loads((SAMPLES / "invoices" / f"{name}.json").read_text(encoding="utf-8")) for name in NAMES}
 Write = Callable[..., Path]
 
 

@@ -47,7 +47,7 @@ def test_estimate_takes_a_sample_of_a_large_archive(tmp_path: Path, monkeypatch)
     from flows.preview import estimate
     from flows.settings import load_settings
     from flows.type_loader import load_type
-    from tests.flows.runs.test_run import invoices
+    from tests.support.archives import invoices
 
     source = invoices(tmp_path / "in", 30)
     monkeypatch.setattr(estimate, "SAMPLE_ABOVE", 10)

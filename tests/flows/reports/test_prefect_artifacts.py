@@ -19,8 +19,9 @@ from flows.reports.run_facts import Reason
 from flows.runs.resources import Engine
 from flows.ui.progress import RunProgress
 from tests.conftest import SAMPLES
-from tests.flows.reports.test_run_page import busy
-from tests.support.painted import Studio, studio
+from tests.support.painted import Studio, busy, studio
+
+pytestmark = pytest.mark.through_prefect
 
 ROW = dict.fromkeys(("discovered", "already_done", "skipped", "ok", "partial", "failed", "deferred"), 1234)
 

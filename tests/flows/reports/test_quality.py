@@ -2,14 +2,12 @@
 
 import dataclasses
 import datetime
-import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
 import duckdb
-import pymupdf
 import pytest
 
 from flows.reports.quality import Quality
@@ -20,27 +18,10 @@ from flows.storage.open import read_dataset
 from flows.storage.remove import forget_documents
 from flows.storage.verify import verify
 from flows.type_loader import load_type
-from tests.support.quick import without_prefect
+from tests.support.nights import VENDORS, invoice
+from tests.support.quick import quick
 
 KIND = load_type("invoice")
-VENDORS = ("Alder Tools Ltd", "Birch & Sons", "Cedar GmbH")
-LONG_AGO = 1_700_000_000
-
-
-def invoice(path: Path, vendor: str, number: int, *, total: str = "Total amount") -> None:
-    """An invoice as the embedded model reads it; with another label for its total, that is not found."""
-    net = 100 + number
-    lines = [
-        f"Seller: {vendor}", f"Invoice number: R-{number}", "Invoice date: 2026-03-01", f"Net total: {net}.00",
-        f"Tax total: {net / 5:.2f}", f"{total}: {net * 1.2:.2f}", "Currency: EUR",
-    ]  # fmt: skip
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with pymupdf.open() as document:
-        page = document.new_page()
-        for place, line in enumerate(lines):
-            page.insert_text((60, 80 + 22 * place), line)
-        document.save(path)
-    os.utime(path, (LONG_AGO + number, LONG_AGO + number))
 
 
 @pytest.fixture
@@ -54,7 +35,7 @@ def night(offline_engine: object, tmp_path: Path) -> Iterator[object]:
         assert done.summary["failed"] == 0
         return done.summary
 
-    with mock.patch("flows.runs.run.through_prefect", without_prefect), mock.patch("os.fsync", lambda handle: None):
+    with quick(), mock.patch("os.fsync", lambda handle: None):
         yield call
 
 

@@ -21,29 +21,17 @@ from flows.storage.open import read_dataset
 from flows.type_loader import load_type
 from schemas.errors import ConfigurationError
 from tests.conftest import SAMPLES, Finished
-from tests.flows.preview.test_show_page import check_harmless
 from tests.flows.storage.places import Place
 from tests.support.browser import browser
-from tests.support.painted import Studio, studio
-from tests.support.quick import without_prefect
-
-HOSTILE = '<img src=x onerror="document.title=`hacked`">'
+from tests.support.html_reading import check_harmless
+from tests.support.painted import HOSTILE, Studio, busy, studio
+from tests.support.quick import quick
 
 
 @pytest.fixture
 def painted(tmp_path: Path, offline_engine: Engine) -> Any:
     with studio(tmp_path, offline_engine) as place:
         yield place
-
-
-def busy(place: Studio, *, report: bool = False) -> dict[str, Any]:
-    """A run of six documents: one fails at the model, one cannot be read, one is partial; one has a hostile name."""
-    place.write("a0", "b0", "c0", "d0", "e0")
-    (place.root / "in" / f"{HOSTILE.replace('/', '')}.pdf").write_bytes(b"%PDF-1.4 broken")
-    place.model.fails = ("Paint b0",)
-    tells = place.model.tells
-    place.model.tells = lambda body: {**tells(body), **({"colour": {"x": HOSTILE}} if "Paint c0" in str(body) else {})}
-    return place.run(report=report)
 
 
 def drawn(place: Studio, tmp_path: Path, *arguments: object) -> str:
@@ -205,7 +193,7 @@ def test_of_many_documents_few_are_python_values(painted: Studio, monkeypatch: p
 def test_the_drift_of_a_run_is_that_of_its_night(
     tmp_path: Path, offline_engine: Engine, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from tests.flows.reports.test_quality import VENDORS, invoice
+    from tests.support.nights import VENDORS, invoice
 
     engine = dataclasses.replace(offline_engine, settings=load_settings(model="offline", report=True))
     lines: list[list[str]] = []
@@ -216,7 +204,7 @@ def test_the_drift_of_a_run_is_that_of_its_night(
             label = "Zu zahlen bleibt" if is_odd else "Total amount"
             invoice(tmp_path / "in" / f"{night}-{place}.pdf", vendor, night * 100 + place, total=label)
         request = RunRequest([str(tmp_path / "in")], load_type("invoice"), tmp_path / "out", quiet=True)
-        with mock.patch("flows.runs.run.through_prefect", without_prefect), mock.patch("os.fsync", lambda handle: None):
+        with quick(), mock.patch("os.fsync", lambda handle: None):
             summary = run(engine, request).summary
             runs.append(summary["run_id"])  # two of one second are told apart by chance only
             lines.append(summary["drift"])

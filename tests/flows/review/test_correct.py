@@ -20,9 +20,9 @@ from flows.storage.find import find_documents
 from flows.storage.verify import verify
 from schemas.errors import ConfigurationError
 from tests.conftest import ROOT
-from tests.flows.runs.test_refresh import Place, kind
-from tests.flows.runs.test_run import rows
 from tests.support.moody import moody
+from tests.support.outcomes import rows
+from tests.support.repainted import Place, kind
 
 SAID = {"name": "Alpha", "colour": "red", "layers": [{"made_of": "oil"}, {"made_of": "wax"}]}
 

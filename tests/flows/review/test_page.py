@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.review.page import script, served_page, standing_page, style
-from tests.flows.preview.test_show_page import Reading
+from tests.support.html_reading import Reading
 
 HOSTILE = "</script><script>alert(1)</script><!--<script>\u2028\u2029&lt;]]>\"'`"
 

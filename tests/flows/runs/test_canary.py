@@ -18,7 +18,8 @@ from flows.storage.run_ids import new_run_id
 from flows.storage.verify import verify
 from flows.type_loader import load_type
 from schemas.errors import RunStoppedError
-from tests.flows.runs.test_run import check_sum, invoices
+from tests.support.archives import break_some, invoices
+from tests.support.outcomes import check_sum
 
 KIND = load_type("invoice")
 
@@ -33,11 +34,6 @@ def start_run(offline_engine: object, tmp_path: Path) -> Callable[..., Outcome]:
         return run(engine, RunRequest([str(tmp_path / "in")], KIND, tmp_path / "out", quiet=True, **options))
 
     return call
-
-
-def break_some(folder: Path, numbers: range) -> None:
-    for number in numbers:
-        (folder / f"invoice{number:03d}.pdf").write_bytes(b"%PDF-1.7 and then nothing " + bytes([number]))
 
 
 def test_a_backfill_whose_first_documents_fail_stops_itself_and_has_spent_no_more(

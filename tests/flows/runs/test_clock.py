@@ -24,9 +24,9 @@ from flows.settings import load_settings
 from flows.storage.find import find_documents
 from flows.storage.open import read_dataset
 from flows.storage.verify import verify
-from tests.flows.runs.test_histories import without_prefect
-from tests.flows.runs.test_run import rows
+from tests.support.outcomes import rows
 from tests.support.painted import Studio, studio
+from tests.support.quick import quick
 
 HOUR, YEAR = 3600, 365 * 24 * 3600  # seconds
 _now, _time, _time_ns = datetime.datetime.now, time.time, time.time_ns
@@ -66,8 +66,7 @@ class Clock:
             mock.patch("datetime.datetime", Jumping),
             mock.patch("time.time", lambda: _time() + clock.look()),
             mock.patch("time.time_ns", lambda: _time_ns() + round(clock.look() * 1e9)),
-            mock.patch("flows.runs.run.through_prefect", without_prefect),
-            mock.patch("flows.runs.refresh.through_prefect", without_prefect),
+            quick(),
         ):
             yield
 

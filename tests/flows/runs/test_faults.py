@@ -21,10 +21,11 @@ from flows.settings import load_settings
 from flows.type_loader import load_type
 from schemas.errors import ConfigurationError
 from tests.conftest import ROOT, start
-from tests.flows.runs.test_run import check_sum, invoices, rows
 from tests.support.answering import Reply
+from tests.support.archives import invoices
 from tests.support.database import placed
 from tests.support.fault_server import started
+from tests.support.outcomes import check_sum, rows
 from tests.support.scripted import scripted
 
 RIGHT = {None, "fenced", "parts", "usage"}  # kinds whose answer says everything
@@ -62,6 +63,7 @@ def test_a_faithful_endpoint_is_paid_for_each_request_once(tmp_path: Path, extra
     assert done.summary["cost_usd"] > 0
 
 
+@pytest.mark.through_prefect
 def test_an_endpoint_without_room_for_a_while_costs_few_calls_and_no_document(
     tmp_path: Path, extract: Callable, cache_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -216,6 +218,8 @@ def test_a_rate_that_was_set_is_kept(tmp_path: Path, extract: Callable) -> None:
     assert times[-1] - times[0] > 0.5  # sixteen are more than the burst
 
 
+@pytest.mark.whole_machine
+@pytest.mark.through_prefect
 def test_the_key_is_nowhere(tmp_path: Path, model_server: Callable, prefect_database: Path) -> None:
     source, out = invoices(tmp_path / "in", 4), tmp_path / "out"
     home, cache = tmp_path / "home", tmp_path / "cache"

@@ -25,8 +25,8 @@ from flows.storage.remove import forget_documents
 from flows.storage.verify import verify
 from schemas.errors import DatasetError
 from tests.conftest import SAMPLES
-from tests.flows.runs.test_run import rows
 from tests.flows.storage.places import Place
+from tests.support.outcomes import rows
 from tests.support.painted import Studio, name_of, studio
 
 CANARY = "Zanzibarquokka77"

@@ -32,7 +32,7 @@ from flows.storage.run_ids import new_run_id
 from flows.type_loader import load_type
 from schemas.errors import EncryptedDocumentError, InvalidCompletionError
 from schemas.tables import SHARD_TABLES
-from tests.support.quick import without_prefect
+from tests.support.quick import quick
 
 FILLERS = 40  # files that never change, so that one or two deletions are no more than 5 %
 PATHS = ("a.txt", "b.txt", "sub/c.txt", "sub/d.txt")
@@ -239,7 +239,7 @@ def quick_runs(opened: list[str]) -> Iterator[None]:
         return spool(address, folder)
 
     with (
-        mock.patch("flows.runs.run.through_prefect", without_prefect),
+        quick(),
         mock.patch("flows.runs.shard.extract_document", one_document),
         mock.patch("flows.runs.shard.spool", seen),
         mock.patch(

@@ -10,7 +10,8 @@ import duckdb
 from flows.documents.sandbox import Sandbox
 from flows.runs.run import RunRequest, run
 from flows.type_loader import load_type
-from tests.flows.runs.test_run import check_sum, invoices
+from tests.support.archives import invoices
+from tests.support.outcomes import check_sum
 
 
 def pdf(*objects: bytes) -> bytes:

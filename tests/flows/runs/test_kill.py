@@ -1,8 +1,6 @@
 """The whole command killed again and again: nothing lost, nothing doubled, nothing journaled asked for twice."""
 
 import collections
-import hashlib
-import json
 import os
 import random
 import shutil
@@ -12,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pandas as pd
+import pytest
 
 from tests.conftest import SAMPLES, start
 from tests.support.everywhere import read_everywhere
 from tests.support.killing import kill
+from tests.support.outcomes import journaled, request_id
+from tests.support.waiting import wait_until
 
 KILLS = int(os.environ.get("PAGEMILL_TEST_KILLS", "3"))  # each takes seconds
 
@@ -35,32 +35,8 @@ def forty_copies(folder: Path) -> Path:
     return folder
 
 
-def journaled(out: Path) -> set[tuple[str, str]]:
-    """What is paid for and kept: answers in the journal, in READY staging, and in `calls`."""
-    from flows.storage.backends.journal import read_segment
-
-    kept = {
-        (row["document_id"], row["request_id"])
-        for path in (out / "_work" / "journal").glob("*")
-        for row in read_segment(path)
-    }
-    files = [
-        *(out / "calls").glob("*.parquet"),
-        *(path.parent / "calls.parquet" for path in (out / "_work" / "staged").glob("*/READY")),
-    ]
-    for path in files:
-        if path.exists():
-            kept |= set(pd.read_parquet(path, columns=["document_id", "request_id"]).itertuples(index=False, name=None))
-    return kept
-
-
-def request_id(body: dict) -> str:
-    """The identity of a request as the prompt step makes it, from what went over the wire."""
-    schema = body["response_format"]["json_schema"]["schema"]
-    identity = [body["messages"], schema, body["temperature"], body["max_tokens"], body["model"], 0]
-    return hashlib.sha256(json.dumps(identity, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
-
-
+@pytest.mark.whole_machine
+@pytest.mark.through_prefect
 def test_kills_of_the_command_lose_and_double_nothing(
     tmp_path: Path, model_server: Callable, offline_engine: Any
 ) -> None:
@@ -76,9 +52,7 @@ def test_kills_of_the_command_lose_and_double_nothing(
             asked_before = server.count("asked")
             # Every fourth starts a Prefect server of its own, which takes seconds, and takes it along.
             process = start(*arguments, **options, **(shared if number % 4 else {}))
-            deadline = time.monotonic() + 120
-            while process.poll() is None and server.count("asked") == asked_before and time.monotonic() < deadline:
-                time.sleep(0.05)
+            wait_until(lambda: process.poll() is not None or server.count("asked") > asked_before)
             time.sleep(chance.uniform(0.0, 1.2))
             kills += kill(process)
             assert kept <= journaled(out)

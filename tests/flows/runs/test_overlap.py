@@ -3,7 +3,7 @@
 import collections
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,8 @@ import pytest
 
 from flows.runs.resources import Engine
 from flows.storage.verify import verify
-from tests.conftest import start
-from tests.flows.runs.test_run import rows
+from tests.support.commands import Begun
+from tests.support.outcomes import rows
 from tests.support.painted import Studio, name_of, studio
 
 TIMES = int(os.environ.get("PAGEMILL_TEST_KILLS", "1"))  # seconds each
@@ -25,10 +25,10 @@ def place(tmp_path: Path, offline_engine: Engine) -> Iterator[Studio]:
         yield opened
 
 
-def both(place: Studio, *folders: tuple[str, ...]) -> list[dict[str, Any]]:
+def both(begin: Callable[..., Begun], place: Studio, *folders: tuple[str, ...]) -> list[dict[str, Any]]:
     """Commands over these folders, started at the same time; what each says of itself."""
     arguments = ("--out", place.out, *place.arguments, "--json")
-    running = [start("run", *(place.root / each for each in some), *arguments, **place.environment) for some in folders]
+    running = [begin("run", *(place.root / each for each in some), *arguments, **place.environment) for some in folders]
     said = []
     for process in running:
         out, err = process.communicate(timeout=240)
@@ -38,7 +38,9 @@ def both(place: Studio, *folders: tuple[str, ...]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("number", range(TIMES))
-def test_two_runs_ask_for_no_document_both_and_publish_each_once(place: Studio, number: int) -> None:
+def test_two_runs_ask_for_no_document_both_and_publish_each_once(
+    place: Studio, begin: Callable[..., Begun], number: int
+) -> None:
     place.model.delay = 0.05
     names = {folder: [f"{folder}{place}" for place in range(12)] for folder in ("left", "middle", "right")}
     for folder, some in names.items():
@@ -46,7 +48,7 @@ def test_two_runs_ask_for_no_document_both_and_publish_each_once(place: Studio, 
     for name in names["left"][:3]:  # the same bytes at an address of the other
         place.write_at(f"copy_of_{name}", name, folder="right")
     # two that meet in the middle, one from the left and one from the right
-    said = both(place, ("left", "middle"), ("right", "middle"))
+    said = both(begin, place, ("left", "middle"), ("right", "middle"))
     asked = collections.Counter(map(name_of, place.model.bodies))
     assert asked == dict.fromkeys((name for some in names.values() for name in some), 1)
     assert rows(place.out, "documents", "count(*), count(distinct document_id)") == [(36, 36)]

@@ -15,8 +15,8 @@ from flows.storage.verify import verify
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.errors import ConfigurationError
 from tests.conftest import SAMPLES
-from tests.flows.runs.test_run import rows
 from tests.support.database import placed
+from tests.support.outcomes import rows
 
 
 @pytest.fixture

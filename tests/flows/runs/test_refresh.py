@@ -4,67 +4,22 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from flows.cli import main
 from flows.runs.differences import by_field, difference_lines, draw_differences
 from flows.runs.migrate import refresh_into
-from flows.runs.refresh import Refreshed, RefreshRequest, refresh
+from flows.runs.refresh import RefreshRequest, refresh
 from flows.runs.resources import Engine
 from flows.runs.run import RunRequest, run
-from flows.settings import load_settings
 from flows.storage.verify import verify
 from flows.type_loader import load_type
 from schemas.document_type import DocumentType
 from schemas.errors import BudgetExceededError, ConfigurationError
-from tests.flows.runs.test_run import rows
-from tests.support.moody import Moody, moody
-
-SCHEMA = {
-    "title": "paint",
-    "type": "object",
-    "properties": {
-        "name": {"type": "string"},
-        "colour": {"type": "string"},
-        "layers": {"type": "array", "items": {"type": "object", "properties": {"made_of": {"type": "string"}}}},
-    },
-}
-SAID = {"name": "Alpha", "colour": "red", "layers": [{"made_of": "oil"}]}
-PRICES = {"price_in": 1.0, "price_out": 1.0}  # a thousand tokens a call: a tenth of a cent
-
-
-def kind(description: str = "", **more: Any) -> DocumentType:
-    """The type with another description of a field, which makes another recipe, or with more fields."""
-    properties = {**SCHEMA["properties"], "colour": {"type": "string", "description": description}, **more}
-    return DocumentType.from_schema({**SCHEMA, "properties": properties}, "paint")
-
-
-class Place:
-    """A folder of documents, its dataset, and a model."""
-
-    def __init__(self, root: Path, model: Moody, shared: Engine) -> None:
-        self.root, self.model, self.shared = root, model, shared
-        self.out = root / "out"
-        (root / "in").mkdir()
-
-    def engine(self, **options: Any) -> Engine:
-        settings = load_settings(base_url=self.model.url, backoff=0.1, **{**PRICES, **options})
-        return replace(self.shared, settings=settings, base_url=self.model.url, api_key=None)
-
-    def write(self, *names: str) -> None:
-        for name in names:
-            (self.root / "in" / f"{name}.txt").write_text(f"Paint {name}\n")
-
-    def run(self, document_type: DocumentType, **options: Any) -> dict[str, Any]:
-        request = RunRequest([str(self.root / "in")], document_type, self.out, quiet=True)
-        return run(self.engine(**options), request).summary
-
-    def refresh(self, document_type: DocumentType | None = None, **asked: Any) -> Refreshed:
-        done, stopped = refresh(self.engine(), RefreshRequest(self.out, document_type, quiet=True, **asked))
-        assert stopped is None
-        return done
+from tests.support.moody import moody
+from tests.support.outcomes import rows
+from tests.support.repainted import SAID, Place, kind
 
 
 def told(out: Path, kind: str) -> list[tuple]:
@@ -152,6 +107,7 @@ def test_what_fails_or_is_gone_or_has_changed_keeps_its_rows(place: Place) -> No
     assert verify(place.out) == []
 
 
+@pytest.mark.through_prefect
 def test_prefect_knows_a_run_and_a_refresh_by_their_names(place: Place) -> None:
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName

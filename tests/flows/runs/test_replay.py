@@ -21,9 +21,11 @@ from flows.settings import load_settings
 from flows.storage.claims import claim_published
 from flows.storage.open import read_dataset
 from flows.type_loader import load_type
-from tests.conftest import SAMPLES, Finished, start
+from tests.conftest import SAMPLES, Finished
+from tests.support.commands import Begun
 from tests.support.everywhere import read_everywhere
 from tests.support.killing import kill
+from tests.support.waiting import wait_until
 
 ASIDE = {"run_id", "extracted_at", "seconds", "recipe_id"}  # what is of the replay itself
 NAMES = ("calder_point", "harrow_finch", "nordlicht", "studio_veldkamp", "whitmore_letter")
@@ -336,8 +338,11 @@ def test_a_folder_that_is_no_dataset_is_refused(tmp_path: Path, pagemill: Callab
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["letter.txt", "letters"]
 
 
-def test_what_a_killed_replay_left_is_completed_by_the_next(place: Path, pagemill: Callable[..., Finished]) -> None:
-    out, chance = place / "out", random.Random()
+@pytest.mark.whole_machine
+def test_what_a_killed_replay_left_is_completed_by_the_next(
+    place: Path, pagemill: Callable[..., Finished], begin: Callable[..., Begun]
+) -> None:
+    out, chance = place / "out", random.Random(7)
     known = ids(out)
     answers_otherwise(out, known["harrow_finch"], number="H-1")
     answers_otherwise(out, known["studio_veldkamp"], number="S-1")
@@ -347,11 +352,8 @@ def test_what_a_killed_replay_left_is_completed_by_the_next(place: Path, pagemil
     kills = 0
     for _ in range(3):
         before = set((out / "_work" / "runs").iterdir())
-        process = start("refresh", out, "--replay", "--model", "offline")
-        deadline = time.monotonic() + 60
-        while process.poll() is None and set((out / "_work" / "runs").iterdir()) <= before:
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
+        process = begin("refresh", out, "--replay", "--model", "offline")
+        wait_until(lambda: process.poll() is not None or set((out / "_work" / "runs").iterdir()) - before, every=0.005)
         time.sleep(chance.uniform(0.0, 1.2))
         kills += kill(process)
         read_everywhere(out)

@@ -19,7 +19,7 @@ from flows.storage.open import read_dataset
 from flows.storage.verify import verify
 from schemas.errors import ConfigurationError, DatasetError
 from tests.conftest import SAMPLES
-from tests.flows.runs.test_run import rows
+from tests.support.outcomes import rows
 from tests.support.painted import studio
 
 INVOICE = SAMPLES / "invoices" / "harrow_finch.pdf"

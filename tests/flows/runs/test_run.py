@@ -1,11 +1,10 @@
 """A run as its user sees it: the accounting, the tables, bad input, two runs at once."""
 
+import os
 import shutil
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pandas as pd
@@ -18,43 +17,17 @@ import pytest
 from flows.runs.resources import Engine
 from flows.runs.run import RunRequest, run
 from flows.storage.open import read_dataset
+from flows.storage.verify import verify
 from flows.type_loader import load_type
 from schemas.errors import ConfigurationError
 from schemas.tables import LOG_TABLES, SHARD_TABLES
 from tests.conftest import SAMPLES, Finished, start
+from tests.support.archives import INVOICE, copies, invoices
+from tests.support.commands import Begun
 from tests.support.killing import kill
+from tests.support.outcomes import check_sum, rows
 from tests.support.painted import studio
-
-INVOICE = SAMPLES / "invoices" / "harrow_finch.pdf"
-
-
-def rows(out: Path, table: str, columns: str = "*") -> list[tuple]:
-    return duckdb.sql(f"select {columns} from '{out}/{table}/*.parquet'").fetchall()
-
-
-def copies(folder: Path, count: int, source: Path = INVOICE) -> Path:
-    """Documents that differ in bytes, and say the same."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for number in range(count):
-        (folder / f"copy{number:03d}.pdf").write_bytes(source.read_bytes() + b"\n%% copy %d\n" % number)
-    return folder
-
-
-def invoices(folder: Path, count: int) -> Path:
-    """Documents that say different things."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for number in range(count):
-        with pymupdf.open() as document:
-            page = document.new_page()
-            page.insert_text((72, 72), f"Invoice number: INV-{number:04d}\nInvoice date: 2026-03-{number % 27 + 1:02d}")
-            page.insert_text((72, 130), f"Total: {100 + number}.50 EUR")
-            document.save(folder / f"invoice{number:03d}.pdf")
-    return folder
-
-
-def check_sum(summary: dict) -> None:
-    parts = ("already_done", "skipped", "ok", "partial", "failed", "deferred")
-    assert summary["discovered"] == sum(summary[part] for part in parts)
+from tests.support.waiting import wait_until
 
 
 def test_a_second_run_sends_nothing_and_adds_one_runs_file(tmp_path: Path, offline_engine: object) -> None:
@@ -281,14 +254,13 @@ def test_equal_requests_are_asked_once_and_bytes_are_done_once(
 
 
 def test_two_runs_at_once_do_each_document_once_and_ask_for_it_once(
-    tmp_path: Path, model_server: Callable, offline_engine: Engine
+    tmp_path: Path, model_server: Callable, begin: Callable[..., Begun]
 ) -> None:
     source = invoices(tmp_path / "in", 24)
     with model_server("--delay", "0.3") as server:
         options = {"PAGEMILL_CONCURRENCY": "4", "PAGEMILL_SHARD_SIZE": "6", **server.environment}
-        options["PREFECT_API_URL"] = offline_engine.server.url()
         arguments = ("run", source, "--type", "invoice", "--out", tmp_path / "out", "--json")
-        both = [start(*arguments, **options) for _ in range(2)]
+        both = [begin(*arguments, **options) for _ in range(2)]
         ends = [(each.communicate(timeout=240), each.returncode) for each in both]
         asked = [each["body"]["messages"][-1]["content"] for each in server.entries("asked")]
     assert [code for _, code in ends] == [0, 0], ends
@@ -380,22 +352,22 @@ def test_help_is_there_for_every_command(pagemill: Callable) -> None:
         assert pagemill(command, "--help").code == 0
 
 
-@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.through_prefect
+@pytest.mark.parametrize(
+    "signal_number", [pytest.param(signal.SIGINT, marks=pytest.mark.whole_machine), signal.SIGTERM]
+)
 def test_a_run_told_to_stop_says_what_is_left_and_the_next_one_goes_on(
-    tmp_path: Path, extract: Callable, model_server: Callable, offline_engine: Any, signal_number: int
+    tmp_path: Path, extract: Callable, model_server: Callable, begin: Callable[..., Begun], signal_number: int
 ) -> None:
     source = invoices(tmp_path / "in", 12)
     arguments = ("run", source, "--type", "invoice", "--out", tmp_path / "out", "--json")
     with model_server("--delay", "0.5") as server:
         options = {**server.environment, "PAGEMILL_CONCURRENCY": "2"}
-        if signal_number == signal.SIGTERM:  # the other one has a Prefect server of its own to end with
-            options["PREFECT_API_URL"] = offline_engine.server.url()
-        process = start(*arguments, **options)
-        deadline = time.monotonic() + 120
-        while server.count("asked") < 6 and time.monotonic() < deadline:
-            time.sleep(0.05)
+        # One is a process as a shell starts it, and has a Prefect server of its own to end with.
+        process = (begin if signal_number == signal.SIGTERM else start)(*arguments, **options)
+        wait_until(lambda: server.count("asked") >= 6)
         process.send_signal(signal_number)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=180)
         assert process.returncode == 1
         assert "Traceback" not in err
         assert "run the same command again" in err
@@ -408,18 +380,15 @@ def test_a_run_told_to_stop_says_what_is_left_and_the_next_one_goes_on(
 
 
 def test_a_run_that_is_terminated_does_not_wait_for_calls_that_hang(
-    tmp_path: Path, extract: Callable, model_server: Callable, offline_engine: Any
+    tmp_path: Path, extract: Callable, model_server: Callable, begin: Callable[..., Begun]
 ) -> None:
     source = invoices(tmp_path / "in", 6)
     with model_server("--delay", "0.3", "--hang-after", "4") as server:
         options = {**server.environment, "PAGEMILL_CONCURRENCY": "2", "PAGEMILL_GRACE": "1"}
-        options["PREFECT_API_URL"] = offline_engine.server.url()
-        process = start("run", source, "--type", "invoice", "--out", tmp_path / "out", "--json", **options)
-        deadline = time.monotonic() + 120
-        while server.count("asked") < 6 and time.monotonic() < deadline:
-            time.sleep(0.05)
+        process = begin("run", source, "--type", "invoice", "--out", tmp_path / "out", "--json", **options)
+        wait_until(lambda: server.count("asked") >= 6)
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=30)  # the calls hang for as long as the server lives
+        out, err = process.communicate(timeout=120)  # the calls hang for as long as the server lives
         assert process.returncode == 1
         assert "Traceback" not in err
         summary = Finished(1, out, err).json
@@ -431,12 +400,50 @@ def test_a_run_that_is_terminated_does_not_wait_for_calls_that_hang(
 
 
 @pytest.mark.usefixtures("offline_engine")  # its cache has a database
+@pytest.mark.whole_machine
+@pytest.mark.through_prefect
 def test_a_process_that_is_killed_leaves_none_of_ours_behind(tmp_path: Path, model_server: Callable) -> None:
     source = invoices(tmp_path / "in", 8)
     with model_server("--delay", "30") as server:
         process = start("run", source, "--type", "invoice", "--out", tmp_path / "out", **server.environment)
-        deadline = time.monotonic() + 120
-        while not server.entries("asked") and time.monotonic() < deadline:
-            time.sleep(0.1)
+        wait_until(lambda: server.count("asked"))
         assert len(psutil.Process(process.pid).children(recursive=True)) >= 2  # the Prefect server and a split process
         assert kill(process)
+
+
+@pytest.mark.parametrize(
+    "is_time",
+    [
+        lambda out, asked: any((out / "_work" / "claims").glob("*")),  # the first document is being split
+        lambda out, asked: asked >= 1,
+        lambda out, asked: asked >= 5,
+        pytest.param(lambda out, asked: asked >= 11, marks=pytest.mark.whole_machine),  # in the last shard
+    ],
+    ids=["starting", "first", "middle", "last"],
+)
+def test_a_whole_group_that_is_told_to_stop_defers_what_is_left_and_fails_nothing(
+    tmp_path: Path, extract: Callable, model_server: Callable, begin: Callable[..., Begun], is_time: Callable
+) -> None:
+    source, out = invoices(tmp_path / "in", 12), tmp_path / "out"
+    with model_server("--delay", "0.1") as server:
+        options = {
+            **server.environment,
+            "PAGEMILL_CONCURRENCY": "2",
+            "PAGEMILL_WORKERS": "1",
+            "PAGEMILL_SHARD_SIZE": "4",
+        }
+        process = begin("run", source, "--type", "invoice", "--out", out, "--json", is_group=True, **options)
+        wait_until(lambda: process.poll() is not None or is_time(out, server.count("asked")), every=0.002)
+        assert process.poll() is None
+        os.killpg(process.pid, signal.SIGTERM)  # as an init system ends a service
+        out_said, err = process.communicate()
+        assert "Traceback" not in err
+        summary = Finished(1, out_said, err).json
+        check_sum(summary)
+        failures = read_dataset(out).rows("failures", ["error", "message"]).to_pylist()
+        assert (process.returncode, failures) == (1, [])  # no document has lost an attempt
+        assert (summary["failed"], summary["deferred"]) == (0, 12 - summary["ok"])
+        assert summary["deferred"] > 0
+        again = extract(source, out, server.url)
+        assert (again.exit_code, again.summary["ok"]) == (0, 12 - summary["ok"])
+    assert verify(out) == []

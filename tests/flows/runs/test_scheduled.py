@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,14 @@ from flows.schedules.schedule import require_places, schedule_of
 from flows.storage.open import read_dataset
 from flows.storage.run_ids import new_run_id
 from schemas.errors import ConfigurationError, PagemillError
-from tests.conftest import ROOT, start
-from tests.flows.runs.test_canary import break_some
-from tests.flows.runs.test_run import invoices
+from tests.conftest import ROOT
 from tests.support.answering import Reply, answering, said
+from tests.support.archives import break_some, invoices
+from tests.support.commands import Begun
 from tests.support.killing import kill
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.through_prefect
 
 
 @pytest.fixture
@@ -82,7 +84,7 @@ def test_a_backfill_that_its_canary_stops_has_failed_and_says_why(tmp_path: Path
 
 
 def test_a_nightly_does_not_wait_for_a_backfill_that_is_at_work(
-    tmp_path: Path, api: Callable, extract: Callable, model_server: Callable
+    tmp_path: Path, api: Callable, extract: Callable, model_server: Callable, begin: Callable[..., Begun]
 ) -> None:
     old, new, out = invoices(tmp_path / "old", 24), tmp_path / "new", tmp_path / "out"
     new.mkdir()
@@ -90,11 +92,9 @@ def test_a_nightly_does_not_wait_for_a_backfill_that_is_at_work(
         path.rename(new / path.name)
     with model_server("--delay", "1.5") as server:
         options = {**server.environment, "PAGEMILL_CONCURRENCY": "1", "PAGEMILL_MODEL": "mistral"}
-        backfill = start("run", old, "--type", "invoice", "--out", out, "--canary", "3", "--shard-size", "4", **options)
+        backfill = begin("run", old, "--type", "invoice", "--out", out, "--canary", "3", "--shard-size", "4", **options)
         try:
-            end = time.monotonic() + 60
-            while server.count("answered") < 1 and time.monotonic() < end:
-                time.sleep(0.05)
+            wait_until(lambda: server.count("answered"))
             night = extract(new, out, server.url, request_timeout=60.0)
             assert (night.exit_code, night.summary["ok"]) == (0, 3)
             assert backfill.poll() is None
@@ -182,9 +182,7 @@ def test_a_deployment_is_made_with_its_safeguards_and_a_webhook_hears_of_what_ne
         ):
             anyio.run(deploy, [other], "night-shift", None)
         nightly(**schedule.parameters, **schedule.nightly)
-        end = time.monotonic() + 60
-        while not heard and time.monotonic() < end:
-            time.sleep(0.2)
+        wait_until(lambda: heard)
     assert heard
     assert {each["body"] == each["text"] and each["title"] for each in heard} == {"Pagemill"}  # for Apprise
     assert heard[0]["text"].startswith("Pagemill, nightly of bills: 2 of 4 documents failed (50%")

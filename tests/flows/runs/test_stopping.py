@@ -20,8 +20,10 @@ from prefect.states import Paused, Suspended
 from flows.storage.open import read_dataset
 from flows.storage.verify import verify
 from tests.conftest import ModelServer, serving
-from tests.flows.runs.test_run import invoices
+from tests.support.archives import invoices
 from tests.support.night import Night, night
+
+pytestmark = [pytest.mark.whole_machine, pytest.mark.through_prefect]
 
 DOCUMENTS, AT_ONCE, SHARD = 36, 2, 4
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}

@@ -11,11 +11,14 @@ from pathlib import Path
 
 import httpx
 import psutil
+import pytest
 
 from flows.storage.verify import verify
 from tests.conftest import ROOT, start
-from tests.flows.runs.test_run import invoices
+from tests.support.archives import invoices
 from tests.support.database import placed
+
+pytestmark = [pytest.mark.whole_machine, pytest.mark.through_prefect]
 
 
 @contextmanager

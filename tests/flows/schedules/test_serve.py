@@ -15,8 +15,10 @@ import pytest
 from flows.schedules.deployments import SILENCE
 from flows.storage.open import read_dataset
 from flows.storage.verify import verify
-from tests.flows.runs.test_run import invoices
+from tests.support.archives import invoices
 from tests.support.night import Night, night
+
+pytestmark = [pytest.mark.whole_machine, pytest.mark.through_prefect]
 
 KILLS = int(os.environ.get("PAGEMILL_TEST_KILLS", "0"))
 

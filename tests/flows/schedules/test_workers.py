@@ -16,14 +16,18 @@ from typing import Any
 import anyio
 import httpx
 import psutil
+import pytest
 
 from flows.schedules.schedule import schedule_of
 from flows.storage.open import read_dataset
 from flows.storage.verify import verify
 from tests.conftest import ROOT
-from tests.flows.runs.dask.test_cluster import COPIES, DOCUMENTS, archive, asked
 from tests.flows.storage.places import bucket
 from tests.support.alike import contents
+from tests.support.archives import COPIES, DOCUMENTS, archive
+from tests.support.outcomes import asked
+
+pytestmark = [pytest.mark.whole_machine, pytest.mark.through_prefect]
 
 
 @contextmanager

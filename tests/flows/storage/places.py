@@ -1,7 +1,6 @@
 """Where the dataset of a test is kept: a folder, a bucket of an S3 server, or a folder that behaves like a bucket."""
 
 import contextlib
-import datetime
 import functools
 import itertools
 import os
@@ -25,7 +24,6 @@ AT_ONCE = Timing(dead_after=-1.0, poll=0.001, group=0.0)
 HELD = Timing(dead_after=20.0, give_up_after=10.0, renew_every=1.0, poll=0.02, group=0.0)
 SEEN: dict[str, dict[str, str]] = {}  # what `files` has of each bucket
 _NUMBERS = itertools.count()
-SAMPLE = 3  # of the steps, one in so many is killed in the suite
 
 
 @functools.cache
@@ -79,13 +77,6 @@ class Place:
         else:
             (self.root / key).parent.mkdir(parents=True, exist_ok=True)
             (self.root / key).write_bytes(data)
-
-
-def steps_to_kill(steps: int) -> range:
-    """Which of `steps` a test kills: another third each day, evenly; with PAGEMILL_TEST_KILLS=10 or more, each."""
-    if int(os.environ.get("PAGEMILL_TEST_KILLS", "0")) >= 10:
-        return range(1, steps + 1)
-    return range(1 + datetime.datetime.now(datetime.UTC).date().toordinal() % SAMPLE, steps + 1, SAMPLE)
 
 
 def names(root: Path, folder: str) -> list[str]:

@@ -3,9 +3,7 @@
 import datetime
 import itertools
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -19,22 +17,15 @@ from flows.storage.publish import publish
 from flows.storage.spec import spec_of
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.pipeline import Record
-from tests.conftest import ROOT
-from tests.flows.storage.places import Place, names, steps_to_kill
-from tests.flows.storage.test_publish import PARENT, recovered
+from tests.flows.storage.places import Place, names
 from tests.support.everywhere import read_everywhere
+from tests.support.kill_steps import Attempt, attempts_of, killing_steps, steps_to_kill
+from tests.support.shards import recovered
 
 INVOICE = DOCUMENT_TYPES["invoice"]
 SHARD = "20250101T000000-000000-00000"
 AT = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 FIRST = f"{1:064d}"
-
-
-OURS = (
-    PARENT.replace("storage.test_publish", "storage.test_correct")
-    .replace("from flows.storage import dataset, publish, remove", "import flows.review.correct")
-    .replace('"pymupdf", ', "")
-)
 
 
 def born(place: Place) -> None:
@@ -60,30 +51,14 @@ def born(place: Place) -> None:
 def child_steps(place: Place) -> None:
     """A command that corrects one value of the first document, and ends."""
     dataset = place.open(spec_of(INVOICE))
-    number = len(list(place.root.with_name(f"{place.root.name}-attempts").glob("*")))
+    number = len(list(attempts_of(place).glob("*")))
     correct(dataset, INVOICE, FIRST, "/line_items/0/amount", "7", by="ada", session=f"20260101T0000{number:02d}-abcdef")
 
 
 @pytest.fixture
-def attempt() -> Iterator[Callable[[Place, int], str]]:
-    """Run `child_steps` in a process that kills itself at a step (0: never); says `killed` or how many steps it took."""
-    command = [sys.executable, "-c", OURS]
-    parent = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def call(place: Place, kill_at: int) -> str:
-        attempts = place.root.with_name(f"{place.root.name}-attempts")
-        attempts.mkdir(exist_ok=True)
-        parent.stdin.write(f"{place.kind} {place.root} {kill_at}\n")
-        parent.stdin.flush()
-        said = parent.stdout.readline().strip()
-        (attempts / str(kill_at)).touch()
-        assert said == "killed" or said.isdigit(), said
-        return said
-
-    yield call
-    parent.stdin.close()
-    parent.wait(timeout=10)
-    parent.stdout.close()
+def attempt() -> Iterator[Attempt]:
+    with killing_steps(__file__, ("prefect", "openai")) as call:
+        yield call
 
 
 def state(root: Path) -> str:
@@ -112,9 +87,10 @@ def state(root: Path) -> str:
     return said
 
 
+@pytest.mark.whole_machine
 @pytest.mark.parametrize("kind", ["disk", "folder"])
 def test_a_kill_at_any_step_leaves_all_of_a_correction_or_nothing(
-    quick_path: Path, attempt: Callable[[Place, int], str], kind: str
+    quick_path: Path, attempt: Attempt, kind: str
 ) -> None:
     born(Place(kind, quick_path / "old"))
     shutil.copytree(quick_path / "old", quick_path / "whole")

@@ -10,7 +10,7 @@ import pytest
 from flows.storage.expire import CONTENT, expire_content
 from flows.storage.open import read_dataset
 from flows.storage.verify import verify
-from tests.flows.runs.test_run import rows
+from tests.support.outcomes import rows
 
 NOW = datetime.datetime.now(datetime.UTC)
 DAY = datetime.timedelta(days=1)

@@ -17,8 +17,7 @@ from flows.storage.publish import publish
 from flows.storage.recover import recover
 from schemas.errors import ConfigurationError, DatasetError
 from tests.flows.storage.places import Place, names
-from tests.flows.storage.test_publish import SPEC, document, journal
-from tests.flows.storage.test_replace import SHARD, rows_of
+from tests.support.shards import SHARD, SPEC, document, journal, rows_of
 
 LARGE = 900_000  # bytes that do not compress
 
@@ -75,7 +74,7 @@ from pathlib import Path
 from flows.storage.dataset import open_dataset, read_dataset
 from flows.storage.publish import publish
 from schemas.errors import ConfigurationError, DatasetError
-from tests.flows.storage.test_faults import SPEC, document, shard
+from tests.support.shards import SPEC, document
 import os, subprocess
 root = Path({str(tmp_path / "out")!r})
 if os.geteuid():
@@ -92,7 +91,7 @@ try:
 except ConfigurationError as error:
     print(error)
 try:
-    publish(read_dataset(root), shard(2), document(2, shard(2)))
+    publish(read_dataset(root), {shard(2)!r}, document(2, {shard(2)!r}))
 except DatasetError as error:
     print(error)
 print(len(read_dataset(root).published_ids()))

@@ -3,9 +3,7 @@
 import datetime
 import json
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -14,126 +12,22 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows.storage.claims import claim
-from flows.storage.dataset import Dataset
 from flows.storage.publish import publish
 from flows.storage.recover import recover
-from flows.storage.spec import DatasetSpec
-from schemas.document_types import DOCUMENT_TYPES
 from schemas.errors import DatasetError
-from schemas.tables import SHARD_TABLES, all_tables, record_tables
-from tests.conftest import ROOT
-from tests.flows.storage.places import Place, names, steps_to_kill
+from schemas.tables import SHARD_TABLES
+from tests.flows.storage.places import Place, names
 from tests.support.everywhere import read_everywhere
-
-INVOICE = DOCUMENT_TYPES["invoice"]
-SPEC = DatasetSpec(
-    "invoice", INVOICE.schema, all_tables(INVOICE), tuple(table.name for table in record_tables(INVOICE))
-)
-
-# The child publishes two shards and ends its run, and kills itself at the n-th call that changes the disk, or at the n-th
-# request to an object store. It imports
-# only flows.storage (and what that imports): no Prefect, no PyMuPDF, no model. It is forked from a parent that has
-# these imports behind it, or a hundred kills would be a hundred imports of pyarrow.
-PARENT = """
-import os, signal, sys
-from pathlib import Path
-from tests.flows.storage.test_publish import child_steps
-from tests.flows.storage.places import Place
-from tests.support.folder_client import FolderClient
-from flows.storage import dataset, publish, remove
-assert not {"prefect", "pymupdf", "openai"} & set(sys.modules)
-WRITES = ("put", "put_file", "copy", "delete")  # a kill before a read is one after the write before it
-
-def steps_until(kind, root, kill_at):
-    calls = 0
-    def counted(real):
-        def call(*arguments, **options):
-            nonlocal calls
-            calls += 1
-            if calls == kill_at:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return real(*arguments, **options)
-        return call
-    if kind == "disk":
-        for name in ("fsync", "replace", "rename", "unlink", "rmdir", "mkdir", "write"):
-            setattr(os, name, counted(getattr(os, name)))
-    else:
-        for name in WRITES:
-            setattr(FolderClient, name, counted(getattr(FolderClient, name)))
-    child_steps(Place(kind, Path(root)))
-    return calls
-
-for line in sys.stdin:
-    kind, rest = line.split(" ", 1)
-    root, kill_at = rest.rsplit(" ", 1)
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reading)
-        real_write = os.write
-        try:
-            real_write(writing, str(steps_until(kind, root, int(kill_at))).encode())
-        except BaseException as error:
-            real_write(writing, repr(error).encode())
-        os._exit(0)
-    os.close(writing)
-    _, status = os.waitpid(child, 0)
-    said = os.read(reading, 10_000).decode()
-    os.close(reading)
-    print("killed" if os.WIFSIGNALED(status) else said, flush=True)
-"""
-
-
-def document(number: int, shard: str) -> dict[str, list[pa.RecordBatch]]:
-    document_id = f"{number:064d}"
-    run_id = shard.rpartition("-")[0]
-    at = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
-    values = {
-        "documents": {
-            "document_id": document_id,
-            "file_name": f"{number}.pdf",
-            "status": "ok",
-            "run_id": run_id,
-            "extracted_at": at,
-            "cost_usd": 0.5,
-        },
-        "evidence": {"document_id": document_id, "record": 0, "field": "/number", "match": "exact"},
-        "calls": {
-            "document_id": document_id,
-            "request_id": f"request-{number}",
-            "run_id": run_id,
-            "cost_usd": 0.5,
-            "attempts": 1,
-            "prompt_tokens": 7,
-        },
-    }
-    batches = {name: [pa.RecordBatch.from_pylist([row], schema=SHARD_TABLES[name])] for name, row in values.items()}
-    record = record_tables(INVOICE)[0]
-    batches["invoice"] = [
-        pa.RecordBatch.from_pylist(
-            [{"document_id": document_id, "record": 0, "number": str(number)}], schema=record.schema
-        )
-    ]
-    return batches
-
-
-def journal(dataset: Dataset, shard: str, number: int) -> None:
-    import asyncio
-
-    async def write() -> None:
-        segment = dataset.segment(shard)
-        await segment.append(document(number, shard)["calls"][0].to_pylist()[0])
-        segment.close()
-
-    asyncio.run(write())
+from tests.support.kill_steps import Attempt, attempts_of, killing_steps, steps_to_kill
+from tests.support.shards import SPEC, document, journal, recovered
 
 
 def child_steps(place: Place) -> None:
     """A run of two shards over what is not published yet, then a third shard that is journaled and never published."""
     from flows.storage.publish import end_run
 
-    dataset, root = place.open(SPEC), place.root
-    number = len(list(root.with_name(f"{root.name}-attempts").glob("*")))
+    dataset = place.open(SPEC)
+    number = len(list(attempts_of(place).glob("*")))
     run_id = f"20260101T0000{number:02d}-abcdef"
     with dataset.lease(run_id):
         with dataset.locked():
@@ -165,25 +59,9 @@ def child_steps(place: Place) -> None:
 
 
 @pytest.fixture
-def attempt() -> Iterator[Callable[[Place, int], str]]:
-    """Run `child_steps` in a process that kills itself at a step (0: never); says `killed` or how many steps it took."""
-    command = [sys.executable, "-c", PARENT]
-    parent = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def call(place: Place, kill_at: int) -> str:
-        attempts = place.root.with_name(f"{place.root.name}-attempts")
-        attempts.mkdir(parents=True, exist_ok=True)
-        parent.stdin.write(f"{place.kind} {place.root} {kill_at}\n")
-        parent.stdin.flush()
-        said = parent.stdout.readline().strip()
-        (attempts / str(kill_at)).touch()
-        assert said == "killed" or said.isdigit(), said
-        return said
-
-    yield call
-    parent.stdin.close()
-    parent.wait(timeout=10)
-    parent.stdout.close()
+def attempt() -> Iterator[Attempt]:
+    with killing_steps(__file__) as call:
+        yield call
 
 
 def check_complete(root: Path) -> None:
@@ -203,10 +81,8 @@ def check_complete(root: Path) -> None:
         assert names(root, folder) == []
 
 
-@pytest.mark.parametrize("kind", ["disk", "folder"])
-def test_a_kill_at_any_step_loses_and_doubles_nothing(
-    quick_path: Path, attempt: Callable[[Place, int], str], kind: str
-) -> None:
+@pytest.mark.parametrize("kind", ["disk", pytest.param("folder", marks=pytest.mark.whole_machine)])
+def test_a_kill_at_any_step_loses_and_doubles_nothing(quick_path: Path, attempt: Attempt, kind: str) -> None:
     born = quick_path / "born"
     if kind == "folder":  # on disk the birth is killed, too
         Place(kind, born).open(SPEC)
@@ -230,14 +106,6 @@ def test_a_kill_at_any_step_loses_and_doubles_nothing(
         recovered(place)
         check_complete(place.root)
         shutil.rmtree(place.root)
-
-
-def recovered(place: Place) -> Dataset:
-    """The dataset as the next command would find it."""
-    dataset = place.read()
-    with dataset.locked():
-        recover(dataset)
-    return dataset
 
 
 def test_answers_of_a_killed_run_are_published_without_their_document(place: Place) -> None:
@@ -333,9 +201,7 @@ def test_a_full_disk_is_a_clear_error_and_nothing_is_published(place: Place, mon
 
     shard = "20260101T000000-aaaaaa-00000"
     with monkeypatch.context() as patch:
-        patch.setattr(
-            f"flows.storage.backends.{'disk' if place.kind == 'disk' else 'object_store'}.write_parquet", full
-        )
+        patch.setattr(f"flows.storage.{'disk' if place.kind == 'disk' else 'objects'}.write_parquet", full)
         with pytest.raises(DatasetError, match="No space left"):
             publish(dataset, shard, document(1, shard))
     assert dataset.published_ids() == set()

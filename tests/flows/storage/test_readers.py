@@ -24,10 +24,13 @@ from flows.storage.find import find_documents
 from flows.storage.open import read_dataset
 from flows.storage.verify import verify
 from tests.conftest import ROOT
-from tests.flows.runs.test_run import rows
 from tests.support.killing import kill
+from tests.support.outcomes import rows
 from tests.support.painted import Studio, studio
 from tests.support.reader import LIBRARIES
+from tests.support.waiting import wait_until
+
+pytestmark = [pytest.mark.whole_machine, pytest.mark.through_prefect]
 
 ROUNDS = int(os.environ.get("PAGEMILL_TEST_KILLS", "2"))  # runs that are killed, and rounds of removals: seconds each
 
@@ -66,7 +69,7 @@ def start_slowly(place: Studio, *arguments: object) -> subprocess.Popen[bytes]:
     code = f"{SLOW_DISK}\nfrom flows.cli import main\nsys.exit(main())"
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],
-        cwd=ROOT, env={**os.environ, **place.environment}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        cwd=ROOT, env={**os.environ, **place.environment_of_prefect}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )  # fmt: skip
 
@@ -109,8 +112,7 @@ def test_readers_see_whole_documents_whenever_a_run_is_killed(place: Studio) -> 
             place.write(*(f"{letter}{number}" for letter in "abcdefghijkl"))
             asked = len(place.model.asked)
             process = start_slowly(place, "run", place.root / "in", *place.arguments, "--out", place.out)
-            while process.poll() is None and len(place.model.asked) == asked:
-                time.sleep(0.02)
+            wait_until(lambda: process.poll() is not None or len(place.model.asked) > asked)
             time.sleep(chance.uniform(0.0, 0.8))
             kills += kill(process)
         place.run()

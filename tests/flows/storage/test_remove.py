@@ -3,8 +3,6 @@
 import datetime
 import itertools
 import shutil
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,10 +17,9 @@ from flows.storage.publish import end_run, publish, replace_documents
 from flows.storage.recover import recover
 from flows.storage.remove import forget_documents, supersede_documents
 from schemas.errors import DatasetError
-from tests.conftest import ROOT
-from tests.flows.storage.places import HELD, Place, names, steps_to_kill
-from tests.flows.storage.test_publish import PARENT, SPEC, document, journal, recovered
-from tests.flows.storage.test_replace import AT, POINTERS, SHARD, rows_of
+from tests.flows.storage.places import HELD, Place, names
+from tests.support.kill_steps import Attempt, killing_steps, steps_to_kill
+from tests.support.shards import AT, POINTERS, SHARD, SPEC, document, journal, recovered, rows_of
 
 OTHER = "20250101T000000-000000-00001"
 STAGING = "20260101T000000-aaaaaa-00000"
@@ -113,26 +110,16 @@ def child_steps(place: Place) -> None:
 
 
 @pytest.fixture(scope="module")
-def attempt() -> Iterator[Callable[[Place, int], str]]:
-    """Run `child_steps` in a process that kills itself at a step (0: never); says `killed` or how many steps it took."""
-    command = [sys.executable, "-c", PARENT.replace("test_publish", "test_remove")]
-    parent = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def call(place: Place, kill_at: int) -> str:
-        parent.stdin.write(f"{place.kind} {place.root} {kill_at}\n")
-        parent.stdin.flush()
-        return parent.stdout.readline().strip()
-
-    yield call
-    parent.stdin.close()
-    parent.wait(timeout=10)
-    parent.stdout.close()
+def attempt() -> Iterator[Attempt]:
+    with killing_steps(__file__) as call:
+        yield call
 
 
+@pytest.mark.whole_machine
 @pytest.mark.parametrize("kind", ["disk", "folder"])
 @pytest.mark.parametrize(("what", "check"), [("forget", check_forgotten), ("supersede", check_superseded)])
 def test_a_kill_at_any_step_leaves_every_row_or_none(
-    quick_path: Path, attempt: Callable[[Place, int], str], kind: str, what: str, check: Callable[[Path], None]
+    quick_path: Path, attempt: Attempt, kind: str, what: str, check: Callable[[Path], None]
 ) -> None:
     born(Place(kind, quick_path / "old"))
     assert held(quick_path / "old") == ALL

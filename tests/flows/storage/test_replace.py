@@ -4,10 +4,8 @@ import datetime
 import itertools
 import json
 import shutil
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 
@@ -22,17 +20,11 @@ from flows.storage.dataset import Dataset
 from flows.storage.publish import end_run, publish, replace_documents
 from flows.storage.recover import recover
 from schemas.errors import DatasetError
-from tests.conftest import ROOT
-from tests.flows.storage.places import HELD, Place, names, steps_to_kill
-from tests.flows.storage.test_publish import PARENT, SPEC, recovered
+from tests.flows.storage.places import HELD, Place, names
 from tests.support.everywhere import read_everywhere
+from tests.support.kill_steps import Attempt, attempts_of, killing_steps, steps_to_kill
+from tests.support.shards import AT, POINTERS, SHARD, SPEC, recovered, rows_of
 
-SHARD = "20250101T000000-000000-00000"
-POINTERS = {
-    "invoice": {"number": "/number", "issue_date": "/issue_date", "gross_total": "/gross_total", "iban": "/iban"},
-    "invoice_line_items": {"description": "/line_items", "amount": "/line_items", "": "/line_items"},
-}
-AT = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 EXPECTED = [  # what `changes` tells of the documents that child_steps replaces
     (f"{number:064d}", *rest)
     for number in (1, 2)
@@ -42,39 +34,6 @@ EXPECTED = [  # what `changes` tells of the documents that child_steps replaces
         ("/number", f"{number} old", f"{number} new"),
     )
 ]
-
-
-def rows_of(dataset: Dataset, numbers: Iterable[int], version: str, run_id: str) -> dict[str, list[pa.RecordBatch]]:
-    """Rows of documents. The old ones have figures, list items and answers; the new ones have `checks` instead."""
-    found: dict[str, list[dict]] = {}
-    for number in numbers:
-        key = {"document_id": f"{number:064d}"}
-        record = {**key, "record": 0}
-        rows: dict[str, list[dict]] = {
-            "documents": [{**key, "title": version, "status": "ok", "run_id": run_id, "cost_usd": 0.5}],
-            "invoice": [
-                {
-                    **record,
-                    "number": f"{number} {version}",
-                    "issue_date": datetime.date(2026, 1, 2),
-                    "gross_total": Decimal("12.5"),
-                    "iban": "IBAN old" if version == "old" else None,
-                }
-            ],
-            "evidence": [{**record, "field": "/number", "value": version}],
-            "pages": [{**key, "page": page, "text": version} for page in (1, 2)],
-        }
-        if version == "old":
-            rows["figures"] = [{**key, "page": 1, "figure": 1, "caption": version, "image": b"\xff\xd8"}]
-            rows["calls"] = [{**key, "request_id": f"request-{number}", "response": "{}", "cost_usd": 0.5}]
-            rows["failures"] = [{**key, "source_uri": f"/{number}.pdf", "attempts": 1}]
-            item = {**record, "item_index": 0, "description": f"item {number} old", "amount": Decimal("1.5")}
-            rows["invoice_line_items"] = [item]
-        else:
-            rows["checks"] = [{**record, "check": version, "ok": True}]
-        for table, values in rows.items():
-            found.setdefault(table, []).extend(values)
-    return {table: [pa.RecordBatch.from_pylist(rows, schema=dataset.tables[table])] for table, rows in found.items()}
 
 
 def born(place: Place, *shards: tuple[str, tuple[int, ...]]) -> Dataset:
@@ -87,8 +46,8 @@ def born(place: Place, *shards: tuple[str, tuple[int, ...]]) -> Dataset:
 
 def child_steps(place: Place) -> None:
     """A command that replaces the first two documents of the shard by new ones, and ends."""
-    dataset, root = place.open(SPEC), place.root
-    number = len(list(root.with_name(f"{root.name}-attempts").glob("*")))
+    dataset = place.open(SPEC)
+    number = len(list(attempts_of(place).glob("*")))
     run_id = f"20260101T0000{number:02d}-abcdef"
     with dataset.lease(run_id):
         with dataset.locked():
@@ -108,25 +67,9 @@ def child_steps(place: Place) -> None:
 
 
 @pytest.fixture
-def attempt() -> Iterator[Callable[[Place, int], str]]:
-    """Run `child_steps` in a process that kills itself at a step (0: never); says `killed` or how many steps it took."""
-    command = [sys.executable, "-c", PARENT.replace("test_publish", "test_replace")]
-    parent = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def call(place: Place, kill_at: int) -> str:
-        attempts = place.root.with_name(f"{place.root.name}-attempts")
-        attempts.mkdir(exist_ok=True)
-        parent.stdin.write(f"{place.kind} {place.root} {kill_at}\n")
-        parent.stdin.flush()
-        said = parent.stdout.readline().strip()
-        (attempts / str(kill_at)).touch()
-        assert said == "killed" or said.isdigit(), said
-        return said
-
-    yield call
-    parent.stdin.close()
-    parent.wait(timeout=10)
-    parent.stdout.close()
+def attempt() -> Iterator[Attempt]:
+    with killing_steps(__file__) as call:
+        yield call
 
 
 def select(root: Path, table: str, what: str, rest: str = "") -> list[tuple]:
@@ -178,10 +121,9 @@ def untouched(root: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.whole_machine
 @pytest.mark.parametrize("kind", ["disk", "folder"])
-def test_a_kill_at_any_step_leaves_all_old_rows_or_all_new_ones(
-    quick_path: Path, attempt: Callable[[Place, int], str], kind: str
-) -> None:
+def test_a_kill_at_any_step_leaves_all_old_rows_or_all_new_ones(quick_path: Path, attempt: Attempt, kind: str) -> None:
     born(Place(kind, quick_path / "old"))
     paid = untouched(quick_path / "old")
     shutil.copytree(quick_path / "old", quick_path / "whole")
@@ -220,9 +162,10 @@ def test_a_kill_at_any_step_leaves_all_old_rows_or_all_new_ones(
     assert [said for said, _ in itertools.groupby(seen)] == ["old", "new"]  # once it is READY, nothing takes it back
 
 
+@pytest.mark.whole_machine
 @pytest.mark.parametrize("kind", ["disk", "folder"])
 def test_a_kill_at_any_step_of_the_recovery_leaves_all_new_rows(
-    quick_path: Path, attempt: Callable[[Place, int], str], kind: str, monkeypatch: pytest.MonkeyPatch
+    quick_path: Path, attempt: Attempt, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset = born(Place(kind, quick_path / "ready"))
     shutil.copytree(quick_path / "ready", quick_path / "whole")

@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -30,31 +29,13 @@ from flows.storage.verify import verify
 from flows.type_loader import load_type
 from schemas.errors import BudgetExceededError
 from tests.conftest import ROOT, start
-from tests.flows.runs.test_run import check_sum, invoices, rows
 from tests.support.alike import contents
+from tests.support.archives import COPIES, DOCUMENTS, archive, invoices
+from tests.support.outcomes import asked, check_sum, rows
 from tests.support.painted import Studio, answer, name_of, studio
+from tests.support.waiting import wait_until
 
-DOCUMENTS = int(os.environ.get("PAGEMILL_TEST_DOCUMENTS", "40"))
-
-
-def archive(folder: Path, count: int) -> Path:
-    """Small documents: two that are none of ours, and two addresses far apart whose bytes are one document's."""
-    invoices(folder, count - 4)
-    (folder / "a_torn.pdf").write_bytes(b"%PDF-1.7 torn")
-    (folder / "z_empty.pdf").write_bytes(b"")
-    for name, other in COPIES.items():
-        (folder / name).write_bytes((folder / other).read_bytes())
-    old = time.time() - 60
-    for path in folder.iterdir():
-        os.utime(path, (old, old))
-    return folder
-
-
-COPIES = {"a_copy.pdf": f"invoice{DOCUMENTS - 5:03d}.pdf", "z_copy.pdf": "invoice000.pdf"}
-
-
-def asked(bodies: list[dict]) -> collections.Counter[str]:
-    return collections.Counter(json.dumps(body["messages"]) for body in bodies)
+pytestmark = [pytest.mark.whole_machine, pytest.mark.through_prefect]
 
 
 def test_a_run_that_is_told_to_stop_keeps_what_was_answered_and_leaves_no_process(
@@ -118,9 +99,7 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
         ("worker", "--nworkers", "2", "--nthreads", "1", "--local-directory", str(folder / "dask"), *here),
     ]
     started = [subprocess.Popen([sys.executable, "-m", "dask", *each], env=environment) for each in commands]
-    end = time.monotonic() + 60
-    while not file.exists() and time.monotonic() < end:
-        time.sleep(0.05)
+    wait_until(file.exists)
     address = json.loads(file.read_text())["address"]
     with Client(address, set_as_default=False) as client:
         client.wait_for_workers(2, timeout=60)
@@ -255,9 +234,3 @@ def test_documents_that_kill_every_process_fail_and_the_run_goes_on(place: Studi
 def kill_one(machines: Machines, is_time: Callable[[], bool]) -> None:
     wait_until(is_time)
     machines.processes()[0].kill()
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not is_so() and time.monotonic() < end:
-        time.sleep(0.05)

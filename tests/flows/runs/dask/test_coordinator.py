@@ -27,10 +27,12 @@ from flows.storage.verify import verify
 from flows.type_loader import load_type
 from schemas.errors import ConfigurationError, ProcessDiedError
 from tests.conftest import SAMPLES
-from tests.flows.runs.test_run import check_sum, invoices, rows
 from tests.flows.storage.places import bucket
 from tests.support.alike import contents
+from tests.support.archives import invoices
+from tests.support.outcomes import check_sum, rows
 from tests.support.painted import Studio, name_of, studio
+from tests.support.quick import quick, without_prefect
 
 
 class Nearby:
@@ -79,32 +81,20 @@ class Killed(BaseException):
     pass
 
 
-def crew_alone(
-    engine: object, run_id: str, shards: list, work: object, endpoint: Any, *, crew: Any, gate: Any, **_: object
-) -> None:
-    """In the place of `flows.runs.prefect_flow.through_prefect`: the crew without Prefect's seconds."""
-
-    async def all_shards() -> None:
+def crew_alone(engine: object, run_id: str, shards: list, *rest: Any, crew: Any, **named: Any) -> None:
+    """In the place of `flows.runs.prefect_flow.through_prefect`: the crew without Prefect's seconds; a run without shards has none."""
+    if crew is not None:
         crew._cluster.run_id = run_id
-        await crew.begin()
-        try:
-            await crew.carry_out(0, gate.after)
-            gate.judge()
-            await crew.carry_out(gate.after, len(shards))
-        finally:
-            await endpoint.close()
-            await crew.end()
-
-    asyncio.run(all_shards())
+    without_prefect(engine, run_id, shards, *rest, crew=crew, **named)
 
 
 @pytest.fixture
-def nearby(monkeypatch: pytest.MonkeyPatch) -> Iterator[Nearby]:
+def nearby(monkeypatch: pytest.MonkeyPatch, offline_engine: Engine) -> Iterator[Nearby]:
     cluster = Nearby()
     monkeypatch.setenv("PAGEMILL_API_KEY", "key")
     with (
         mock.patch("flows.runs.run.cluster_of", lambda *_: cluster),
-        mock.patch("flows.runs.run.through_prefect", crew_alone),
+        quick(crew_alone),
     ):
         yield cluster
 

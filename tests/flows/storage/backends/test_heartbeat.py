@@ -22,8 +22,8 @@ from flows.storage.recover import recover
 from schemas.errors import ConfigurationError, DatasetError, RunStoppedError
 from tests.conftest import ROOT
 from tests.flows.storage.places import HELD, Place, bucket
-from tests.flows.storage.test_publish import SPEC, document, journal
 from tests.support.folder_client import FolderClient
+from tests.support.shards import SPEC, document, journal
 
 QUICK = Timing(dead_after=1.0, give_up_after=0.5, renew_every=0.1, poll=0.02, group=0.0)
 RUN = "20260101T000000-aaaaaa"

@@ -1,6 +1,6 @@
 """Which item of a list is which item of the truth: rows that agree in all that is labelled first, the rest optimally.
 
-Optimal is the assignment with the most agreeing values (Jonker-Volgenant, scipy); its time is cubic and its memory quadratic,
+Optimal is the assignment with the most agreeing values (Jonker-Volgenant, lapx); its time is cubic and its memory quadratic,
 so that what is left of lists of thousands of rows is first paired by values that occur once on either side, and then in
 blocks of MOST_ROWS rows in order.
 """
@@ -8,8 +8,8 @@ blocks of MOST_ROWS rows in order.
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+import lap
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from extractors.evaluate.compare import Key
 
@@ -98,5 +98,7 @@ def _optimal(truth: Sequence[Row], found: Sequence[Row], rows: Sequence[int], co
         weight += stated + _NULLS * (same & (ours == 0)[:, None])
     distance = np.abs(np.array(rows)[:, None] - np.array(columns)[None, :], dtype=np.float32)
     weight -= _DRIFT * distance / max(len(truth), len(found))
-    chosen = zip(*linear_sum_assignment(weight, maximize=True), strict=True)
-    return {rows[row]: columns[column] for row, column in chosen if agreeing[row, column] > 0}
+    places, _ = lap.lapjv((weight.max() - weight).astype(np.float64), extend_cost=True, return_cost=False)  # -1 is none
+    return {
+        rows[row]: columns[column] for row, column in enumerate(places) if column >= 0 and agreeing[row, column] > 0
+    }

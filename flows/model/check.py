@@ -5,13 +5,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import openai
-
 from extractors.tokens import count_image, count_messages
 from flows.model.budget import Spending
 from flows.model.connect import model_address
 from flows.model.endpoint import Endpoint
-from flows.model.model_list import Listed, list_models
+from flows.model.model_list import NO_LIST, Listed, list_models
 from flows.model.prices import Prices
 from flows.model.wire import DIALECTS, Refusal
 from flows.settings import Settings, require_model
@@ -90,7 +88,7 @@ async def _checked(settings: Settings, base_url: str, api_key: str | None) -> Ch
         findings = [Finding("key", "ok", "the embedded model needs none")]
     try:
         listed = await list_models(base_url, api_key)
-    except (openai.OpenAIError, TimeoutError, ValueError, TypeError, AttributeError) as error:
+    except NO_LIST as error:
         listed = None
         findings.append(Finding("models", "warning", f"no list of models ({type(error).__name__})"))
     for slug in settings.models:

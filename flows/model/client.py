@@ -1,18 +1,24 @@
 """The HTTP client of an endpoint: calls once, goes nowhere else, and reads no answer without end."""
 
 import httpx2
-from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
 MOST_BYTES = 32 << 20  # of one answer, unpacked: thousands of times an output limit
+_CONNECTIONS = httpx2.Limits(max_connections=1_100, max_keepalive_connections=100)  # above the most slots of a run
 
 
-def client(base_url: str, api_key: str | None, timeout: float) -> AsyncOpenAI:
+def client(base_url: str, api_key: str | None, timeout: float) -> httpx2.AsyncClient:
     """A client that calls once, goes nowhere else, and reads no answer without end.
 
     A redirect would carry page text to a host that the first line of the run did not name.
     """
-    http = DefaultAsyncHttpxClient(follow_redirects=False, timeout=timeout, event_hooks={"response": [_read_bounded]})
-    return AsyncOpenAI(base_url=base_url, api_key=api_key or "none", max_retries=0, timeout=timeout, http_client=http)
+    return httpx2.AsyncClient(
+        base_url=base_url,
+        headers={"Authorization": f"Bearer {api_key or 'none'}", "Accept": "application/json"},
+        timeout=timeout,
+        limits=_CONNECTIONS,
+        follow_redirects=False,
+        event_hooks={"response": [_read_bounded]},
+    )
 
 
 async def _read_bounded(response: httpx2.Response) -> None:

@@ -11,10 +11,10 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import httpx2
-import openai
 
 from flows.model.budget import Spending
 from flows.model.cancellation import Interrupt
@@ -71,7 +71,8 @@ class Endpoint:
         self._permits = GlobalPermits(settings.global_limit)
         self._key = (api_key or "").encode()
         self._active = 0  # requests that wait for an answer
-        self._client = client(base_url, api_key, settings.request_timeout)
+        self._open = partial(client, base_url, api_key, settings.request_timeout)
+        self._client: httpx2.AsyncClient | None = None  # from the first call on: many an endpoint only tells a price
 
     def stop(self, reason: PagemillError) -> None:
         """Let no further call begin; those in flight are answered, paid and kept."""
@@ -95,7 +96,8 @@ class Endpoint:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.close()
+        if self._client is not None:
+            await self._client.aclose()
 
     async def ask(self, request: Request, keep: Keep) -> Completion:
         """Answer `request`; `keep` journals the completion before it is returned.
@@ -104,6 +106,7 @@ class Endpoint:
         than the patience, RequestTooLargeError when less must be asked at once, and InvalidCompletionError for a request that it
         will not take, or that breaks while others are answered.
         """
+        self._connected()  # before the first call's head start begins: it takes a while
         self._active += 1
         try:
             return await self.interrupt.guard(self._answered(request, keep))
@@ -184,19 +187,23 @@ class Endpoint:
             async with asyncio.timeout(
                 self._settings.request_timeout
             ):  # the client's own is for each piece of an answer
-                # the client's typed method costs twice the CPU of its plain one, and what it types is not used here
-                raw = await self._client.post("/chat/completions", cast_to=httpx2.Response, body=body)
-        except openai.APIStatusError as error:
-            return classify(error.status_code, error.response.headers, _body(self._redacted(error.response.content)))
-        except (openai.APIConnectionError, httpx2.HTTPError) as error:
-            cause = error.__cause__ or error
-            was_sent = type(cause).__name__ not in _NOT_SENT
-            what = self._redacted(f"{type(cause).__name__} {cause}".strip().encode())
-            return Refusal("failed", printable(what.decode("utf-8", "replace")), is_billable=was_sent)
+                raw = await self._connected().post("/chat/completions", json=body)
         except TimeoutError:
             return Refusal("failed", f"no whole answer within {self._settings.request_timeout:g} s", is_billable=True)
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+            was_sent = type(error).__name__ not in _NOT_SENT
+            what = self._redacted(f"{type(error).__name__} {error}".strip().encode())
+            return Refusal("failed", printable(what.decode("utf-8", "replace")), is_billable=was_sent)
+        if not raw.is_success:
+            return classify(raw.status_code, raw.headers, _body(self._redacted(raw.content)))
         outcome = read_answer(request, self._redacted(raw.content), attempts, time.monotonic() - started)
         return self._priced(outcome) if isinstance(outcome, Completion) else outcome
+
+    def _connected(self) -> httpx2.AsyncClient:
+        """The client, made at the first call."""
+        if self._client is None:
+            self._client = self._open()
+        return self._client
 
     def _weigh(self, refusal: Refusal, started: float) -> float:
         """Raise what waiting does not cure; else tell the pressure, and return how long nobody was answered."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx2
-import openai
 
 from flows.model.client import client
 from flows.model.endpoint_memory import EndpointMemory
@@ -15,6 +14,14 @@ from flows.model.wire import printable
 from flows.settings import Settings
 from schemas.models import MODELS, OFFLINE
 
+NO_LIST = (
+    httpx2.HTTPError,
+    httpx2.InvalidURL,
+    OSError,
+    ValueError,
+    TypeError,
+    AttributeError,
+)  # what there is in its place
 _SECONDS = 10.0
 _WINDOWS = ("context_length", "max_model_len", "context_window", "max_context_length", "n_ctx")
 
@@ -31,17 +38,17 @@ class Listed:
 
 
 async def list_models(base_url: str, api_key: str | None) -> dict[str, Listed]:
-    """Every model that the endpoint lists. Raises openai.OpenAIError, TimeoutError or ValueError where it has no such list."""
+    """Every model that the endpoint lists. Raises one of NO_LIST where it has none."""
     asking = client(base_url, api_key, _SECONDS)
     try:
         async with asyncio.timeout(_SECONDS):
-            raw = await asking.get("/models", cast_to=httpx2.Response)
+            raw = (await asking.get("/models")).raise_for_status()
         content = raw.content.replace(api_key.encode(), b"(key)") if api_key else raw.content
         body = json.loads(content)
     except RecursionError:
         raise ValueError("the endpoint's answer is no list of models") from None
     finally:
-        await asking.close()
+        await asking.aclose()
     entries = body.get("data") if isinstance(body, Mapping) else None
     if not isinstance(entries, list):
         raise ValueError("the endpoint's answer holds no list of models")  # noqa: TRY004 - what came is not ours
@@ -64,7 +71,7 @@ async def served_windows(
         served = {slug: listed[slug].window for slug in settings.models if slug in listed and listed[slug].window}
         if served and memory.recall().get("windows") != served:
             memory.keep(windows=served)
-    except (openai.OpenAIError, TimeoutError, ValueError, TypeError, AttributeError):
+    except NO_LIST:
         served = memory.recall().get("windows") or {}
     windows = {slug: window for slug, window in served.items() if isinstance(window, int) and window > 0}
     return {slug: min(window, MODELS[slug].window) if slug in MODELS else window for slug, window in windows.items()}

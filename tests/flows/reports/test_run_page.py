@@ -267,7 +267,7 @@ def test_a_real_browser_shows_it_and_nothing_in_it_acts(painted: Studio, tmp_pat
                 page.open(path.as_uri(), width, is_dark=width == 400)
                 assert page.tell("document.documentElement.scrollWidth") <= width
                 assert page.tell("document.title") == f"Run {summary['run_id']}"
-                assert page.tell("document.querySelectorAll('figure svg path').length") > 50
+                assert page.tell("document.querySelectorAll('figure svg path, figure svg text').length") > 50
                 assert page.troubles == []
                 assert page.requested == [path.as_uri()]
         page.open((tmp_path / "run.html").as_uri(), 1280)

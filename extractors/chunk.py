@@ -19,7 +19,7 @@ _SCALAR_VALUE = 24  # tokens that a scalar's value takes at most, by the sample 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How much one request may hold: tokens of pages, tokens of answer, images, and the bytes of these as they are sent."""
+    """Limits of one request: tokens of pages, tokens of answer, images, and the bytes of these as they are sent."""
 
     pages: int
     answer: int

@@ -23,7 +23,7 @@ def is_installed() -> bool:
 
 
 def reader_name() -> str:
-    """Who reads, and in which version: words of another are not the same."""
+    """Name and version of the reader: words of another one are not the same."""
     return f"{PACKAGE}-{version(PACKAGE)}"
 
 

@@ -1,4 +1,4 @@
-"""What a text and an image cost in tokens of Mistral Small 3.1, exactly: the Tekken vocabulary, version v7.
+"""Tokens of a text and an image for Mistral Small 3.1, exactly: the Tekken vocabulary, version v7.
 
 The vocabulary is the file that mistral-common ships (130,072 tokens and 1,000 special ones); counting goes through
 tiktoken with its ranks, which is twice as fast as mistral-common's own classes and does not import OpenCV.

@@ -1,4 +1,4 @@
-"""What a command says on standard error: a line for people, or, with `--log-format json`, one JSON object a line.
+"""Lines of a command on standard error: text for people, or, with `--log-format json`, one JSON object a line.
 
 An object has `at` (UTC), `event`, `text`, and the event's figures. Neither holds keys or the content of documents.
 """

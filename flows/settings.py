@@ -171,7 +171,7 @@ class Settings(BaseSettings):
 
     @property
     def endpoint(self) -> str:
-        """What is learned of an endpoint is kept under: its host and the model."""
+        """Key under which facts about the endpoint are kept: its host and the model."""
         return f"{self.host} {self.model}"
 
     @property

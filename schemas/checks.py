@@ -1,4 +1,4 @@
-"""What must add up in a record: checks that a type declares under `x-pagemill-checks`, as short equations.
+"""Checks of a record that a type declares under `x-pagemill-checks`, as short equations.
 
     {"name": "net", "check": "sum(line_items.amount) - allowances? + charges? = net_total"}
     {"name": "dates", "check": "due_date >= issue_date"}

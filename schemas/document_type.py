@@ -22,7 +22,7 @@ from schemas.pipeline import Problem
 
 @dataclass(frozen=True)
 class DocumentType:
-    """What to extract from one kind of document.
+    """Named schema of the values to extract from one kind of document, and their validation.
 
     `name` names the record table; `schema` is the JSON Schema as given, `root` the same as a tree of fields, and
     `model` the pydantic class where there is one, whose own validators then run too. `checks` are what must add up. `group` leads
@@ -72,7 +72,7 @@ class DocumentType:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def validate(self, value: Mapping[str, Any]) -> tuple[Problem, ...]:
-        """What is wrong with a whole record: values that break the schema (`rejected`) and required nulls (`required`)."""
+        """Faults of a whole record: values that break the schema (`rejected`) and required nulls (`required`)."""
         rejected: dict[str, str] = {}
         failed: list[str] = []
         filled = _without_nulls(value)

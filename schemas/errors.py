@@ -147,7 +147,7 @@ class PicturesRefusedError(InvalidCompletionError):
 
 
 def exit_code_of(stopped: PagemillError | None, *, failed: int) -> int:
-    """What a command ends with: 0 done, 1 a failure or stopped on the way, 2 refused or not set up, 3 the budget."""
+    """Exit code of a command: 0 done, 1 a failure or stopped on the way, 2 refused or not set up, 3 the budget."""
     if isinstance(stopped, ConfigurationError) or (isinstance(stopped, ModelUnavailableError) and stopped.refused):
         return 2
     if isinstance(stopped, BudgetExceededError):

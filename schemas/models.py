@@ -9,7 +9,7 @@ DEFAULT_OUTPUT = 8_192
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What packing and budgets must know: `window` and `max_output` in tokens, `images` the most per request."""
+    """Facts for packing and budgets: `window` and `max_output` in tokens, `images` the most per request."""
 
     slug: str
     window: int

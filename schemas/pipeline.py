@@ -1,4 +1,4 @@
-"""What passes between the steps, frozen.
+"""Frozen data that passes between the steps.
 
 Lengths are PDF points from the top-left corner, tokens are the model's, money is nano-USD.
 """
@@ -82,7 +82,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class DocumentInfo:
-    """What split knows of a document before its pages: `attachments` are the names of files embedded in it."""
+    """Facts that split knows of a document before its pages: `attachments` are the names of embedded files."""
 
     pages: int
     title: str | None
@@ -112,7 +112,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked of the model for one chunk: independent of endpoint, dialect and routing.
+    """Request to the model for one chunk: independent of endpoint, dialect and routing.
 
     `prompt_tokens` is the exact count for the model's tokenizer, `max_tokens` the room for the answer. `is_constrained` is
     false where the model shall write freely, since it ran away under constrained decoding.
@@ -134,7 +134,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What of an answer is asked for once more: `root` is the tree of just these fields, `reasons` say what was wrong.
+    """Part of an answer to ask for once more: `root` is the tree of just these fields, `reasons` say what was wrong.
 
     An item of a list has an integer `index_name` beside its fields: its place in the list of the earlier answer. `pointers`
     are the places that failed: whatever else comes back is not used.
@@ -186,7 +186,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Where one value of a record stands. `field` is a JSON pointer; page and box are null where there is no place.
+    """Place of one value of a record. `field` is a JSON pointer; page and box are None where there is no place.
 
     `confidence` is between 0 and 1, null where nothing is known.
     """
@@ -234,7 +234,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """What one person says that one value is: `old` and `new` as text, JSON where `field` (a JSON pointer) leads to no leaf.
+    """One value by one person: `old` and `new` as text, JSON where `field` (a JSON pointer) leads to no leaf.
 
     A pointer that ends in `-` adds an item to a list; a null `new` of an item takes it out; `""` accepts the record as it
     stood, which `new` tells. `context` is the outermost list item that the field is in, as JSON, so that it is found again

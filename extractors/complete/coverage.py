@@ -209,7 +209,7 @@ def _of_list(
 
 
 def _shapes(sheets: Sequence[Sheet], covered: Mapping[int, set[int]]) -> dict[int, _Shape] | None:
-    """What a row looks like on each page: as on this page, in the document, or on the nearest page that has a look."""
+    """Shape of a row on each page: as on this page, in the document, or on the nearest page that has one."""
     own = {
         sheet.number: shape
         for sheet in sheets
@@ -261,7 +261,7 @@ def _tables(
 
 
 def _tell_apart(tables: Sequence[_Table]) -> None:
-    """Which tables are the list's: those with an item, those under the same head, and those that go on from page to page."""
+    """Tables that are the list's: those with an item, those under the same head, and those that go on from page to page."""
     heads = {table.head for table in tables if table.is_covered and table.head}
     for table in tables:
         table.is_of_list = table.is_covered or table.head in heads
@@ -278,7 +278,7 @@ def _tell_apart(tables: Sequence[_Table]) -> None:
 
 
 def _gap(covered: Mapping[int, set[int]]) -> int:
-    """How many other lines stand between two rows of the list, nearly always."""
+    """Number of other lines between two rows of the list, nearly always."""
     gaps = sorted(
         after - before - 1 for there in covered.values() for before, after in itertools.pairwise(sorted(there))
     )
@@ -286,7 +286,7 @@ def _gap(covered: Mapping[int, set[int]]) -> int:
 
 
 def _reach(sheets: Sequence[Sheet], covered: Mapping[int, set[int]]) -> float:
-    """How many points apart two rows of the list may be, by those that are next to each other."""
+    """Largest distance in points between two adjacent rows of the list."""
     apart = sorted(
         sheet.lines[after].middle - sheet.lines[before].middle
         for sheet in sheets
@@ -344,7 +344,7 @@ def _index_on(lines: Sequence[Line], box: Box) -> int | None:
 
 
 def _shape(rows: Sequence[Line]) -> _Shape | None:
-    """What the covered rows have in common; null for none, or without numbers in columns."""
+    """Common shape of the covered rows; None for no rows, or without numbers in columns."""
     columns: list[tuple[float, int]] = []
     for edge in sorted(edge for row in rows for edge in row.edges):
         if columns and edge - columns[-1][0] <= _EDGE:

@@ -75,7 +75,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """What of a page is kept while its document is read: its lines from top to bottom; blind where only a picture shows them."""
+    """Lines of a page from top to bottom, kept while its document is read; blind where only a picture shows them."""
 
     number: int
     lines: tuple[Line, ...]
@@ -83,7 +83,7 @@ class Sheet:
 
 
 def sheet(page: Page) -> Sheet:
-    """What is kept of a page to count its rows later."""
+    """Lines of a page, to count its rows later."""
     lines = tuple(_lines(page.words))
     return Sheet(page.number, _snapped(lines) if page.is_scanned else lines, bool(page.images and not page.words))
 
@@ -138,7 +138,7 @@ def _likeness(words: Sequence[str]) -> int:
 
 
 def _edges(words: Sequence[Word]) -> Iterator[float]:
-    """Where the last digit of each number of a line ends: a sign or a bracket behind it hangs over."""
+    """Right edge of the last digit of each number of a line: a sign or a bracket behind it hangs over."""
     for index, word in enumerate(words):
         if not _AMOUNT.fullmatch(word.text):
             continue

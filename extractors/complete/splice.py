@@ -46,7 +46,7 @@ def splice(located: Sequence[Located], fresh: Mapping[int, Sequence[Fresh]], poi
 
 
 def items_on(located: Iterable[Located], pointer: str, page: int) -> int:
-    """How many items of a list the answers have on a page."""
+    """Number of items of a list that the answers have on a page."""
     return sum(home[0] == page for answer in located for home in _homes(answer, pointer))
 
 

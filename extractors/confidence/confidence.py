@@ -1,4 +1,4 @@
-"""How sure it is that a value is right, from signals that code can see: a number from 0 to 1 for each row of evidence.
+"""Probability that a value is right, from features that code can see: from 0 to 1 for each row of evidence.
 
 Each signal adds its weight to the log-odds (logistic regression), so that what speaks for and against a value can be told. The
 weights that come with the package were fitted on labelled documents (benchmarks/calibration.py); a dataset may have its own.
@@ -29,7 +29,7 @@ _KINDS = {"decimal": "number", "integer": "number", "number": "number", "date": 
 
 @dataclass(frozen=True, slots=True)
 class Signs:
-    """What is seen of a document beside its record: pages that are pictures or hide text; was something asked for again?"""
+    """Context of a document beside its record: pages that are pictures or hide text; whether something was asked again."""
 
     pictures: frozenset[int]
     hidden: frozenset[int]

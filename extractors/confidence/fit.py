@@ -46,7 +46,7 @@ def fit(labelled: Sequence[Labelled], before: Weights, *, by_field: bool) -> dic
 
 
 def reliability(labelled: Iterable[Labelled], weights: Weights) -> list[Bin]:
-    """How often values of about the same confidence are right; tenths without values are left out."""
+    """Share of right values by tenth of confidence; tenths without values are left out."""
     tenths: dict[int, list[tuple[float, bool]]] = {}
     for given, right in labelled:
         sure = confidence(given, weights)

@@ -61,7 +61,7 @@ class _Draft:
 def correction_of(
     record: Record, pointer: str, text: str | None, document_type: DocumentType, evidence: Evidence | None = None
 ) -> Correction:
-    """What a person says, as a correction of `record`: `text` as typed, null or empty for no value.
+    """Correction of `record` from a person's input: `text` as typed, None or empty for no value.
 
     Raises ConfigurationError, for people, where there is no such place, or the value is none that the schema allows.
     """
@@ -106,7 +106,7 @@ def corrected(record: Record, correction: Correction, document_type: DocumentTyp
 def reapplied(
     record: Record, corrections: Sequence[Correction], document_type: DocumentType
 ) -> tuple[Record, tuple[Disagreement, ...]]:
-    """What a machine has read anew, with all that people have corrected so far, oldest first; and where the two differ."""
+    """Newly read record with all earlier corrections applied, oldest first; and the values where the two differ."""
     draft = _Draft.of(record)
     lost: list[Problem] = []
     for correction in corrections:
@@ -291,7 +291,7 @@ def _read(text: str, target: Field, pointer: str) -> Any:
 
 
 def _as_told(value: Any, target: Field) -> Any:
-    """What `json_text` has written, in the types of its fields again; items without a value are items, too."""
+    """Value that `json_text` has written, in the types of its fields again; items without a value are items, too."""
     if target.kind == "object":
         mapping = value if isinstance(value, Mapping) else {}
         return {child.name: _as_told(mapping.get(child.name), child) for child in target.fields}
@@ -301,7 +301,7 @@ def _as_told(value: Any, target: Field) -> Any:
 
 
 def _found_again(draft: _Draft, correction: Correction, root: Field) -> list[str] | None:
-    """Where a correction belongs now: its keys; none of them where nothing is left to do; null where its row has gone."""
+    """Present keys of a correction: empty where nothing is left to do; None where its row has gone."""
     keys = keys_of(correction.field)
     if field_at(root, ["*" if key == "-" else key for key in keys]) is None:
         return None
@@ -353,7 +353,7 @@ def _nearest(
 
 
 def _alike(items: Sequence[Any], new: Any) -> int:
-    """How many items are like one that is added."""
+    """Number of items that are like one that is added."""
     if not isinstance(new, Mapping):
         return sum(item == new for item in items)
     wanted = {key: value for key, value in new.items() if not is_empty(value)}

@@ -1,4 +1,4 @@
-"""What a machine had read beside what people have made of it: corrections as labels.
+"""Corrections as labels: values that a machine had read, beside those that people have made of them.
 
 Only places that people spoke of are scored: a value that was corrected is one that was read wrongly, one that was confirmed
 is right, an item that was taken out was found too much, one that was added was missed.

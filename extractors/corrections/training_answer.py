@@ -1,4 +1,4 @@
-"""What a model should have answered for one chunk: the record as it is published, restricted to the chunk's pages.
+"""Answer that a model should have given for one chunk: the published record, restricted to the chunk's pages.
 
 A value belongs to the chunk on whose pages it was located, or stands (an invoice number is printed on each page, and each
 answer has it); what nobody located anywhere belongs to the first chunk. An item of a list belongs to the one chunk that has
@@ -26,7 +26,7 @@ def lesson(record: Record, chunk: Chunk, first: int, root: Field) -> str:
 
 
 class _Placed:
-    """Which values of a record belong to one chunk."""
+    """Values of a record that belong to one chunk."""
 
     def __init__(self, record: Record, chunk: Chunk, first: int, root: Field) -> None:
         self._pages = {page.number for page in chunk.pages}

@@ -1,4 +1,4 @@
-"""Which item of a list is which item of the truth: rows that agree in all that is labelled first, the rest optimally.
+"""Assignment of list items to items of the truth: rows that agree in all labelled fields first, the rest optimally.
 
 Optimal is the assignment with the most agreeing values (Jonker-Volgenant, lapx); its time is cubic and its memory quadratic,
 so that what is left of lists of thousands of rows is first paired by values that occur once on either side, and then in

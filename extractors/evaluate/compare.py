@@ -24,7 +24,7 @@ _FLOAT_DIGITS = 12  # of a double's sixteen: what a calculation leaves in the la
 
 
 def key(value: Any, field: Field) -> Key:
-    """What to compare `value` of a leaf by; null for null and for empty text. Never raises: what cannot be read is its text."""
+    """Key to compare `value` of a leaf by; None for null and for empty text. Never raises: unreadable values are their text."""
     if value is None or (
         isinstance(value, str | list | dict) and not (value.strip() if isinstance(value, str) else value)
     ):

@@ -28,7 +28,7 @@ _IS_BAD = frozenset({"failed_check", "partial"})  # measures whose count is the 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What is compared: a measure of a field (JSON pointer, `*` for a list's index, or a check's name), in a group or in all."""
+    """Key of a rate: a measure of a field (JSON pointer, `*` for a list's index, or a check's name), in a group or in all."""
 
     measure: Measure
     field: str | None
@@ -77,7 +77,7 @@ _WORDS: Mapping[Measure, str] = {
 
 
 def find_breaks(tonight: Mapping[Key, Count], before: Mapping[Key, Sequence[Count]]) -> list[Break]:
-    """What is worse tonight than the nights `before` explain, the least probable first.
+    """Rates that are worse tonight than the nights `before` explain, the least probable first.
 
     `before` has a count of each of the last nights (at most `NIGHTS`) in which there was anything to count.
     """
@@ -117,7 +117,7 @@ def _bad(key: Key, night: Count) -> float:
 
 
 def _dispersion(bad: Sequence[float], nights: Sequence[Count]) -> float:
-    """How much more the nights differ than by chance, at least 1: Pearson's statistic, corrected for nights of few documents.
+    """Dispersion of the nights beyond chance, at least 1: Pearson's statistic, corrected for nights of few documents.
 
     The correction is Fletcher's (Biometrika 99, 2012, pages 230 to 237): without it one miss on a night of two documents
     counts as a night unlike any other.

@@ -199,7 +199,7 @@ def _items(
 
 
 def _keys(row: Any, field: Field, path: str, *, is_whole: bool) -> Iterator[tuple[str, Key]]:
-    """What an item is compared by: each of its values, and each list in it as one."""
+    """Keys of an item: each of its values, and each list in it as one."""
     mapping = _held(row)
     for child in field.fields:
         if child.name not in mapping and not is_whole:

@@ -1,4 +1,4 @@
-"""Where each value of an answer stands: code looks for it in the words of the chunk's pages, never the model.
+"""Grounding: code looks for each value of an answer in the words of the chunk's pages, never the model.
 
 Of several places the one is taken whose neighbourhood (the words before it on its line, and those above) says most of the
 field's name and description. List items are located in order: the item's longest text anchors its row, and its other values are
@@ -127,7 +127,7 @@ class _Search:
         return min(hits, key=distance)
 
     def _named(self, hit: _Hit, label: Mapping[str, int]) -> int:
-        """How much of the label stands beside and above a hit."""
+        """Share of the label that is printed beside and above a hit."""
         words = self.pages[hit.page].page.words
         here = words[hit.first]
         near = {
@@ -180,7 +180,7 @@ class _Search:
         return [] if span is None else [_Hit(*span, "fuzzy")]
 
     def _number_hits(self, value: str) -> list[_Hit]:
-        """Where a number stands that a schema has as text."""
+        """Places of a number that a schema has as text."""
         for number in number_readings(value):
             if found := self._readings("numbers", number) or self._readings("numbers", -number):
                 return [self._hit(at, span, value) for at, span in found]

@@ -1,4 +1,4 @@
-"""What is to be said of a record as a whole: which checks hold, whether something is missing, whether people should look."""
+"""Status of a record as a whole: checks that hold, missing values, whether people should look."""
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any, Literal

@@ -25,7 +25,7 @@ def parse_value(value: Any, field: Field, pointer: str) -> tuple[Any, tuple[Prob
 
 
 def parse_json(text: str) -> Any:
-    """What JSON text says, with exact numbers. Raises ValueError where it is none."""
+    """Value of JSON text, with exact numbers. Raises ValueError for text that is not JSON."""
     return load_json(text)
 
 

@@ -1,4 +1,4 @@
-"""How an answer ended, by its finish reason and its tail.
+"""End of an answer, by its finish reason and its tail: whole, cut, or runaway.
 
 `finish_reason: length` has two meanings (FACTS §5): an answer that is too long, which must be asked for in smaller pieces,
 and a model that runs in a loop of white space or of one phrase until its limit, which must be asked again in another way.
@@ -18,7 +18,7 @@ _REPEATS = 6
 
 
 def ending(completion: Completion, longest: int, rows: int) -> Ending:
-    """How `completion` ended.
+    """The way `completion` ended.
 
     `longest` are the most tokens that its pages can make an honest answer take, `rows` the most items: what runs to the
     output limit beyond them is degenerate.

@@ -33,7 +33,7 @@ def parse(text: str, root: Field) -> Answer:
 
 
 def parse_cut(text: str, root: Field) -> Answer | None:
-    """What an answer that was cut by length still says outside of its lists; null when that is nothing.
+    """Values outside of lists in an answer that was cut by length; None where there are none.
 
     The value that was being written when it was cut is left out: half a number is a wrong number.
     """

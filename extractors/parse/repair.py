@@ -1,4 +1,4 @@
-"""What of an answer must be asked for once more, and the answer with what came back put in its place.
+"""Parts of an answer to ask for once more, and the answer with the new values put in.
 
 Only the failing sub-trees are asked for: scalars where they stand, items of a list by their place in it. Where many items
 of one list fail, the list is asked for as a whole.
@@ -18,7 +18,7 @@ Tree = dict[str, Any]  # steps of the failing pointers; an empty tree is a whole
 
 
 def failing(answer: Answer, invalid: Iterable[Problem], root: Field) -> Repair | None:
-    """What of `answer` to ask for again: what parse rejected, and `invalid`, what validation rejects of it. Null for nothing."""
+    """Parts of `answer` to ask for again: values that parse or validation (`invalid`) rejects. None for nothing."""
     problems = [entry for entry in (*answer.problems, *invalid) if entry.kind == "rejected" and entry.field]
     tree: Tree = {}
     reasons: dict[str, str] = {}
@@ -48,7 +48,7 @@ def repaired(answer: Answer, again: Answer, repair: Repair, root: Field) -> Answ
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
-    """What failed, and what of it has another value now: `settled` values, `replaced` lists."""
+    """Failed values, and those that have another value now: `settled` values, `replaced` lists."""
 
     failed: frozenset[str]
     settled: set[str]
@@ -61,7 +61,7 @@ class _Taken:
 
 
 def _which(value: Any, steps: Sequence[str]) -> str:
-    """How to tell the item that a pointer leads through: its place, and the first text that it has."""
+    """Description of the item that a pointer leads through: its index, and the first text that it has."""
     for step in steps:
         if isinstance(value, list):
             item = value[int(step)] if step.isdigit() and int(step) < len(value) else None

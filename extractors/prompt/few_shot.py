@@ -84,7 +84,7 @@ def dearest(examples: Iterable[Example], count: int) -> tuple[int, int, int]:
 
 
 def page_keys(content: str | Sequence[Mapping[str, Any]]) -> frozenset[str]:
-    """What the pages of a message are known by again: hashes of their text and pictures; empty ones are left out."""
+    """Keys of the pages of a message: hashes of their text and pictures; empty pages are left out."""
     return frozenset(
         hashlib.sha256(page.encode("utf-8", "replace")).hexdigest()
         for page in _PAGE.findall(_flat(content))

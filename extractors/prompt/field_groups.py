@@ -31,7 +31,7 @@ def groups(root: Field, most: int) -> tuple[Field, ...]:
 
 
 def _units(field: Field, path: Path) -> Iterator[tuple[Path, Field]]:
-    """What is asked as a whole: leaves and lists, wherever they stand."""
+    """Fields that are asked as a whole: leaves and lists, at any depth."""
     for child in field.fields:
         here = (*path, child.name)
         if child.kind == "object":

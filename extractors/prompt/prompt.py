@@ -99,13 +99,13 @@ def prompt(  # noqa: PLR0913 - all that decides what is asked
 
 
 def page_tokens(page: Page) -> int:
-    """What a page costs in a prompt: its block of text and its images."""
+    """Tokens of a page in a prompt: its block of text and its images."""
     images = sum(count_image(image.width, image.height) for image in page.images)
     return count_text("".join(piece for piece in _page_pieces(page) if isinstance(piece, str))) + images
 
 
 def frame_tokens(document_type: DocumentType, group: Field | None = None) -> int:
-    """What every request of this type (and group) costs besides its pages, the task at the end included."""
+    """Tokens of every request of this type (and group) besides its pages, the task at the end included."""
     user = {"role": "user", "content": _task(document_type, group, None)}
     system = {"role": "system", "content": system_text(document_type, has_groups=group is not None)}
     return count_messages((system, user)) + 8
@@ -117,7 +117,7 @@ def schema_tokens(root: Field) -> int:
 
 
 def task_text(document_type: DocumentType, group: Field | None = None) -> str:
-    """What is asked for at the end of a request for the whole type, or for one group of its fields."""
+    """Task at the end of a request, for the whole type or for one group of its fields."""
     return _task(document_type, group, None)
 
 
@@ -175,7 +175,7 @@ def _listed(root: Field) -> str:
 
 
 def _task(document_type: DocumentType, group: Field | None, repair: Repair | None) -> str:
-    """What is asked for, after the pages."""
+    """Task, after the pages."""
     if group is None:
         text = _TASK.format(name=document_type.name)
     else:
@@ -199,7 +199,7 @@ def _user_content(chunk: Chunk, task: str) -> str | list[dict[str, Any]]:
 
 
 def _correction(repair: Repair) -> str:
-    """What was wrong, after the same pages: the start of the prompt stays what a cache may hold."""
+    """Errors of the last answer, after the same pages: the start of the prompt can stay in a server's cache."""
     reasons = [f"- {_inside(reason)}" for reason in repair.reasons[:_MOST_REASONS]]
     if len(repair.reasons) > _MOST_REASONS:
         reasons.append(f"- and {len(repair.reasons) - _MOST_REASONS} more like these")
@@ -218,7 +218,7 @@ def _page_pieces(page: Page) -> Iterator[str | Image]:
 
 
 def _inside(text: str) -> str:
-    """What a document says, so that it can close neither its own block nor, where a server reads them, the message."""
+    """Text of a document, so that it can close neither its own block nor, where a server reads them, the message."""
     return _MARKS.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
 
 

@@ -138,7 +138,7 @@ def area(box: Box) -> float:
 
 
 def clip(box: Box, page: Box) -> Box:
-    """What of a box lies on the page."""
+    """Part of a box that is on the page."""
     return (max(box[0], page[0]), max(box[1], page[1]), min(box[2], page[2]), min(box[3], page[3]))
 
 

@@ -114,7 +114,7 @@ def _cells(row: Row, splits: Sequence[float], rights: Sequence[float]) -> Cells:
 
 
 def _right_edges(run: Sequence[Row], splits: Sequence[float]) -> list[float]:
-    """How far the pieces that keep to their column reach."""
+    """Right edges of the pieces that keep to their column."""
     rights = [0.0] * (len(splits) + 1)
     for row in run:
         for line in row:

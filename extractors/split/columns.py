@@ -1,4 +1,4 @@
-"""Where a run of rows has its columns: at the gutters that hardly any row crosses.
+"""Columns of a run of rows: at the gutters that hardly any row crosses.
 
 Only full rows vote, since a heading or a total may span columns; a gutter must be wider than a space.
 """
@@ -35,7 +35,7 @@ def find_columns(run: Sequence[Row]) -> list[float]:
 
 
 def _crossings(rows: Sequence[Sequence[Word]]) -> list[tuple[float, int]]:
-    """How many words cover each stretch, as (where it begins, count): words of a row do not overlap: rows."""
+    """Number of words over each stretch, as (start, count). Words of a row do not overlap, so the count is of rows."""
     edges = sorted([(word.x0, 1) for row in rows for word in row] + [(word.x1, -1) for row in rows for word in row])
     stretches: list[tuple[float, int]] = []
     count = 0

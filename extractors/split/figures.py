@@ -84,7 +84,7 @@ def _is_next(a: Box, b: Box, along: int, across: int) -> bool:
 
 
 def _fields(canvas: Canvas) -> list[Box]:
-    """Where a form's fields are: their frames are no drawing."""
+    """Boxes of a form's fields: their frames are no drawing."""
     page = canvas.page
     if not page.parent.is_pdf or page.first_widget is None:
         return []

@@ -1,4 +1,4 @@
-"""What the bytes are decides how they are opened; the extension only hints where bytes cannot tell.
+"""Formats: the bytes decide how a document is opened; the extension only hints where bytes cannot tell.
 
 A new format is one opening function and one line in FORMATS.
 """

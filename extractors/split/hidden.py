@@ -32,7 +32,7 @@ Place = tuple[int, int]  # block and line number
 
 @dataclass(slots=True)
 class Hidden:
-    """What is hidden: x ranges by line, and how many characters. `ocr` counts the characters of a scan's OCR layer."""
+    """Hidden text: x ranges by line, and its number of characters. `ocr` counts the characters of a scan's OCR layer."""
 
     ranges: dict[Place, list[tuple[float, float]]] = field(default_factory=dict)
     characters: int = 0

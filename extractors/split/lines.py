@@ -1,4 +1,4 @@
-"""What MuPDF found on a page, as pieces of lines in the order of the page's content.
+"""Text that MuPDF found on a page, as pieces of lines in the order of the page's content.
 
 A piece ends where its line ends or where the gap to the next word is wider than a space can be: what stands in two
 columns never shares a piece.
@@ -14,7 +14,7 @@ _GAP = 0.9  # of the font size: wider than any justified space, narrower than th
 
 
 class Font(NamedTuple):
-    """How most of a line is set. `upright` is false for text that runs up, down or aslant."""
+    """Font of most of a line. `upright` is false for text that runs up, down or aslant."""
 
     size: float
     bold: bool
@@ -41,7 +41,7 @@ class Line:
 
     @property
     def box(self) -> Box:
-        """Where the line stands."""
+        """Box of the line, in points."""
         return (self.x0, self.y0, self.x1, self.y1)
 
     @property

@@ -20,7 +20,7 @@ _BROKEN = re.compile(r"[^\W\d_]{2}-$")
 
 
 class _Marks:
-    """Which lines are headings: larger than the body and rare, or bold and alone above running text."""
+    """Lines that are headings: larger than the body and rare, or bold and alone above running text."""
 
     def __init__(self, flow: Sequence[Line]) -> None:
         self._flow = flow

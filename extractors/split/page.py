@@ -36,7 +36,7 @@ class Opened:
 
 @dataclass(slots=True)
 class _Reading:
-    """What was read from a page's own text."""
+    """Content of a page's own text."""
 
     text: str
     words: tuple[Word, ...]

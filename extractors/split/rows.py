@@ -119,7 +119,7 @@ def _is_prose(block: Sequence[Line]) -> bool:
 
 
 def _whole(block: Sequence[Line]) -> int:
-    """How many lines of the block reach over most of its width."""
+    """Number of lines of the block that reach over most of its width."""
     width = max(line.x1 for line in block) - min(line.x0 for line in block)
     return sum(line.x1 - line.x0 > 0.85 * width for line in block)
 

@@ -21,7 +21,7 @@ SPLIT_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class SplitOptions:
-    """What a caller may choose; everything else is decided page by page."""
+    """Options of a caller; everything else is decided page by page."""
 
     images: Literal["auto", "never", "pages"] = "auto"
     passwords: tuple[str, ...] = ()

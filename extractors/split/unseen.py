@@ -16,7 +16,7 @@ _NARROW = 6.0  # units: a clip rectangle that thin shows no line of text
 
 
 def count_unseen(canvas: Canvas, layers_off: tuple[int, ...]) -> int:
-    """How many characters of the page are cut away or stand in a layer that is off."""
+    """Number of characters of the page that are cut away or in a layer that is off."""
     if not canvas.page.parent.is_pdf or not (layers_off or _may_cut_away(canvas.page)):
         return 0
     everything = _with_layers(canvas.page, layers_off) if layers_off else _everything(canvas.page)

@@ -1,4 +1,4 @@
-"""What the commands of the terminal share: their options, and how they speak."""
+"""Options that several commands of the terminal share."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal

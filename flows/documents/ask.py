@@ -47,7 +47,7 @@ Keep = Callable[[dict[str, Any]], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of one chunk (or of a half of one). `problem` is why it has no answer."""
+    """Result of one chunk (or of half of one). `problem` says why it has no answer."""
 
     chunk: Chunk
     completions: tuple[Completion, ...]
@@ -57,7 +57,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What a chunk is asked for: a group of fields (null for all), its tree, and the number of the first attempt."""
+    """Question to a chunk: a group of fields (None for all), its tree, and the number of the first attempt."""
 
     group: Field | None
     root: Field
@@ -101,7 +101,7 @@ class Asker:
     async def choose(
         self, located: Sequence[Located], pointers: Sequence[str]
     ) -> tuple[dict[str, int], Completion | None]:
-        """Which candidate counts for each pointer, asked in one small request; nothing where there is no answer."""
+        """Candidate that counts for each pointer, asked in one small request; empty where there is no answer."""
         request = choice_request(located, pointers, self.recipe.document_type, self.reader.decoding)
         try:
             completion = await self._completion(request, Chunk(request.chunk, 0, (), ()), None)
@@ -207,7 +207,7 @@ class Asker:
         return Result(whole, tuple(seen), located, None)
 
     def _ending(self, completion: Completion, whole: Chunk, root: Field) -> Ending:
-        """How an answer ended, by what its pages can honestly make a model write: twice what they hold, and the schema."""
+        """End of an answer, against what its pages can honestly make a model write: twice their tokens, and the schema."""
         rows = answer_estimator(root)
         most = sum(rows(page) for page in whole.pages) + scalar_answer_tokens(root) + sum(whole.page_tokens)
         lines = sum(page.text.count("\n") + 1 for page in whole.pages)

@@ -18,7 +18,7 @@ PAGES_IN_FLIGHT = 4
 
 @dataclass(slots=True)
 class PageNotes:
-    """What is kept of pages whose words are gone: their lines, the chunk they were in, and which have no answer."""
+    """Notes of pages whose words are gone: their lines, the chunk they were in, and those without an answer."""
 
     sheets: dict[int, Sheet] = field(default_factory=dict)
     chunks: dict[int, int] = field(default_factory=dict)

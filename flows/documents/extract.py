@@ -62,7 +62,7 @@ class _Used:
 
 @dataclass(slots=True)
 class _Reading:
-    """What accumulates while one model answers a document's chunks."""
+    """State that accumulates while one model answers a document's chunks."""
 
     model: str
     located: list[Located] = field(default_factory=list)

@@ -65,14 +65,14 @@ class Recipe:
         return turns(self.examples, task, own, self.examples_count, has_images=has_images)
 
     def own_pages(self, pages: Iterable[Page]) -> frozenset[str]:
-        """What a document's own examples are known by; nothing where there are no examples."""
+        """Keys of the pages of a document's own examples; empty where there are no examples."""
         if not self.examples:
             return frozenset()
         return frozenset(key for page in pages for key in page_keys(page_content(page)))
 
     @property
     def group_roots(self) -> tuple[Field | None, ...]:
-        """What the prompt step is given for each request of a chunk: null where the schema is asked as a whole."""
+        """Group argument of the prompt step for each request of a chunk: None where the schema is asked as a whole."""
         return (None,) if len(self.groups) == 1 else self.groups
 
     @property

@@ -112,7 +112,7 @@ class Sandbox:
         return await self._done(read_words, (image, name), "reading the picture")
 
     async def _done(self, work: Callable[..., Outcome | DocumentError], given: tuple[Any, ...], what: str) -> Outcome:
-        """What `work` gives in a worker; the second of `given` is the file's name."""
+        """Result of `work` in a worker; the second of `given` is the file's name."""
         file_name = given[1]
         for tried in range(1, TRIES + 1):
             pool = self._pool

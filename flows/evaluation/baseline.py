@@ -53,7 +53,7 @@ def fallen(done: Evaluation, levels: Mapping[str, float], tolerance: float) -> l
 
 
 def fallen_line(regression: Fallen) -> str:
-    """What fell, for people."""
+    """One regression, for people."""
     now = "is not scored any more" if regression.f1 is None else f"has fallen to {regression.f1:.3f}"
     return f"{regression.field} {now}, its level is {regression.level:.3f}"
 

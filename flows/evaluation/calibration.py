@@ -66,7 +66,7 @@ def calibrate(dataset: Dataset, labelled: list[Labelled]) -> dict[str, float]:
 
 
 def calibration_table(labelled: list[Labelled], weights: Weights) -> Section:
-    """How often values of about the same confidence are right, for people."""
+    """Share of right values by tenth of confidence, for people."""
     rows = [
         [f"{tenth.low:.1f} to {tenth.high:.1f}", str(tenth.values), f"{tenth.confidence:.3f}", f"{tenth.right:.3f}"]
         for tenth in reliability(labelled, weights)

@@ -83,7 +83,7 @@ class Evaluation:
 
 @dataclass(slots=True)
 class Truth:
-    """What a truth file says of the published documents, by id; and what of it speaks of none."""
+    """Truth of the published documents, by id; and the lines that name none."""
 
     values: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)

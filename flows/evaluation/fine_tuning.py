@@ -41,7 +41,7 @@ class LeftOut:
 
 @dataclass(slots=True)
 class Lessons:
-    """What was written: documents and lines for training, and for validation."""
+    """Counts of documents and lines written for training and for validation."""
 
     files: list[str]
     documents: list[int] = field(default_factory=lambda: [0, 0])
@@ -82,7 +82,7 @@ def validation_path(target: Path) -> Path:
 
 
 def lesson_lines(done: Lessons) -> list[str]:
-    """What was written, for people."""
+    """Summary of the files written, for people."""
     names = zip(done.files, done.lines, done.documents, strict=False)
     lines = [f"{name}: {count:,} lines of {documents:,} documents" for name, count, documents in names]
     return [*lines, *(f"left out: {entry.source_uri}: {entry.reason}" for entry in done.left_out)]
@@ -90,7 +90,7 @@ def lesson_lines(done: Lessons) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Reread:
-    """What a document is made into requests with."""
+    """Tools that make a document into requests again."""
 
     dataset: Dataset
     sandbox: Sandbox

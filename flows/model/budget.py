@@ -1,4 +1,4 @@
-"""What a run spends, against its cap: counted in nano-USD, set aside before a call and settled after it."""
+"""Spending of a run against its cap: counted in nano-USD, set aside before a call and settled after it."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ from schemas.pipeline import Completion
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What was spent, as one process tells another. Amounts are nano-USD."""
+    """Amounts spent, as one process reports them to another, in nano-USD."""
 
     spent_nusd: int = 0
     cut_nusd: int = 0
@@ -40,7 +40,7 @@ class Spending:
 
     @property
     def spent(self) -> Spent:
-        """What was spent so far."""
+        """Amounts spent so far."""
         return Spent(**{field.name: getattr(self, field.name) for field in fields(Spent)})
 
     def enter(self, spent: Spent) -> None:

@@ -18,7 +18,7 @@ class Interrupt:
 
     @property
     def reason(self) -> PagemillError | None:
-        """What it was cut with; null while it was not."""
+        """Reason of the cancellation; None before it."""
         return self._reason
 
     def cut(self, reason: PagemillError) -> None:

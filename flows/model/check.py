@@ -46,7 +46,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What the check found. `is_refused` is true where the endpoint will not have the key, the account or the model."""
+    """Result of the check. `is_refused` is true where the endpoint refuses the key, the account or the model."""
 
     findings: tuple[Finding, ...]
     cost_usd: float | None

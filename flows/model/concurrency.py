@@ -1,4 +1,4 @@
-"""How many calls may be in flight, and when.
+"""Number of calls in flight: its ceiling, its falls and its rises.
 
 The ceiling at first, half of it after a window in which calls were turned away, one more after each window of successes.
 Two kinds of trouble are told apart. An endpoint that turns calls away (429, 503) with a time to wait, or twice without an

@@ -1,4 +1,4 @@
-"""Where the model answers: the configured endpoint, or the embedded model for as long as it is needed."""
+"""Address and key of the model: the configured endpoint, or the embedded model for as long as it is needed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -248,7 +248,7 @@ class Endpoint:
             await asyncio.to_thread(self._memory.keep, dialect=DIALECTS[self._step])
 
     def _redacted(self, content: bytes) -> bytes:
-        """What came over the wire without the key, which an endpoint may say again anywhere in it."""
+        """Bytes from the wire without the key, which an endpoint may repeat anywhere in them."""
         return content.replace(self._key, b"(key)") if self._key else content
 
     def _priced(self, completion: Completion) -> Completion:

@@ -1,4 +1,4 @@
-"""What was learned of endpoints from their real answers, kept for a day: `_work/endpoints.json`."""
+"""Facts learned of endpoints from their real answers, kept for a day: `_work/endpoints.json`."""
 
 import json
 import time
@@ -25,7 +25,7 @@ class EndpointMemory:
         self._endpoint = endpoint
 
     def recall(self) -> Mapping[str, Any]:
-        """What is remembered and not yet too old; nothing where the file cannot be read."""
+        """Remembered facts that are not too old; empty where the file cannot be read."""
         facts = self._all().get(self._endpoint, {})
         at = facts.get("at") if isinstance(facts, dict) else None
         return facts if isinstance(at, int | float) and 0 <= time.time() - at < KEPT_SECONDS else {}

@@ -1,4 +1,4 @@
-"""What an endpoint says of its models: `GET /models`, which costs nothing and which no server must have."""
+"""Models as an endpoint lists them: `GET /models`, which costs nothing and which no server must have."""
 
 import asyncio
 import json

@@ -13,7 +13,7 @@ STATE = "AwaitingEndpoint"
 
 
 class OutageNotice:
-    """What a run does when its endpoint is down and when it is back. Call it within the run's flow."""
+    """Notice of a run that its endpoint is down or back. Call it within the run's flow."""
 
     def __init__(self, host: str, patience: float, *, quiet: bool) -> None:
         self._host = host

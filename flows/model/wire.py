@@ -44,7 +44,7 @@ class Refusal:
 
 
 def request_body(request: Request, step: int, provider: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What is posted. `step` is the dialect's place on the ladder; `provider` are OpenRouter's routing options."""
+    """Body to post. `step` is the index of the dialect on the ladder; `provider` are OpenRouter's routing options."""
     body: dict[str, Any] = {
         "model": request.model,
         "messages": list(request.messages),
@@ -96,7 +96,7 @@ def read_answer(request: Request, content: bytes, attempts: int, seconds: float)
 
 
 def classify(status: int, headers: Mapping[str, str], body: Any) -> Refusal:
-    """What an answer with an HTTP error status means."""
+    """Meaning of an answer with an HTTP error status."""
     error = body.get("error", body) if isinstance(body, dict) else {}
     error = error if isinstance(error, dict) else {"message": error}
     message = str(error.get("message") or body or _PHRASES.get(status, "no reason given"))

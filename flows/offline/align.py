@@ -1,4 +1,4 @@
-"""Which cell of a row stands under which column, also where cells were merged or left out."""
+"""Alignment of cells with columns, also where cells were merged or left out."""
 
 import re
 from collections.abc import Sequence
@@ -138,7 +138,7 @@ def _pieces(cell: str, *, units: bool) -> list[str]:
 
 
 def _score(column: Column, text: str) -> float:
-    """How well `text` suits the column; 0 or less: not at all."""
+    """Fit of `text` to the column; 0 or less: not at all."""
     numeric = NUMERIC.fullmatch(text) is not None
     match column.kind:
         case "number" | "money":

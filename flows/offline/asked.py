@@ -1,4 +1,4 @@
-"""What a chat completions request asks of the reader: the pages it holds and the schema it wants filled."""
+"""Content of a chat-completions request for the reader: the pages it holds and the schema it wants filled."""
 
 import json
 import re

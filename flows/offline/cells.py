@@ -1,4 +1,4 @@
-"""What the cells of a row say of an item: values of the kinds that its properties want, a unit, a GTIN."""
+"""Values of an item in the cells of a row: of the kinds that its properties want, a unit, a GTIN."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -12,7 +12,7 @@ _MAX_WORDS = 7
 
 
 class Meaning(NamedTuple):
-    """What a label stands for: the concept, and how sure the label is of it (0 is surest)."""
+    """Meaning of a label: the concept, and the certainty of it (0 is surest)."""
 
     concept: str
     tier: int
@@ -111,7 +111,7 @@ def pairs(rows: Sequence[Row], labels: Labels) -> Iterator[Pair]:
 def _texts(
     rows: Sequence[Row], spot: tuple[int, int], behind: str, spots: Sequence[list[Spot]], *, last: bool
 ) -> Iterator[tuple[str, int]]:
-    """What may belong to a label in the cell at `place`: behind it, beside, below; with how far that is."""
+    """Texts that may belong to a label in the cell at `spot`: behind it, beside, below; with their distance."""
     index, column = spot
     if behind:
         yield behind, 0

@@ -21,7 +21,7 @@ Phrase = tuple[str, ...]
 
 
 class Concept(NamedTuple):
-    """How a value is read, its labels by tier, and the property names (a regular expression) that ask for it."""
+    """Concept: the kind of its value, its labels by tier, and the property names (a regular expression) that ask for it."""
 
     kind: str
     tiers: tuple[tuple[Phrase, ...], ...]

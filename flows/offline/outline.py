@@ -1,4 +1,4 @@
-"""What headings tell: a report's title, its sections, and lists of points under a heading of the list's own name."""
+"""Outline by headings: a report's title, its sections, and lists of points under a heading of the list's own name."""
 
 import re
 from collections import Counter

@@ -35,7 +35,7 @@ _ADDRESS_LABELS = frozenset({"anschrift", "address", "adresse", "strasse"})
 
 
 class Party(NamedTuple):
-    """What a block of lines tells of one side; null where it does not."""
+    """Facts about one side in a block of lines; None where it states none."""
 
     name: str | None = None
     address: str | None = None

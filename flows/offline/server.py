@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 class Endpoint(NamedTuple):
-    """Where the model answers, and the token without which it does not."""
+    """Address of the embedded model, and the token that it requires."""
 
     base_url: str
     api_key: str

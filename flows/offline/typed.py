@@ -36,7 +36,7 @@ _YEARLY = re.compile(r"(?<!\d)(\d{1,2})[/](\d{1,2})[/](?:\d{4}|\d{2})(?!\d)")
 
 
 class Habits(NamedTuple):
-    """How these pages print numbers and dates, where a single value leaves it open."""
+    """Notation of numbers and dates on these pages, where a single value leaves it open."""
 
     decimal_comma: bool | None
     month_first: bool
@@ -44,7 +44,7 @@ class Habits(NamedTuple):
 
 
 def habits(texts: Iterable[str]) -> Habits:
-    """What the pages do where it is plain: `12,50` or `12.50`, `02/27/2026`, the sign or code beside amounts."""
+    """Notation where the pages make it plain: `12,50` or `12.50`, `02/27/2026`, the sign or code beside amounts."""
     commas = points = months = days = 0
     money: Counter[str] = Counter()
     for text in texts:

@@ -1,4 +1,4 @@
-"""What each property of the wanted schema asks for: a known concept, or simply its own name as a label."""
+"""Concept that each property of the wanted schema asks for: a known one, or its own name as a label."""
 
 import re
 from collections.abc import Iterator, Mapping

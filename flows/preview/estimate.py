@@ -1,4 +1,4 @@
-"""What a run would ask and cost, reckoned without a model: documents are split and packed as a run does it.
+"""Estimate of the requests and the cost of a run, without a model: documents are split and packed as a run does it.
 
 Prompt tokens are exact; what the model will answer is reckoned from the schema and from the rows that the pages show.
 """
@@ -41,7 +41,7 @@ _GENERAL = {
 
 @dataclass(slots=True)
 class Figures:
-    """What was counted: `looked_at` documents, `unreadable` ones among them, and what the others would ask."""
+    """Counts: `looked_at` documents, `unreadable` ones among them, and the requests of the others."""
 
     looked_at: int = 0
     unreadable: int = 0
@@ -118,7 +118,7 @@ def _sample(addresses: Sequence[Address], most: int) -> Sequence[Address]:
 async def _counted(
     sandbox: Sandbox, recipe: Recipe, addresses: Sequence[Address], folder: Path, until: float | None
 ) -> Figures:
-    """What `addresses` would ask, each distinct content once, as a run asks; no more documents are begun after `until`."""
+    """Requests of `addresses`, each distinct content once, as a run asks; no more documents are begun after `until`."""
     seen: set[str] = set()
     figures = Figures()
     slots = asyncio.Semaphore(8)

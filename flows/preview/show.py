@@ -20,7 +20,7 @@ from schemas.pipeline import Chunk, Request
 def show_document(
     path: Path, document_type: DocumentType, settings: Settings, html: Path | None = None
 ) -> dict[str, Any]:
-    """What would be sent for the document: pages with the reason for each, and the very requests; `html` draws it."""
+    """Requests of the document: pages with the reason for each, and the very bodies; `html` draws them."""
     if html is not None:
         from flows.ui.html import check_target
 

@@ -176,7 +176,7 @@ def _urls(request: Request) -> list[str]:
 
 
 def _blocks(request: Request) -> list[list[str | None]]:
-    """What the request says of each page, exactly; null where a picture stands.
+    """Text of each page in the request, exactly; None where a picture is.
 
     A block can be told apart since `prompt` lets no page open or close one.
     """

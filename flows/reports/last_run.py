@@ -1,4 +1,4 @@
-"""What the newest run did, for `pagemill status`: as JSON, as tables on a terminal, as plain lines elsewhere."""
+"""Report of the newest run for `pagemill status`: as JSON, as tables on a terminal, as plain lines elsewhere."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the page of a flow run in Prefect shows: how far it is while it works, and at its end tables of what it did.
+"""Artifacts on the page of a flow run in Prefect: its progress while it works, tables of its results at the end.
 
 Documents are not named there. No artifact makes a run fail, or wait: one update is in flight at a time, for some seconds at
 most, and one that is not taken is let go.

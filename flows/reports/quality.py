@@ -28,7 +28,7 @@ _Sums = defaultdict[Key, list[float]]  # count and total
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """What a run's documents show: of each field, in all of them and in each group."""
+    """Rates of a run's documents: of each field, over all of them and by group."""
 
     dataset: Dataset
     run_id: str
@@ -56,12 +56,12 @@ class Quality:
                 }  # fmt: skip
 
     def breaks(self) -> list[Break]:
-        """What is worse in this run than in the last ones that are in `quality`."""
+        """Rates that are worse in this run than in the last ones in `quality`."""
         return _breaks(self.counts, _compared(self.dataset))
 
 
 def breaks_of(dataset: Dataset, run_id: str) -> list[Break]:
-    """What was worse in a run that has ended than in the ones before it, by the rows of `quality`."""
+    """Rates that got worse in a run that has ended, against the runs before it, by the rows of `quality`."""
     rows = _compared(dataset, run_id)
     is_its_own = pc.equal(rows.column("run_id"), run_id)
     own = rows.filter(is_its_own)
@@ -82,7 +82,7 @@ def _compared(dataset: Dataset, run_id: str | None = None) -> pa.Table:
 
 
 def _breaks(counts: Mapping[Key, Count], rows: pa.Table) -> list[Break]:
-    """What is worse in `counts` than in the newest nights among `rows`."""
+    """Rates in `counts` that are worse than in the newest nights among `rows`."""
     names = ["measure", "field", "group"]
     nights = rows.group_by("run_id").aggregate([("at", "max")]).sort_by([("at_max", "descending")])
     rows = rows.filter(pc.is_in(rows.column("run_id"), value_set=nights.column("run_id")[:NIGHTS]))

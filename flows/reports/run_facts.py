@@ -40,7 +40,7 @@ class Reason:
 
 @dataclass(slots=True)
 class RunFacts:
-    """What a run did. `measured` has a row per document of it that is still published, without its name.
+    """Facts of a run. `measured` has a row per document of it that is still published, without its name.
 
     `slowest`, `dearest` and `partial` are rows of `documents`, few; `problem_kinds` counts the problems of all partial ones.
     """
@@ -83,7 +83,7 @@ def run_row(dataset: Dataset, run_id: str | None = None) -> Row | None:
 
 
 def facts_of(dataset: Dataset, run: Row, *, with_texts: bool = False) -> RunFacts:
-    """What the run of this row did; `with_texts` with the words of problems and failures, which are long."""
+    """Facts of the run of this row; `with_texts` with the words of problems and failures, which are long."""
     found = RunFacts(run, _measured(dataset).schema.empty_table())
     if measured := [_read_documents(dataset, shard, found, with_texts=with_texts) for shard in _shards(dataset, run)]:
         found.measured = pa.concat_tables(measured)

@@ -26,7 +26,7 @@ from schemas.tables import PARTS
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a run's answers cost and were estimated to cost, in USD; null where that is not known."""
+    """Cost of a run's answers, paid and estimated, in USD; None where it is unknown."""
 
     paid: float | None
     estimated: float | None
@@ -130,7 +130,7 @@ def _plots(facts: RunFacts, calls: Any, cost: Cost) -> list[Any]:
 
 
 def _namer(*, is_named: bool) -> Callable[[Row], str]:
-    """How a document is told: by its file's name where that may be said, else by its id."""
+    """Function that names a document: by its file's name where that may be shown, else by its id."""
 
     def name(row: Row) -> str:
         known = row.get("file_name") or row.get("source_uri")

@@ -83,7 +83,7 @@ def write_xlsx(dataset: Dataset, tables: Sequence[str], target: Path) -> list[Sh
 
 
 def sheet_lines(found: Sequence[Sheet]) -> list[str]:
-    """What was written, and what did not fit, for people."""
+    """Summary of the sheets written, and of what did not fit, for people."""
     lines = []
     for entry in found:
         lines.append(f"{entry.file}: {entry.rows:,} rows of {entry.table}")
@@ -196,7 +196,7 @@ def _rows(dataset: Dataset, table: str) -> Iterator[tuple[Any, ...]]:
 
 @contextmanager
 def _writable(target: Path) -> Iterator[None]:
-    """What the operating system refuses is a ConfigurationError that names `target`."""
+    """Turn a refusal of the operating system into a ConfigurationError that names `target`."""
     try:
         yield
     except (OSError, FileCreateError) as error:

@@ -1,4 +1,4 @@
-"""What a dataset and a run say of themselves: the accounting, for people and as JSON."""
+"""Status of a dataset and of a run: the accounting, for people and as JSON."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -93,7 +93,7 @@ def drift_lines(breaks: Sequence[str]) -> list[str]:
 
 
 def _listing_lines(summary: Mapping[str, Any]) -> list[str]:
-    """What the listing of the sources showed beside what there is to do."""
+    """Notes of the listing of the sources, beside the work to do."""
     lines = [f"{trouble}: what is in it was not seen, and nothing below its source is taken for gone"
              for trouble in summary["not_listed"]]  # fmt: skip
     if summary["gone"]:

@@ -1,4 +1,4 @@
-"""What people have corrected: the log table read, and put into whatever is published, last."""
+"""Corrections by people: the log table read, and applied last to whatever is published."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -45,14 +45,14 @@ def correction_rows(dataset: Dataset, ids: Collection[str] | None = None) -> dic
 
 
 def correction_in(row: Mapping[str, Any]) -> Correction:
-    """What a row of `corrections` says."""
+    """The correction in a row of `corrections`."""
     is_placed = row["page"] is not None
     evidence = evidence_of({**row, "value": row["new"], "match": "corrected"}) if is_placed else None
     return Correction(row["field"], row["old"], row["new"], row["context"], evidence)
 
 
 def facts_of(document: Mapping[str, Any]) -> dict[str, Any]:
-    """What a row of `documents` tells beside the record."""
+    """Facts in a row of `documents` beside the record."""
     return {name: value for name, value in document.items() if name not in _RECORD}
 
 
@@ -98,7 +98,7 @@ def with_corrections(
 
 
 def corrector(dataset: Dataset, document_type: DocumentType) -> Last:
-    """What publishing does last: people's corrections are put in."""
+    """Function that publishing calls last: it applies people's corrections."""
     return lambda batches: with_corrections(dataset, batches, document_type)[0]
 
 

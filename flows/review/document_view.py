@@ -53,7 +53,7 @@ def shown(dataset: Dataset, document_type: DocumentType, document_id: str) -> Js
 
 
 def version_of(record: Published) -> str:
-    """What is other as soon as anything that people see of the record is: who saw something else is not to change it."""
+    """Version token for optimistic locking: a hash of everything shown of the record."""
     seen = [record.value, record.head["corrected_fields"], record.document["status"], record.document["run_id"]]
     text = json.dumps(seen, default=str, sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -114,7 +114,7 @@ def _below(item: Any, steps: str, child: Field) -> Any:
 
 
 def _about(field: Field) -> Json:
-    """What the page tells of a field, and how it is asked for; what is not there is left out."""
+    """Facts about a field for the page, and its input; empty ones are left out."""
     about = {
         "name": field.name, "kind": field.kind, "about": field.description, "unit": field.unit, "limits": field.limits,
         "choices": list(field.choices), "required": field.required,

@@ -33,7 +33,7 @@ MOST_PAGES = 8  # pictures of one document: those of pages on which values stand
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What a file has: documents, and pictures of pages; `left_out` says in words what it has not."""
+    """Counts of documents and page pictures in a file; `left_out` says in words what it lacks."""
 
     documents: int
     pictures: int
@@ -95,7 +95,7 @@ def _records(
 
 
 async def _pages(pictures: Pictures, dataset: Dataset, records: dict[str, Json]) -> tuple[dict[str, Json], int, int]:
-    """What the file shows of each page, by `document/page`; how many pictures it has, and how many it has not."""
+    """Content of each page in the file, by `document/page`; the number of its pictures, and of missing ones."""
     pages: dict[str, Json] = {}
     room, count, missing = MOST_PICTURES, 0, 0
     for document_id, record in records.items():

@@ -1,4 +1,4 @@
-"""Who may ask, checked before anything else sees a request, and what every answer says of itself.
+"""Access control of the review page, before anything else sees a request, and the security headers of every answer.
 
 Whoever has the token of the printed address is given a cookie that no script and no other site can use; without it every
 request is refused. A browser that another site has talked into asking is told by the name of the host (DNS rebinding), by its

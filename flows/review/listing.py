@@ -25,7 +25,7 @@ _SUMMARY = pa.schema([("document_id", pa.string()), ("confidence", pa.float64())
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which documents: of those with all of `marks`, of the `group`, with `search` in their file's name."""
+    """Filter of documents: those with all of `marks`, of the `group`, with `search` in their file's name."""
 
     marks: frozenset[str] = frozenset()
     group: str | None = None
@@ -151,7 +151,7 @@ def _beside(ids: pa.ChunkedArray, table: pa.Table) -> pa.Table:
 
 
 def _holds(lists: pa.ChunkedArray, value: str) -> pa.Array:
-    """Where a list of texts holds `value`."""
+    """Mask of the lists of texts that hold `value`."""
     flat = lists.combine_chunks()
     parents = pc.list_parent_indices(flat).filter(pc.equal(pc.list_flatten(flat), value))
     return pc.is_in(pa.array(range(len(flat)), parents.type), value_set=parents)

@@ -1,4 +1,4 @@
-"""Where on a page a value stands that a person typed: looked for as a model's answer is, beside the rest of its row."""
+"""Place of a value that a person typed: searched for as a model's answer is, beside the rest of its row."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -29,7 +29,7 @@ def place_of(page: Page, root: Field, record: Mapping[str, Any], pointer: str, t
 def _around(
     root: Field, record: Mapping[str, Any], keys: Sequence[str], field: Field, value: Any
 ) -> tuple[Field, dict[str, Any], str]:
-    """What is looked for: the value alone, or the list's item that it is in; and where the answer then has it."""
+    """Value to search for: alone, or within the list item that holds it; and its pointer in that answer."""
     places = [at for at, key in enumerate(keys) if key.isdigit() and _is_table(root, keys[:at])]
     if not places or places[-1] + 1 == len(keys):
         leaf = replace(field, name=field.name or "value")

@@ -156,7 +156,7 @@ def size(page: Page) -> Json:
 
 
 def _change(asked: Json) -> Change:
-    """What was asked for. Raises ConfigurationError for what is no change."""
+    """The change in a request. Raises ConfigurationError for anything else."""
     field, value, note, version = (asked.get(name) for name in ("field", "value", "note", "version"))
     texts = (value is None or isinstance(value, str)) and (note is None or isinstance(note, str))
     if not (isinstance(field, str) and isinstance(version, str) and texts):
@@ -165,7 +165,7 @@ def _change(asked: Json) -> Change:
 
 
 async def _seen(desk: Desk, pictures: Pictures, document_id: str, change: Change, number: int) -> Evidence | None:
-    """Where the new value stands on the page that the person had before them."""
+    """Place of the new value on the page that the person had before them."""
     try:
         page = await pictures.page(document_id, number)
     except DocumentError:

@@ -1,4 +1,4 @@
-"""What one session of reviewing shares: the dataset, what is read of it, and the corrections, one after the other."""
+"""One session of reviewing: the dataset, what is read of it, and the corrections, one after the other."""
 
 import threading
 import time
@@ -22,7 +22,7 @@ Read = TypeVar("Read")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a person wants: another `value` (text, or null) of `field`, seen in `version` of the record.
+    """Change that a person asks for: another `value` (text or None) of `field`, seen in `version` of the record.
 
     `field` "" with a null value accepts the document. `place` is where the person saw the value.
     """
@@ -93,7 +93,7 @@ class Desk:
 
 
 def _again(read: Callable[[], Read]) -> Read:
-    """What `read` gives; once more where a run replaces a shard at that moment."""
+    """Result of `read`; read once more where a run replaces a shard at that moment."""
     try:
         return read()
     except (DatasetError, OSError):

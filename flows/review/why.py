@@ -37,7 +37,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """What the tables tell of one value. `evidence` is its own row, `others` are rows of what is stated elsewhere.
+    """Explanation of one value, from the tables. `evidence` is its own row, `others` are rows of conflicting statements.
 
     `calls` are the answers about the page that it stands on, or all of the document's where it stands on none.
     """
@@ -58,7 +58,7 @@ class Why:
 
 
 def why(dataset: Dataset, document_type: DocumentType, document_id: str, pointer: str) -> Why:
-    """How the value at `pointer` came about. Raises ConfigurationError where the document or its field is not there."""
+    """Explain the value at `pointer`. Raises ConfigurationError where the document or its field does not exist."""
     found = read_record(dataset, document_type, document_id)
     keys = keys_of(pointer)
     holder = value_at(found.value, keys[:-1])
@@ -188,7 +188,7 @@ def _page(explanation: Why, dataset: Dataset, settings: Settings) -> tuple[Page 
 
 
 def _view(own: Row, page: Page) -> tuple[float, float, float, float]:
-    """What is shown of the page, in points: the lines around the box at the page's full width, or all of it."""
+    """Part of the page to show, in points: the lines around the box at the page's full width, or the whole page."""
     if own.get("y0") is None:
         return 0.0, 0.0, page.width, page.height
     top = max(0.0, own["y0"] - _MARGIN)

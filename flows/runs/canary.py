@@ -12,7 +12,7 @@ DOCUMENTS, FAILED, PARTIAL = 50, 0.1, 0.5  # what is taken where nobody says oth
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """How many documents go first, and the most that may go wrong with them. Shares are of 1, the cost in USD."""
+    """Number of documents that go first, and limits on them. Shares are from 0 to 1, the cost is in USD."""
 
     documents: int = DOCUMENTS
     failed: float = FAILED
@@ -20,7 +20,7 @@ class Canary:
     cost_per_page: float | None = None
 
     def judge(self, accounts: "Accounts", cost_usd: float) -> RunStoppedError | None:
-        """What stops the run after its canary, if anything does. `accounts` and `cost_usd` are those of the run so far."""
+        """Error that stops the run after its canary, or None. `accounts` and `cost_usd` are those of the run so far."""
         done, pages = accounts.done, accounts.pages
         if not done:
             return None

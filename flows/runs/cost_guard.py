@@ -1,4 +1,4 @@
-"""What is asked or refused before a run or a refresh costs anything: a price for the budget, a person's word for a high cost."""
+"""Guards before money is spent: a known price for the budget, a person's consent to a high cost."""
 
 from collections.abc import Callable
 

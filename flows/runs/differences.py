@@ -1,4 +1,4 @@
-"""What a new recipe would change: a sample's values, old and new, field by field, as a table and as a picture."""
+"""Differences that a new recipe would make: a sample's values, old and new, by field, as a table and as a picture."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class FieldDifference:
 def differences_of(
     dataset: Dataset, shard: str, batches: Batches, pointers: Mapping[str, Mapping[str, str]]
 ) -> list[Difference]:
-    """What new rows say otherwise than the published ones of a shard, and changes of status."""
+    """Differences of new rows from the published ones of a shard, and changes of status."""
     ids = pa.array([each for batch in batches["documents"] for each in batch.column("document_id").to_pylist()])
     found = []
     for table, fields in {**pointers, "documents": {"status": "status"}}.items():
@@ -86,7 +86,7 @@ def difference_lines(found: Sequence[Difference], documents: int) -> list[str]:
 
 
 def disagreement_lines(found: Sequence[Disagreed]) -> list[str]:
-    """Where a recipe reads something else than people have said, for a terminal."""
+    """Values that a recipe reads otherwise than people have corrected them, for a terminal."""
     lines = [
         f"  {each.document_id[:12]} {each.field}: {one_line(each.machine, _SHOWN)} is read, "
         f"{one_line(each.corrected, _SHOWN)} says {each.by}"

@@ -1,4 +1,4 @@
-"""What earlier tries of a shard have left: a process of a cluster may be killed over it, and another takes it up."""
+"""Earlier attempts at a shard: a process of a cluster may be killed over it, and another takes it up."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ class Past:
 
 
 def past_of(dataset: Dataset, name: str, former: Sequence[str], spending: Spending) -> Past:
-    """What a killed process has left of the shard `name`; what it had paid for is counted in `spending`."""
+    """Leftovers of a killed process for the shard `name`; money it had paid is counted in `spending`."""
     if dataset.store.names(f"_work/staged/{name}"):  # killed while it was published
         with dataset.locked():
             recover(dataset)

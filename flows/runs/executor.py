@@ -22,7 +22,7 @@ class Stoppable(Protocol):
 
 
 class Crew(Protocol):
-    """Who carries shards out. `begin` and `carry_out` are called within the run's flow."""
+    """Executor of shards. `begin` and `carry_out` are called within the run's flow."""
 
     async def begin(self) -> None:
         """Be ready for shards."""

@@ -1,4 +1,4 @@
-"""What runs and refreshes stand on: Prefect's server, the split processes, the model's address, and shards as Prefect tasks.
+"""Shards as Prefect tasks: the flow around them, signals and suspension.
 
 `engine` holds what several runs of one process share: the Prefect server (our own child where none is configured), the
 split processes and the embedded model. Nothing secret, and no file's name, is a parameter of a flow or a task.

@@ -153,7 +153,7 @@ def prefect_server(home: Path) -> Iterator[ChildServer | None]:
 
 
 def _damage(database: Path) -> str | None:
-    """What is wrong with the database of a server that does not start, and what to do; null where it looks sound."""
+    """Fault in the database of a server that does not start, and the remedy; None where it looks sound."""
     try:
         with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as base:
             base.execute("pragma quick_check(1)").fetchone()

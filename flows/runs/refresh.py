@@ -63,7 +63,7 @@ Shard = Callable[[str], Awaitable[None]]  # to be called with the name of its ta
 
 @dataclass(frozen=True, slots=True)
 class RefreshRequest:
-    """What the user asked for: every document of an older recipe (`is_all`), those that are partial, named ones, or a sample.
+    """Documents to refresh: those of an older recipe (`is_all`), partial ones, named ones, or a sample.
 
     A sample publishes nothing but its answers, which a refresh then finds.
     """
@@ -91,7 +91,7 @@ class Kept:
 
 @dataclass(slots=True)
 class Refreshed:
-    """What a refresh did: documents with new rows, how many have other values, who kept old rows, and what it cost.
+    """Result of a refresh: documents with new rows, those with other values, those that kept old rows, and the cost.
 
     `differences` are of a sample, field by field, and `disagreements` where it reads something else than people have said.
     `cost_usd` is null where the price is unknown.
@@ -112,7 +112,7 @@ class Refreshed:
 
 @dataclass
 class Work:
-    """What the shards of one refresh share."""
+    """State that the shards of one refresh share."""
 
     dataset: Dataset
     tools: Tools
@@ -128,7 +128,7 @@ class Work:
     is_full: bool = False
 
     def progress(self) -> RunProgress:
-        """How far it is."""
+        """Progress of the refresh."""
         done = self.done.refreshed + len(self.done.kept)
         return RunProgress(done, self.done.chosen, self.accounts.pages, self.spending.spent_nusd / 1e9)
 
@@ -244,7 +244,7 @@ def tell_refreshed(done: Refreshed, out: Out, *, is_sample: bool) -> None:
 
 
 def kept_lines(kept: Sequence[Kept]) -> list[str]:
-    """Who kept old rows, and why, for people."""
+    """Documents that kept old rows, and why, for people."""
     return [f"kept as it was: {each.source_uri}: {each.reason.removeprefix(f'{each.source_uri}: ')}" for each in kept]
 
 
@@ -330,7 +330,7 @@ def _count(work: Work, outcome: tuple[str, Batches] | Kept | None) -> None:
 
 
 def _taken(work: Work, ids: Sequence[str]) -> tuple[set[str], Stored]:
-    """Which documents are this command's to replace, and their stored answers."""
+    """Documents that this command may replace, and their stored answers."""
     dataset = work.dataset
     if work.is_sample:
         mine = set(ids)

@@ -15,7 +15,7 @@ from flows.settings import Settings
 
 @dataclass(slots=True)
 class Engine:
-    """What several runs of one process share."""
+    """Resources that several runs of one process share."""
 
     settings: Settings
     server: ChildServer | None
@@ -27,7 +27,7 @@ class Engine:
 
 @contextmanager
 def engine(settings: Settings) -> Iterator[Engine]:
-    """What runs need; Prefect's server starts with the first run that has something to do."""
+    """Resources of runs; Prefect's server starts with the first run that has something to do."""
     with (
         prefect_server(settings.cache_dir / "prefect") as server,
         model_address(settings) as (base_url, api_key),

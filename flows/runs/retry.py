@@ -75,7 +75,7 @@ def _require_known(out: Out, error: str | None, rows: pa.Table) -> None:
 
 
 def _others(held: Iterable[Retry], word: Retry) -> list[Retry]:
-    """What still says something beside `word`."""
+    """Retries that `word` does not cover."""
     return [each for each in held if word.error is not None and each.error != word.error]
 
 

@@ -60,7 +60,7 @@ SUPERSEDES, EXPIRES = 99_998, 99_999  # numbers of the commands that a run ends 
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What the user asked for."""
+    """Run that the user asked for."""
 
     sources: Sequence[str]
     document_type: DocumentType
@@ -85,7 +85,7 @@ class RunRequest:
 
 @dataclass(slots=True)
 class Outcome:
-    """How a run ended: the accounting as `--json` has it, and what stopped it, if anything did.
+    """End of a run: the accounting as `--json` has it, and the error that stopped it, if any.
 
     `live_run` is the run of the same schedule that is still at work; nothing else was then done.
     """
@@ -96,7 +96,7 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        """What the command ends with."""
+        """Exit code of the command."""
         return exit_code_of(self.stopped, failed=self.summary["failed"])
 
 
@@ -210,7 +210,7 @@ def _confirm(engine: Engine, request: RunRequest, plan: Plan, recipe: Recipe, en
 
 
 def _first_line(settings: Settings, dataset: Dataset, recipe: Recipe) -> str:
-    """Where page text and images go, and how many published rows are of an older recipe."""
+    """Destination of page text and images, and the number of published rows of an older recipe."""
     where = "stay on this machine (the embedded model)" if settings.model == OFFLINE else f"go to {settings.host}"
     first = f"page text and images {where}; model {settings.model}"
     documents = dataset.rows("documents", ["recipe_id", "cost_usd"])
@@ -230,7 +230,7 @@ def _first_line(settings: Settings, dataset: Dataset, recipe: Recipe) -> str:
 
 
 def _in_range(found: Found, request: RunRequest) -> Found:
-    """What was found within the range of dates and the part; of a listing in part nothing is taken for gone."""
+    """Addresses within the range of dates and the part; a partial listing marks nothing as gone."""
     if request.since is None and request.before is None and request.part is None:
         return found
     sources = tuple(replace(source, is_complete=False) for source in found.sources)

@@ -1,4 +1,4 @@
-"""What the flows `nightly` and `backfill` have in common: parameters to a run, its end to a Prefect state and an event."""
+"""Common parts of the flows `nightly` and `backfill`: parameters to a run, its end to a Prefect state and an event."""
 
 import datetime
 import time

@@ -33,7 +33,7 @@ from schemas.errors import STOPS, DatasetError, DocumentError, PagemillError
 
 @dataclass
 class Work:
-    """What the shards of one run share. `stopped` is what ended the run early, if anything did."""
+    """State that the shards of one run share. `stopped` is the error that ended the run early, if any."""
 
     dataset: Dataset
     tools: Tools
@@ -115,7 +115,7 @@ async def _read(work: Work, addresses: Sequence[Address], held: Batches) -> tupl
 
 
 async def _spooled(work: Work, addresses: Sequence[Address], held: Batches) -> tuple[list[Spooled], int]:
-    """What of `addresses` can be read, copied; and how many cannot."""
+    """Copies of those `addresses` that can be read; and the number of those that cannot."""
     spooled: list[Spooled] = []
     unread = 0
     for place, address in enumerate(addresses):
@@ -161,7 +161,7 @@ def _is_to_do(work: Work, taken: Spooled, published: Collection[str]) -> bool:
 
 
 def _claim(work: Work, spooled: Sequence[Spooled], names: Sequence[str]) -> list[Spooled]:
-    """What of `spooled` is this shard's to do; the rest is published by now, another live run's, or another shard's."""
+    """Documents among `spooled` that this shard may extract; the others are published, another run's, or another shard's."""
     if not spooled:
         return []
     with work.dataset.locked():

@@ -171,7 +171,7 @@ async def _automation(automation: Automation) -> None:
 
 
 def _said(automation: AutomationCore) -> dict[str, Any]:
-    """What an automation does, without what a server adds."""
+    """Content of an automation, without the fields that a server adds."""
     whole = automation.model_dump(mode="json", include={"trigger", "actions", "enabled", "description"})
     whole["trigger"] = {key: value for key, value in whole["trigger"].items() if key != "id"}
     for key in ("after", "expect", "for_each"):

@@ -1,4 +1,4 @@
-"""What `pagemill serve` and `pagemill deploy` are told: a dataset, its sources, and when its nightly runs."""
+"""A schedule of `pagemill serve` and `pagemill deploy`: a dataset, its sources, and the times of its nightly."""
 
 import os
 import re

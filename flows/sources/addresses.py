@@ -23,7 +23,7 @@ _FIRST_US, _LAST_US = -62_135_596_800_000_000, 253_402_300_799_999_999
 
 
 class Address(NamedTuple):  # made by the million: a frozen dataclass takes three times as long
-    """Where a document may stand: `uri` is an absolute path or a URL. Size and time are null where nothing stands.
+    """Address of a document: `uri` is an absolute path or a URL. Size and time are None where no file exists.
 
     `modified_us` counts microseconds since 1970 (UTC). `path` is what to open where that is not `uri`: a name that is no
     valid UTF-8, or a URL with credentials; it is in no table. `found_by` names the SOURCE that was expanded to it.
@@ -39,7 +39,7 @@ class Address(NamedTuple):  # made by the million: a frozen dataclass takes thre
 
     @property
     def opened_as(self) -> str:
-        """What to open."""
+        """Path or URL to open."""
         return self.path or self.uri
 
     @property

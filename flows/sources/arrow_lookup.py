@@ -43,7 +43,7 @@ class Newest:
 
 
 def same(left: pa.ChunkedArray, right: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Where both have the same value, or both none."""
+    """Mask of the rows where both have the same value, or neither has one."""
     both_null = pc.and_(pc.is_null(left), pc.is_null(right))
     return pc.or_(pc.fill_null(pc.equal(left, right), False), both_null)
 

@@ -47,7 +47,7 @@ class Found:
 
 @dataclass(slots=True)
 class _Search:
-    """What the sources of one command share. `out` is the folder or URL of the dataset, which is never a source."""
+    """State that the sources of one command share. `out` is the folder or URL of the dataset, which is never a source."""
 
     out: Path | str
     extensions: frozenset[str]

@@ -1,4 +1,4 @@
-"""Which failures are due again: 20 hours after the first attempt, then 40, 80 and 160; at most five attempts.
+"""Failures and when they are due again: 20 hours after the first attempt, then 40, 80 and 160; at most five attempts.
 
 One that is not retryable is due after `pagemill retry`, new bytes or a new recipe. A failure belongs to a document's id, or to
 an address whose document was never read.
@@ -55,12 +55,12 @@ class Failures:
         self._by_uri = Index(of_uris, "source_uri")
 
     def attempts(self, document_id: str | None, uri: str) -> int:
-        """How often it failed before, since it was last made due."""
+        """Number of failed attempts since it was last made due."""
         last = self._by_uri.get(uri) if document_id is None else self._by_id.get(document_id)
         return int(last["attempts"]) if last else 0
 
     def unusable(self, document_id: str) -> int:
-        """How often it failed, ever, because no answer of the model could be used."""
+        """Number of failures, ever, because no answer of the model could be used."""
         counted = self._unusable.get(document_id)
         return int(counted["count_all"]) if counted else 0
 
@@ -71,7 +71,7 @@ class Failures:
 
 
 def is_reopened(rows: pa.Table, retries: Sequence[Retry]) -> pa.ChunkedArray:
-    """Which failures somebody has made due."""
+    """Mask of the failures that somebody has made due."""
     reopened = pc.is_null(rows.column("at"))  # all false
     for retry in retries:
         meant = pc.less_equal(rows.column("at"), pa.scalar(retry.at, rows.column("at").type))
@@ -148,7 +148,7 @@ RETRIES_FILE = "_work/retries.json"
 
 
 def read_retries(dataset: Dataset) -> list[Retry]:
-    """What was made due. Raises DatasetError for a file that is none of ours."""
+    """Failures made due by `pagemill retry`. Raises DatasetError for a file that is none of ours."""
     try:
         entries = json.loads(dataset.store.read(RETRIES_FILE))
         return [Retry(datetime.datetime.fromisoformat(row["at"]), row["error"]) for row in entries]

@@ -62,7 +62,7 @@ def glob_pattern(pattern: str, *, hides_dots: bool = True) -> re.Pattern[str]:
 
 
 def identity(path: Path) -> Identity | None:
-    """What tells a folder from all others, however it is named; null where it is not there."""
+    """Identity of a folder, however it is named (device and inode); None where it does not exist."""
     try:
         facts = path.stat()
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Where documents stand now: the addresses that hold them by the newest rows of `sources`, beside the one they were read at."""
+"""Present locations of documents: addresses that hold them by the newest rows of `sources`, and the one they were read at."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence

@@ -42,7 +42,7 @@ def gone_rows(
 
 
 def _stands_under(rows: pa.Table, source: Source, extensions: Collection[str]) -> pa.ChunkedArray:
-    """Which rows' addresses `source` would list if they were there."""
+    """Rows whose addresses `source` would list if they existed."""
     if source.below is None:
         return pc.fill_null(pc.equal(rows.column("found_by"), source.name), False)
     uris = rows.column("source_uri")

@@ -1,4 +1,4 @@
-"""What there is to do: the source minus what is published, minus failures that are not due.
+"""Plan of a run: the source minus what is published, minus failures that are not due.
 
 `sources` is a cache of hashes: an address whose size, time and etag are those of its newest row need not be opened when its
 document is published. It is never proof of work done; `documents` is. All of it is looked up by columns (Arrow's hash
@@ -27,7 +27,7 @@ _TICK = datetime.timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What is known of addresses and documents from before the run: what a shard needs of the plan."""
+    """Knowledge of addresses and documents from before the run: the part of the plan that a shard needs."""
 
     known: Index
     failures: Failures
@@ -58,7 +58,7 @@ class Plan:
 
     @property
     def before(self) -> Before:
-        """What a shard needs of it."""
+        """The part that a shard needs."""
         return Before(self.known, self.failures, self.forgotten, self.not_before)
 
 
@@ -148,13 +148,13 @@ def modified_at(address: Address) -> datetime.datetime | None:
 
 
 def _compared(addresses: pa.Table) -> list[str]:
-    """What is compared of each row. The columns of a million rows cost time, so no more are read than can differ."""
+    """Columns to compare of each row. The columns of a million rows cost time, so only those that can differ are read."""
     columns = [name for name in ("etag", "attributes") if addresses.column(name).null_count < addresses.num_rows]
     return ["document_id", "bytes", "modified_at", "gone", *columns]
 
 
 def _are_among(values: pa.ChunkedArray, few: pa.Array) -> pa.ChunkedArray:
-    """Where a value is one of `few`, of which there are mostly none: a million texts are not hashed for nothing."""
+    """Mask of the values that are one of `few`, which mostly match none: a million texts are not hashed for nothing."""
     return pc.is_in(values, value_set=few, skip_nulls=True) if len(few) else pc.and_(pc.is_valid(values), False)
 
 

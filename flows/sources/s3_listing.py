@@ -50,7 +50,7 @@ class Place:
 
 
 def place_of(url: str) -> Place:
-    """What an `s3://` URL names; a query (`?name=value`) is left off. Raises ConfigurationError for what is no such URL."""
+    """Bucket, key and user of an `s3://` URL, without its query. Raises ConfigurationError for anything else."""
     found = _URL.fullmatch(url)
     if found is None:
         raise ConfigurationError(f"{url.rpartition('@')[2]}: no bucket; an address looks like s3://bucket/prefix/")
@@ -120,7 +120,7 @@ def _page(store: Any, location: Place, token: dict[str, str]) -> Any:
 
 
 def _refusals() -> tuple[type[Exception], ...]:
-    """What s3fs raises: errors of the system that it translates to, and those of the layer below that it does not."""
+    """Errors that s3fs raises: those of the system that it translates to, and those of the layer below that it does not."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     return OSError, BotoCoreError, ClientError

@@ -1,4 +1,4 @@
-"""Which published documents a newer version has taken the place of.
+"""Published documents that a newer version at their address has replaced.
 
 No address that is not gone names them any more, and an address that once did now names another published document. So
 addresses that swap their contents supersede nothing, nor does one that went away, or whose new version failed.

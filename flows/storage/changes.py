@@ -20,7 +20,7 @@ _MADE_BY = frozenset(  # who made a row, when and at what cost: not what it says
 
 
 def differences(old: pa.Table, new: pa.Table, pointers: Mapping[str, str], kind: str) -> Iterator[dict[str, Any]]:
-    """What differs between the old and the new rows of one record table, field by field; a list as a whole."""
+    """Differences between old and new rows of one record table, field by field; a list as a whole."""
     is_list = "" in pointers
     columns = [name for name in pointers if name]
     before, after = _by_record(old, columns), _by_record(new, columns)

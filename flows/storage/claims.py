@@ -36,7 +36,7 @@ def _claimed(dataset: Dataset, run_id: str, granted: list[str], shard: str = "")
 
 
 def _claims(dataset: Dataset, run_id: str) -> list[tuple[str, str]]:
-    """What a run has claimed: ids, each with the shard that it is for, if that was told."""
+    """Claims of a run: ids, each with the shard that it is for, if that is recorded."""
     try:
         lines = dataset.store.read(f"_work/claims/{run_id}").decode("ascii").splitlines()
     except FileNotFoundError:

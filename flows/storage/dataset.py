@@ -177,7 +177,7 @@ class Dataset:
         return set(self.rows("documents", ["document_id"]).column(0).to_pylist())
 
     def published_among(self, ids: Iterable[str]) -> set[str]:
-        """Which of `ids` are published. Of the others, of which there may be a million, no Python value is made."""
+        """Published ids among `ids`. No Python value is made of the other published ones, of which there may be a million."""
         column = self.rows("documents", ["document_id"]).column(0)
         return set(column.filter(pc.is_in(column, value_set=pa.array(list(ids), pa.string()))).to_pylist())
 
@@ -249,7 +249,7 @@ def _named(location: str, key: str) -> Iterator[None]:
 
 
 def remedy(location: str, table: str, shard: str) -> str:
-    """What to do about a file that is not what Pagemill wrote."""
+    """Advice about a file that is not what Pagemill wrote."""
     if shard != _BIRTH and not _OURS.fullmatch(shard):
         return "it was not made by Pagemill: move it away"
     if table in LOG_TABLES or shard == _BIRTH:

@@ -30,7 +30,7 @@ UNREACHABLE = (
 
 @dataclass(slots=True)
 class Forgotten:
-    """What was removed: rows by table, values in `changes` that are null now, and what no command of ours reaches."""
+    """Removed rows by table, values in `changes` that are null now, and places that no command of ours reaches."""
 
     document_ids: list[str]
     rows: dict[str, int] = field(default_factory=dict)
@@ -149,7 +149,7 @@ def _untold(dataset: Dataset, ids: pa.Array) -> list[str]:
 
 
 def _holds_values(batch: pa.RecordBatch, ids: pa.Array) -> pa.BooleanArray:
-    """Which rows of `changes` tell values of these documents."""
+    """Mask of the rows of `changes` that hold values of these documents."""
     is_valid = [pc.is_valid(batch.column(name)) for name in ("record", "old", "new")]
     return pc.and_(
         pc.is_in(batch.column("document_id"), value_set=ids), pc.or_(is_valid[0], pc.or_(is_valid[1], is_valid[2]))

@@ -1,4 +1,4 @@
-"""What dead runs left is finished by whoever comes next: staging that is READY, journaled answers, a run's row, a forget."""
+"""Leftovers of dead runs, finished by whoever comes next: READY staging, journaled answers, a run's row, a forget."""
 
 import datetime
 import json

@@ -1,4 +1,4 @@
-"""What takes published rows away: `forget` for good and everywhere, `supersede` in favour of a newer version.
+"""Removal of published rows: `forget` for good and everywhere, `supersede` in favour of a newer version.
 
 Both go through staging as one READY list, `documents` first, so that no reader finds a document whose other rows are gone,
 and `changes` last. Only shards that hold the documents are written anew, row group by row group; a file is never unlinked, one

@@ -14,7 +14,7 @@ from schemas.tables import all_tables, record_tables
 
 @dataclass(frozen=True, slots=True)
 class DatasetSpec:
-    """What a new dataset is made of: the type's name and JSON Schema, every table's Arrow schema, which hold records."""
+    """Parts of a new dataset: the type's name and JSON Schema, every table's Arrow schema, the record tables."""
 
     document_type: str
     schema: Mapping[str, Any]
@@ -25,7 +25,7 @@ class DatasetSpec:
 
 
 def spec_of(document_type: DocumentType) -> DatasetSpec:
-    """What a dataset of this type is made of."""
+    """The parts of a dataset of this type."""
     names = tuple(table.name for table in record_tables(document_type))
     guides = {"README.md": dictionary(document_type), "catalog.sql": catalog(document_type)}
     return DatasetSpec(

@@ -39,7 +39,7 @@ class Finding:
 
 
 def verify(out: Out) -> list[Finding]:
-    """What of the dataset at `out` does not hold; nothing for a sound one."""
+    """Findings against the dataset at `out`; none for a sound one."""
     dataset = read_dataset(out)
     found = [*_unreadable(dataset)]
     if found:

@@ -37,7 +37,7 @@ class Plot:
 
 
 def rate(title: str, amounts: pa.ChunkedArray, ended_at: pa.ChunkedArray, seconds: pa.ChunkedArray) -> Plot | None:
-    """How many a second over the run: each document's amount is spread over the seconds until it was done."""
+    """Rate per second over the run: each document's amount is spread over the seconds until it was done."""
     if not len(amounts):
         return None
     ends = ended_at.cast(pa.int64()).to_numpy() / 1e6
@@ -60,7 +60,7 @@ def rate(title: str, amounts: pa.ChunkedArray, ended_at: pa.ChunkedArray, second
 
 
 def distribution(title: str, values: Mapping[str, pa.ChunkedArray], unit: str) -> Plot | None:
-    """How often each size occurs, for one or two series of one unit."""
+    """Histogram of one or two series of one unit."""
     series = {name: _numbers(column) for name, column in values.items()}
     series = {name: held for name, held in series.items() if held.size}
     if not series:
@@ -150,11 +150,11 @@ class _Drawing:
             self.write((said or _said)(value), place, _BOTTOM + 13, "middle")
 
     def name_width(self, text: str) -> None:
-        """What the horizontal axis counts."""
+        """Title of the horizontal axis."""
         self.write(text, (self.left + _RIGHT) / 2, _BOTTOM + 29, "middle")
 
     def name_colours(self, colours: Mapping[str, str]) -> None:
-        """Which colour is which series, in the upper right corner."""
+        """Legend of the series, in the upper right corner."""
         for place, (name, colour) in enumerate(colours.items()):
             top = _TOP + 2 + 12 * place
             self.add(f'<rect {_at(_RIGHT - 60, top, "x y")} width="14" height="6" style="fill: {colour}"/>')

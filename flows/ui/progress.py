@@ -57,7 +57,7 @@ class ProgressLine:
 
 @dataclass(frozen=True, slots=True)
 class RunProgress:
-    """How far a run is."""
+    """Progress of a run."""
 
     documents: int
     total: int

@@ -30,7 +30,7 @@ def print_json(value: Any) -> None:
 
 
 def complain(error: object) -> None:
-    """What went wrong, on standard error."""
+    """Print an error on standard error."""
     from flows.log import LOG, say
 
     known = {"error": type(error).__name__} if isinstance(error, PagemillError) else {}

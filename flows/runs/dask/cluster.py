@@ -38,7 +38,7 @@ def _shard(name: str, message: bytes) -> bytes:
 
 @flow(name="extract")
 def _told() -> None:
-    """What the processes are told of the flow that a shard is of: its own function leads to all that the run holds."""
+    """Stand-in for the flow of a shard on the processes: its own function leads to everything that the run holds."""
 
 
 class _Quiet(WorkerPlugin):
@@ -97,7 +97,7 @@ class DaskCluster:
             ) from error
 
     def _count(self) -> None:
-        """How many processes a cluster has that was there before."""
+        """Number of processes of a cluster that was there before."""
         client = self._runner.client
         client.wait_for_workers(1, timeout=_FOUND_SECONDS)
         hosts = Counter(each["host"] for each in client.scheduler_info(n_workers=-1)["workers"].values())

@@ -1,4 +1,4 @@
-"""Who carries the shards of a run out: this process, or those of a cluster.
+"""Coordinator of shards on a cluster: jobs, money and limits given out, results taken in.
 
 The processes of a cluster share what a run may spend. Each shard takes a share of what is left along and gives back what it did
 not need; what it could not do for want of money, or of the run's limit of documents, is done by a later shard while there is
@@ -78,7 +78,7 @@ class _Waiting:
 
 @dataclass(frozen=True, slots=True)
 class _Share:
-    """What a shard has taken along."""
+    """Share of money and of the limit that a shard has taken along."""
 
     nusd: int = 0
     documents: int = 0

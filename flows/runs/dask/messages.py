@@ -1,4 +1,4 @@
-"""What a run tells a process of a cluster of one shard, and what it is told back. Both survive pickling, and hold no secret.
+"""Messages between a run and a process of a cluster: jobs and results. Both survive pickling and hold no secret.
 
 Keys and passwords are not in a message: the process reads them from its own environment. A document type is rebuilt from what
 it was made of, and the recipe that comes of it all is compared with the run's.
@@ -27,7 +27,7 @@ _OWN = frozenset({"cache_dir", "runner", "dask_address", "dask_workers"})  # eac
 
 @dataclass(frozen=True, slots=True)
 class TypeFacts:
-    """What a document type is rebuilt from: `origin` is a built-in name or a file, `schema` stands alone where no class is."""
+    """Parts that a document type is rebuilt from: `origin` is a built-in name or a file, `schema` is alone without a class."""
 
     name: str
     origin: str
@@ -36,7 +36,7 @@ class TypeFacts:
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """What all shards of a run have in common. `moment` is the plan's, by which failures are due."""
+    """Facts that all shards of a run have in common. `moment` is the plan's, by which failures are due."""
 
     run_id: str
     version: str
@@ -77,7 +77,7 @@ class ShardJob:
 
 @dataclass(frozen=True, slots=True)
 class ShardResult:
-    """What came of a shard. `left` was not carried out: for want of money (`needs_nusd` for the next call), or stopped."""
+    """Result of a shard. `left` was not carried out: for want of money (`needs_nusd` for the next call), or stopped."""
 
     accounts: Accounts
     spent: Spent
@@ -105,12 +105,12 @@ def settings_to_tell(settings: Settings) -> dict[str, Any]:
 
 
 def place_to_tell(place: str) -> str:
-    """Where a dataset is, for a process that stands elsewhere."""
+    """Location of a dataset, for a process with another current folder."""
     return place if "://" in place else str(Path(place).absolute())
 
 
 def type_to_tell(document_type: DocumentType) -> TypeFacts:
-    """What `document_type` is rebuilt from. Raises ConfigurationError for a class that no file or name leads to."""
+    """Parts of `document_type` to rebuild it from. Raises ConfigurationError for a class that no file or name leads to."""
     if document_type.model is None:
         return TypeFacts(document_type.name, document_type.origin, document_type.schema)
     if not document_type.origin:

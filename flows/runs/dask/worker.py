@@ -66,7 +66,7 @@ def end() -> None:
 
 
 class _Bench:
-    """What is kept for one run, as long as shards of it come."""
+    """Resources kept for one run, as long as shards of it come."""
 
     def __init__(self, run: RunFacts, stack: ExitStack) -> None:
         if run.version != version("pagemill"):

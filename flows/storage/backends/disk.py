@@ -40,7 +40,7 @@ class DiskStore:
         return next((entry.name for entry in self.root.iterdir() if entry.name != "_work"), None)
 
     def names(self, folder: str) -> list[str]:
-        """What stands directly in a folder, by name."""
+        """Names of the entries directly in a folder."""
         try:
             return sorted(entry.name for entry in (self.root / folder).iterdir())
         except FileNotFoundError:

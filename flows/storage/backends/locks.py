@@ -20,7 +20,7 @@ def exclusive(path: Path) -> Iterator[None]:
 
 
 class Lease:
-    """What says that a run is alive: a locked file of its own. Take it under the dataset's lock."""
+    """Sign of life of a run: a locked file of its own. Take it under the dataset's lock."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

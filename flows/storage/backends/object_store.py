@@ -56,7 +56,7 @@ class ObjectStore:
         return next((entry.name for entry in self._listed("") if entry.name != "_work"), None)
 
     def names(self, folder: str) -> list[str]:
-        """What stands directly in a folder, by name."""
+        """Names of the entries directly in a folder."""
         return sorted(entry.name for entry in self._listed(folder))
 
     def stamps(self, folder: str) -> dict[str, tuple[object, ...]]:
@@ -217,7 +217,7 @@ class ObjectStore:
             ) from error
 
     def _change(self, call: Callable[[], Result]) -> Result:
-        """What writes: not without the lock, when this process holds it, for it may be another's by now."""
+        """Run a call that writes: refused where this process held the lock and may have lost it to another."""
         return self._patiently(call, lambda: self._lock.heartbeat.check() if self._lock.heartbeat is not None else None)
 
     @staticmethod
@@ -235,7 +235,7 @@ class ObjectStore:
 
 
 class ObjectLease:
-    """What says that a run is alive: an object that is renewed."""
+    """Sign of life of a run: an object that is renewed."""
 
     def __init__(self, leases: dict[str, Heartbeat], run_id: str, heartbeat: Heartbeat) -> None:
         heartbeat.begin()

@@ -33,7 +33,7 @@ class Listed:
 
 
 class ObjectClient(Protocol):
-    """What the dataset needs of an object store. Raises FileNotFoundError, ChangedError, else OSError."""
+    """Operations of an object store that a dataset needs. Raises FileNotFoundError, ChangedError, else OSError."""
 
     def put(self, key: str, data: bytes, *, if_match: str | None = None, if_absent: bool = False) -> str:
         """Write an object, on a condition if one is given; returns its etag."""
@@ -51,7 +51,7 @@ class ObjectClient(Protocol):
         """An object's etag."""
 
     def listed(self, folder: str) -> list[Listed]:
-        """What stands directly below `folder/`."""
+        """Objects directly below `folder/`."""
 
     def below(self, folder: str) -> list[str]:
         """The keys of all objects below `folder/`."""

@@ -1,4 +1,4 @@
-"""Where a dataset is kept: on disk or on an object store, behind the few operations that publishing needs.
+"""Store of a dataset, on disk or on an object store, behind the few operations that publishing needs.
 
 A key is a path below OUT with `/` between its steps. Whatever writes is durable when it returns, and whole: a reader sees a
 file as it was or as it is. An error of the store is an OSError, a missing file FileNotFoundError.
@@ -37,7 +37,7 @@ class Store(Protocol):
         """The name of something in OUT besides `_work`."""
 
     def names(self, folder: str) -> list[str]:
-        """What stands directly in a folder, by name."""
+        """Names of the entries directly in a folder."""
 
     def stamps(self, folder: str) -> Mapping[str, Stamp]:
         """The Parquet files of a folder by name, each with what tells whether it has changed."""

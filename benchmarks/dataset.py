@@ -37,7 +37,7 @@ sys.path.insert(0, str(ROOT))
 
 from extractors.tabulate.tabulate import Extraction, tabulate  # noqa: E402
 from flows.sources.addresses import SCHEMA, Addresses  # noqa: E402
-from flows.sources.discover import Found, Source, discover  # noqa: E402
+from flows.sources.discover import Discovered, Source, discover  # noqa: E402
 from flows.sources.plan import make_plan  # noqa: E402
 from flows.storage.backends.parquet_files import write_parquet  # noqa: E402
 from flows.storage.open import open_dataset, read_dataset  # noqa: E402
@@ -101,7 +101,7 @@ def _plan(sizes: tuple[int, ...]) -> None:
 
 def _plan_line(out: Path, folder: Path, size: int) -> str:
     _make_ledger(out, folder, size)
-    found = Found(_addresses(folder, size), (Source(str(folder), f"{folder}/"),), (), frozenset({".pdf"}))
+    found = Discovered(_addresses(folder, size), (Source(str(folder), f"{folder}/"),), (), frozenset({".pdf"}))
     pairs = [(_spent(_planned, out, found, size), _spent(_ids, out)) for _ in range(TIMES)]
     for uri in found.addresses.table.column("source_uri").to_pylist():
         Path(uri).parent.mkdir(parents=True, exist_ok=True)
@@ -142,7 +142,7 @@ def _ratio(pairs: list[tuple[tuple[float, float], tuple[float, float]]], clock: 
     return statistics.median(ours[clock] / theirs[clock] for ours, theirs in pairs)
 
 
-def _planned(out: Path, found: Found, done: int | None) -> None:
+def _planned(out: Path, found: Discovered, done: int | None) -> None:
     plan = make_plan(read_dataset(out), found, "recipe")
     assert done is None or (plan.already_done, len(plan.pending), plan.gone, plan.not_gone) == (done, 0, 0, 0)
 

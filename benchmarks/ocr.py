@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.ground import Share, judged, kind_of, labelled, module_at  # noqa: E402
 from extractors.complete.coverage import coverage, uncounted  # noqa: E402
-from extractors.complete.lines import sheet  # noqa: E402
+from extractors.complete.lines import page_lines  # noqa: E402
 from extractors.ground.ground import ground  # noqa: E402
 from extractors.ocr import placed, words_of  # noqa: E402
 from extractors.parse.parse import parse  # noqa: E402
@@ -81,7 +81,7 @@ def proof(fields: dict, kind: DocumentType, pages: list[Page]) -> int | None:
     if not any(isinstance(value, list) and value and isinstance(value[0], dict) for value in fields.values()):
         return None
     located = ground(parse(json.dumps(fields), kind.root), kind.root, 0, pages)
-    sheets = [sheet(page) for page in pages]
+    sheets = [page_lines(page) for page in pages]
     counted = coverage([located], kind.root, sheets)
     if any(each.missing for each in counted):
         return 2

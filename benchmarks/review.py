@@ -25,7 +25,7 @@ import pyarrow as pa
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from flows.review.listing import Listing, Wanted  # noqa: E402
+from flows.review.listing import Listing, ListingFilter  # noqa: E402
 from flows.storage.backends.parquet_files import write_parquet  # noqa: E402
 from flows.storage.dataset import Dataset  # noqa: E402
 from flows.storage.open import open_dataset, read_dataset  # noqa: E402
@@ -50,14 +50,14 @@ def main() -> None:
         usual = min(_timed(lambda: _pandas(out)) for _ in range(2))
         listing = Listing(read_dataset(out), TYPE)
         print(f"{arguments.documents:,} documents of {arguments.each} values; pandas = 1")
-        _told("first", usual, lambda: listing.slice(Wanted()))
-        _told("again", usual, lambda: listing.slice(Wanted()))
-        _told("filtered", usual, lambda: listing.slice(Wanted(frozenset(["partial"]), None, "-77")))
+        _told("first", usual, lambda: listing.slice(ListingFilter()))
+        _told("again", usual, lambda: listing.slice(ListingFilter()))
+        _told("filtered", usual, lambda: listing.slice(ListingFilter(frozenset(["partial"]), None, "-77")))
         for table in ("documents", "invoice", "evidence"):
             file = next(path for path in sorted((out / table).iterdir()) if path.name != "0.parquet")
             shutil.copy(file, out / "aside")
             (out / "aside").replace(file)
-        _told("changed", usual, lambda: listing.slice(Wanted()))
+        _told("changed", usual, lambda: listing.slice(ListingFilter()))
 
 
 def _put(dataset: Dataset, first: int, count: int, values: int, rng: random.Random) -> None:

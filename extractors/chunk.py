@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from extractors.tokens import count_text
 from schemas.errors import OversizedPageError
-from schemas.fields import Field, walk
+from schemas.fields import Field, walk_fields
 from schemas.pipeline import Chunk, Figure, Image, Page
 
 JOIN_TOKENS = 2  # two texts joined may cost this much more than each alone: a merge is undone at the seam
@@ -103,7 +103,7 @@ def _table_head(lines: Sequence[str], line_index: int) -> Sequence[str]:
 
 def answer_estimator(root: Field) -> Callable[[Page], int]:
     """A function from a page to the tokens that its rows may cost in an answer of this schema; 0 without lists."""
-    lists = [path for path, _ in walk(root) if "/*" in path]
+    lists = [path for path, _ in walk_fields(root) if "/*" in path]
     item = sum(count_text(path.rpartition("/")[2]) + _LEAF_SYNTAX for path in lists)
 
     def estimate(page: Page) -> int:
@@ -117,7 +117,7 @@ def answer_estimator(root: Field) -> Callable[[Page], int]:
 
 def scalar_answer_tokens(root: Field) -> int:
     """Tokens that the fields outside of lists may cost in an answer."""
-    scalars = [path for path, _ in walk(root) if "/*" not in path]
+    scalars = [path for path, _ in walk_fields(root) if "/*" not in path]
     return sum(count_text(path.rpartition("/")[2]) + _LEAF_SYNTAX + _SCALAR_VALUE for path in scalars)
 
 

@@ -209,7 +209,7 @@ def _months() -> tuple[dict[str, int], re.Pattern[str]]:
     return names, re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})\.?(?!\w)")
 
 
-def squeeze(text: str) -> str:
+def normalize(text: str) -> str:
     """Only the letters, digits and signs that carry meaning, folded: what is left when layout and punctuation are gone."""
     return "".join(character for character in fold_text(text) if _carries_meaning(character))
 

@@ -8,8 +8,8 @@ from prefect.client.schemas.objects import State
 from pydantic import Field
 
 from flows.runs.canary import DOCUMENTS, FAILED, PARTIAL, Canary
-from flows.runs.scheduled import Task, carry_out, run_name
-from flows.sources.selection import Order
+from flows.runs.scheduled import Task, run_name, run_scheduled
+from flows.sources.selection import SelectionOrder
 
 
 @flow(name="backfill", flow_run_name=run_name)
@@ -24,7 +24,7 @@ def backfill(  # noqa: PLR0913, PLR0917 - the form on Prefect's page has a line 
     canary_failed: Annotated[float, Field(ge=0, le=1)] = FAILED,
     canary_partial: Annotated[float, Field(ge=0, le=1)] = PARTIAL,
     canary_cost_per_page: Annotated[float | None, Field(ge=0)] = None,
-    order: Order = "listed",
+    order: SelectionOrder = "listed",
     budget_usd: Annotated[float | None, Field(ge=0)] = None,
     limit: Annotated[int | None, Field(ge=1)] = None,
     model: str | None = None,
@@ -48,7 +48,7 @@ def backfill(  # noqa: PLR0913, PLR0917 - the form on Prefect's page has a line 
         model: Model, where it is another than PAGEMILL_MODEL says
     """
     first = Canary(canary, canary_failed, canary_partial, canary_cost_per_page) if canary else None
-    return carry_out(
+    return run_scheduled(
         Task(
             "backfill", sources, document_type, out, order=order, budget_usd=budget_usd, limit=limit, model=model,
             since=since, before=before, part=part, canary=first,

@@ -6,8 +6,8 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import Field
 
-from flows.runs.scheduled import Task, carry_out, run_name
-from flows.sources.selection import Order
+from flows.runs.scheduled import Task, run_name, run_scheduled
+from flows.sources.selection import SelectionOrder
 
 
 @flow(name="nightly", flow_run_name=run_name)
@@ -15,7 +15,7 @@ def nightly(  # noqa: PLR0913, PLR0917 - the form on Prefect's page has a line f
     sources: Annotated[list[str], Field(min_length=1)],
     document_type: str,
     out: str,
-    order: Order = "newest",
+    order: SelectionOrder = "newest",
     until: Annotated[str | None, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = None,
     budget_usd: Annotated[float | None, Field(ge=0)] = None,
     limit: Annotated[int | None, Field(ge=1)] = None,
@@ -33,7 +33,7 @@ def nightly(  # noqa: PLR0913, PLR0917 - the form on Prefect's page has a line f
         limit: Most documents of a night
         model: Model, where it is another than PAGEMILL_MODEL says
     """
-    return carry_out(
+    return run_scheduled(
         Task(
             "nightly", sources, document_type, out, order=order, until=until, budget_usd=budget_usd, limit=limit, model=model,
         )

@@ -68,14 +68,14 @@ def field_tree(schema: Mapping[str, Any]) -> Field:
     return root
 
 
-def walk(root: Field, prefix: str = "") -> Iterator[tuple[str, Field]]:
+def walk_fields(root: Field, prefix: str = "") -> Iterator[tuple[str, Field]]:
     """Every leaf below `root` with its path; `*` stands for a list's index: `/line_items/*/amount`."""
     for child in root.fields if root.kind == "object" else ((root.item,) if root.item else ()):
         path = f"{prefix}/{escape(child.name) if root.kind == 'object' else '*'}"
         if child.is_leaf:
             yield path, child
         else:
-            yield from walk(child, path)
+            yield from walk_fields(child, path)
 
 
 def escape(key: str) -> str:

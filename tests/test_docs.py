@@ -80,19 +80,19 @@ def judged(place: Path) -> None:
     """What docs/evaluation.md speaks of: a truth, the levels reached, a document that was accepted, lines made of it."""
     from flows.evaluation.baseline import record
     from flows.evaluation.evaluate import compare, evaluate, truth_of
-    from flows.evaluation.fine_tuning import write_lessons
-    from flows.review.correct import correct, document_named, opened
+    from flows.evaluation.fine_tuning import write_fine_tuning
+    from flows.review.correct import correct, document_named, open_with_type
     from flows.settings import load_settings
 
     names = ("calder_point", "harrow_finch", "nordlicht", "studio_veldkamp")
     truths = {name: json.loads((SAMPLES / "invoices" / f"{name}.json").read_text(encoding="utf-8")) for name in names}
     lines = [json.dumps({"document": f"{name}.pdf", "record": each}) for name, each in truths.items()]
     (place / "truth.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    dataset, kind = opened(place / "out" / "invoices")
+    dataset, kind = open_with_type(place / "out" / "invoices")
     truth = truth_of(dataset, kind, place / "truth.jsonl", {})
     record(evaluate(compare(dataset, kind, truth), kind.root, truth), place / "levels.json")
     correct(dataset, kind, document_named(dataset, "harrow_finch.pdf"), "", None, by="ada")
-    write_lessons(dataset, kind, load_settings(), place / "lines.jsonl", 0, all_ok=False)
+    write_fine_tuning(dataset, kind, load_settings(), place / "lines.jsonl", 0, all_ok=False)
 
 
 @pytest.mark.parametrize("command", commands())

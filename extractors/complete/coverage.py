@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from extractors.complete.lines import Line, Sheet
+from extractors.complete.lines import PageLines, PrintedLine
 from schemas.fields import Field, escape, keys_of, value_at
 from schemas.pipeline import Box, Evidence, Located
 
@@ -86,7 +86,7 @@ class _Table:
     is_of_list: bool = False
 
 
-def coverage(located: Sequence[Located], root: Field, sheets: Sequence[Sheet]) -> list[Coverage]:
+def coverage(located: Sequence[Located], root: Field, sheets: Sequence[PageLines]) -> list[Coverage]:
     """For each list of objects and each page with words: the rows shown and covered by the answers for a document.
 
     Pages that show no rows are left out.
@@ -108,7 +108,7 @@ def coverage(located: Sequence[Located], root: Field, sheets: Sequence[Sheet]) -
     return found
 
 
-def fresh_items(again: Sequence[Located], sheet: Sheet, known: Coverage, known_count: int) -> list[Fresh]:
+def fresh_items(again: Sequence[Located], sheet: PageLines, known: Coverage, known_count: int) -> list[Fresh]:
     """The items of a second answer for one page that stand on rows which no item covered before, one for each, in order.
 
     `held` are the items that the page has already: there are never more of them than rows.
@@ -124,7 +124,7 @@ def fresh_items(again: Sequence[Located], sheet: Sheet, known: Coverage, known_c
     return [found[at] for at in sorted(found)][: max(0, most)]
 
 
-def uncounted(located: Iterable[Located], root: Field, sheets: Sequence[Sheet]) -> list[tuple[str, int]]:
+def uncounted(located: Iterable[Located], root: Field, sheets: Sequence[PageLines]) -> list[tuple[str, int]]:
     """Lists with items, and pages whose rows cannot be counted, since only a picture shows them."""
     blind = {sheet.number for sheet in sheets if sheet.is_blind}
     return sorted(
@@ -161,7 +161,7 @@ def anchors(located: Located, pointer: str) -> dict[int, Evidence]:
 
 def _of_list(
     pointer: str,
-    sheets: Sequence[Sheet],
+    sheets: Sequence[PageLines],
     covered: Mapping[int, set[int]],
     others: Mapping[int, set[int]],
     counts: Mapping[int, int],
@@ -208,7 +208,7 @@ def _of_list(
             )
 
 
-def _shapes(sheets: Sequence[Sheet], covered: Mapping[int, set[int]]) -> dict[int, _Shape] | None:
+def _shapes(sheets: Sequence[PageLines], covered: Mapping[int, set[int]]) -> dict[int, _Shape] | None:
     """Shape of a row on each page: as on this page, in the document, or on the nearest page that has one."""
     own = {
         sheet.number: shape
@@ -232,7 +232,7 @@ def _shapes(sheets: Sequence[Sheet], covered: Mapping[int, set[int]]) -> dict[in
 
 
 def _tables(
-    sheet: Sheet, rows: Sequence[int], covered: set[int], running: set[tuple[int, int]], gap: int, reach: float
+    sheet: PageLines, rows: Sequence[int], covered: set[int], running: set[tuple[int, int]], gap: int, reach: float
 ) -> Iterator[_Table]:
     """The rows of a page in runs: what a total, more than `gap` other lines or `reach` points part are two tables."""
     lines = sheet.lines
@@ -285,7 +285,7 @@ def _gap(covered: Mapping[int, set[int]]) -> int:
     return max(_LEAST_GAP, gaps[int(0.9 * (len(gaps) - 1))] if gaps else 0)
 
 
-def _reach(sheets: Sequence[Sheet], covered: Mapping[int, set[int]]) -> float:
+def _reach(sheets: Sequence[PageLines], covered: Mapping[int, set[int]]) -> float:
     """Largest distance in points between two adjacent rows of the list."""
     apart = sorted(
         sheet.lines[after].middle - sheet.lines[before].middle
@@ -307,7 +307,7 @@ def _answers_on(located: Sequence[Located], pointer: str) -> Counter[int]:
     return Counter({page: count for page, count in items.items() if answers[page] > 1})
 
 
-def _lines_of(sheets: Iterable[Sheet], places: Iterable[tuple[int, Box]]) -> dict[int, set[int]]:
+def _lines_of(sheets: Iterable[PageLines], places: Iterable[tuple[int, Box]]) -> dict[int, set[int]]:
     """For each page the lines that items stand on."""
     by_page: dict[int, list[Box]] = {}
     for page, box in places:
@@ -322,11 +322,11 @@ def _item_places(located: Located, pointer: str) -> Iterator[tuple[int, Box]]:
     return ((anchor.page, anchor.box) for anchor in anchors(located, pointer).values() if anchor.page and anchor.box)
 
 
-def _key(line: Line) -> tuple[int, int]:
+def _key(line: PrintedLine) -> tuple[int, int]:
     return line.likeness, round(line.middle)
 
 
-def _running(sheets: Sequence[Sheet], covered: Mapping[int, set[int]]) -> set[tuple[int, int]]:
+def _running(sheets: Sequence[PageLines], covered: Mapping[int, set[int]]) -> set[tuple[int, int]]:
     """Lines that stand at one height on most pages, differ in nothing but digits, and are on none an item's row.
 
     Those are headers and footers.
@@ -336,14 +336,14 @@ def _running(sheets: Sequence[Sheet], covered: Mapping[int, set[int]]) -> set[tu
     return {found for found, count in counts.items() if count > max(1, len(sheets) / 2)} - rows
 
 
-def _index_on(lines: Sequence[Line], box: Box) -> int | None:
+def _index_on(lines: Sequence[PrintedLine], box: Box) -> int | None:
     """The line that a box stands on."""
     middle = (box[1] + box[3]) / 2
     near = min(range(len(lines)), key=lambda at: abs(lines[at].middle - middle), default=None)
     return near if near is not None and abs(lines[near].middle - middle) <= max(1.0, lines[near].height) else None
 
 
-def _shape(rows: Sequence[Line]) -> _Shape | None:
+def _shape(rows: Sequence[PrintedLine]) -> _Shape | None:
     """Common shape of the covered rows; None for no rows, or without numbers in columns."""
     columns: list[tuple[float, int]] = []
     for edge in sorted(edge for row in rows for edge in row.edges):
@@ -374,7 +374,7 @@ def _shape(rows: Sequence[Line]) -> _Shape | None:
     return _Shape((starts[odd], starts[-1 - odd]), edges, least, usual, heads, is_many)
 
 
-def _fits(line: Line, shape: _Shape) -> bool:
+def _fits(line: PrintedLine, shape: _Shape) -> bool:
     aligned = sum(_is_at(edge, shape.edges) for edge in line.edges)
     first, last = shape.starts
     if aligned < shape.least or not first - _EDGE <= line.start <= last + _EDGE or (line.heads and not shape.heads):
@@ -386,7 +386,7 @@ def _fits(line: Line, shape: _Shape) -> bool:
     )
 
 
-def _is_row_beyond_doubt(line: Line, shape: _Shape) -> bool:
+def _is_row_beyond_doubt(line: PrintedLine, shape: _Shape) -> bool:
     """True for a line with a number in every column of several, which no header, footer or total has by chance."""
     return not line.heads and len(shape.edges) > 1 and all(_is_at(edge, line.edges) for edge in shape.edges)
 

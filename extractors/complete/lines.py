@@ -55,7 +55,7 @@ Sums = Literal["", "total", "charge"]
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class PrintedLine:
     """One line of a page: where its first word begins, and the right edges of its numbers.
 
     `likeness` is a number that lines share which differ in digits only, `first` one that their first words share. `sums` says
@@ -74,21 +74,21 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class PageLines:
     """Lines of a page from top to bottom, kept while its document is read; blind where only a picture shows them."""
 
     number: int
-    lines: tuple[Line, ...]
+    lines: tuple[PrintedLine, ...]
     is_blind: bool
 
 
-def sheet(page: Page) -> Sheet:
+def page_lines(page: Page) -> PageLines:
     """Lines of a page, to count its rows later."""
     lines = tuple(_lines(page.words))
-    return Sheet(page.number, _snapped(lines) if page.is_scanned else lines, bool(page.images and not page.words))
+    return PageLines(page.number, _snapped(lines) if page.is_scanned else lines, bool(page.images and not page.words))
 
 
-def _lines(words: Sequence[Word]) -> Iterator[Line]:
+def _lines(words: Sequence[Word]) -> Iterator[PrintedLine]:
     """Words that stand at one height, as lines from top to bottom."""
     groups: list[list[Word]] = []
     for word in sorted(words, key=lambda word: (word.y0 + word.y1, word.x0)):
@@ -109,10 +109,10 @@ def _lines(words: Sequence[Word]) -> Iterator[Line]:
         numbers = [word.text for word in group if _AMOUNT.fullmatch(word.text)]
         heads = bool(numbers) and all(map(_YEAR.fullmatch, numbers))
         first, likeness = _likeness(words_here[:1]), _likeness(words_here)
-        yield Line(middle, group[0].y1 - group[0].y0, group[0].x0, edges, sums, heads, first, likeness)
+        yield PrintedLine(middle, group[0].y1 - group[0].y0, group[0].x0, edges, sums, heads, first, likeness)
 
 
-def _snapped(lines: Sequence[Line]) -> tuple[Line, ...]:
+def _snapped(lines: Sequence[PrintedLine]) -> tuple[PrintedLine, ...]:
     """The lines of a scan with edges and starts that nearly agree set to one place, so that columns are columns."""
     edges = _nearly_one(edge for line in lines for edge in line.edges)
     starts = _nearly_one(line.start for line in lines)

@@ -15,7 +15,7 @@ from importlib import resources
 from typing import Any
 
 from extractors.values import fold_text
-from schemas.fields import Field, field_at, keys_of, value_at, walk
+from schemas.fields import Field, field_at, keys_of, value_at, walk_fields
 from schemas.pipeline import Evidence, Record
 
 Weights = Mapping[str, float]  # by signal; `sure` is what every value begins with
@@ -28,7 +28,7 @@ _KINDS = {"decimal": "number", "integer": "number", "number": "number", "date": 
 
 
 @dataclass(frozen=True, slots=True)
-class Signs:
+class DocumentContext:
     """Context of a document beside its record: pages that are pictures or hide text; whether something was asked again."""
 
     pictures: frozenset[int]
@@ -36,24 +36,24 @@ class Signs:
     asked_again: bool
 
 
-def signs(pages: Iterable[Mapping[str, Any]], requests: int, groups: int) -> Signs:
+def document_context(pages: Iterable[Mapping[str, Any]], requests: int, groups: int) -> DocumentContext:
     """The signs of a document by its rows of `pages`; `groups` is in how many parts its fields were asked for."""
     rows = list(pages)
     chunks = {row["chunk"] for row in rows if row["sent_as"] != "blank"}
-    return Signs(
+    return DocumentContext(
         frozenset(row["page"] for row in rows if row["sent_as"] == "image"),
         frozenset(row["page"] for row in rows if row["hidden_text"]),
         requests > len(chunks) * groups,
     )
 
 
-def rated(record: Record, root: Field, seen: Signs, weights: Weights) -> Record:
+def rated(record: Record, root: Field, seen: DocumentContext, weights: Weights) -> Record:
     """The record with a confidence in each row of evidence that a machine made."""
     return replace(
         record,
         evidence=tuple(
             entry if given is None else replace(entry, confidence=round(confidence(given, weights), 4))
-            for entry, given in zip(record.evidence, signals(record, root, seen), strict=True)
+            for entry, given in zip(record.evidence, features(record, root, seen), strict=True)
         ),
     )
 
@@ -64,7 +64,7 @@ def confidence(given: Mapping[str, float], weights: Weights) -> float:
     return 1 / (1 + math.exp(-max(-30.0, min(30.0, odds))))
 
 
-def signals(record: Record, root: Field, seen: Signs) -> list[dict[str, float] | None]:
+def features(record: Record, root: Field, seen: DocumentContext) -> list[dict[str, float] | None]:
     """The signals of each row of evidence; null for those that people have said."""
     contested = {entry.field for entry in record.evidence if entry.match == "conflict"}
     places = Counter((entry.page, entry.box) for entry in record.evidence if entry.box is not None)
@@ -120,7 +120,7 @@ def weights_of(content: Any) -> Weights:
 
 def _is_sparse(value: Mapping[str, Any], root: Field) -> bool:
     """True where less than half of what stands outside of lists is stated."""
-    leaves = [value_at(value, keys_of(path)) for path, _ in walk(root) if "/*" not in path]
+    leaves = [value_at(value, keys_of(path)) for path, _ in walk_fields(root) if "/*" not in path]
     return 2 * sum(leave is not None for leave in leaves) < len(leaves)
 
 

@@ -16,7 +16,7 @@ from schemas.pipeline import Answer, Chunk, Record
 _FOUND = frozenset({"exact", "normalized", "fuzzy"})
 
 
-def lesson(record: Record, chunk: Chunk, first: int, root: Field) -> str:
+def training_answer(record: Record, chunk: Chunk, first: int, root: Field) -> str:
     """The answer for `chunk` as JSON in the schema's own shape.
 
     `first` is the first page that is sent of the document, `root` the tree of what is asked for.

@@ -11,28 +11,28 @@ from collections.abc import Iterator, Mapping, Sequence
 import lap
 import numpy as np
 
-from extractors.evaluate.compare import Key
+from extractors.evaluate.compare import CompareKey
 
-MOST_ROWS = 1_000  # of either side that are assigned in one go: 8 MB, and at most about a second
+MOST_ASSIGNED_ROWS = 1_000  # of either side that are assigned in one go: 8 MB, and at most about a second
 _NULLS = 0.1  # what agreeing in saying nothing counts, of an agreeing value
 _DRIFT = 0.01  # what standing at the other end of the list costs, of an agreeing value
 
-Row = Mapping[str, Key]  # keys by path; of a truth row only what is labelled
+KeyedRow = Mapping[str, CompareKey]  # keys by path; of a truth row only what is labelled
 
 
-def assign(truth: Sequence[Row], found: Sequence[Row]) -> dict[int, int]:
+def assign(truth: Sequence[KeyedRow], found: Sequence[KeyedRow]) -> dict[int, int]:
     """The place in `found` of each row of `truth` that has a counterpart: one that agrees in at least one stated value."""
     pairs = _exact(truth, found)
     left = [index for index in range(len(truth)) if index not in pairs]
     taken = set(pairs.values())
     free = [index for index in range(len(found)) if index not in taken]
-    if max(len(left), len(free)) > MOST_ROWS:
+    if max(len(left), len(free)) > MOST_ASSIGNED_ROWS:
         for index, other in _by_unique_values(truth, found, left, free):
             pairs[index] = other
         taken = set(pairs.values())
         left = [entry for entry in left if entry not in pairs]
         free = [index for index in free if index not in taken]
-    blocks = max(1, -(-max(len(left), len(free)) // MOST_ROWS))
+    blocks = max(1, -(-max(len(left), len(free)) // MOST_ASSIGNED_ROWS))
     for block in range(blocks):
         rows = left[len(left) * block // blocks : len(left) * (block + 1) // blocks]
         columns = free[len(free) * block // blocks : len(free) * (block + 1) // blocks]
@@ -40,7 +40,7 @@ def assign(truth: Sequence[Row], found: Sequence[Row]) -> dict[int, int]:
     return pairs
 
 
-def _exact(truth: Sequence[Row], found: Sequence[Row]) -> dict[int, int]:
+def _exact(truth: Sequence[KeyedRow], found: Sequence[KeyedRow]) -> dict[int, int]:
     """Rows of which all that is labelled agrees, those with the most labels first; equal ones in order."""
     pairs: dict[int, int] = {}
     taken: set[int] = set()
@@ -49,7 +49,7 @@ def _exact(truth: Sequence[Row], found: Sequence[Row]) -> dict[int, int]:
         if any(value is not None for value in row.values()):
             by_labels.setdefault(tuple(sorted(row)), []).append(index)
     for paths in sorted(by_labels, key=len, reverse=True):
-        waiting: dict[tuple[Key, ...], list[int]] = {}
+        waiting: dict[tuple[CompareKey, ...], list[int]] = {}
         for index in range(len(found) - 1, -1, -1):
             if index not in taken:
                 waiting.setdefault(tuple(found[index].get(path) for path in paths), []).append(index)
@@ -62,7 +62,7 @@ def _exact(truth: Sequence[Row], found: Sequence[Row]) -> dict[int, int]:
 
 
 def _by_unique_values(
-    truth: Sequence[Row], found: Sequence[Row], left: Sequence[int], free: Sequence[int]
+    truth: Sequence[KeyedRow], found: Sequence[KeyedRow], left: Sequence[int], free: Sequence[int]
 ) -> Iterator[tuple[int, int]]:
     """Pairs that share a value which no other row has; the column with the most values first."""
     done: set[int] = set()
@@ -82,14 +82,16 @@ def _by_unique_values(
                 yield entry, places[value]
 
 
-def _optimal(truth: Sequence[Row], found: Sequence[Row], rows: Sequence[int], columns: Sequence[int]) -> dict[int, int]:
+def _optimal(
+    truth: Sequence[KeyedRow], found: Sequence[KeyedRow], rows: Sequence[int], columns: Sequence[int]
+) -> dict[int, int]:
     """The assignment of some rows to some others with the most agreeing values."""
     if not rows or not columns:
         return {}
     agreeing = np.zeros((len(rows), len(columns)), np.float32)
     weight = np.zeros_like(agreeing)
     for path in {path for row in rows for path in truth[row]}:
-        codes: dict[Key, int] = {None: 0}
+        codes: dict[CompareKey, int] = {None: 0}
         ours = np.array([codes.setdefault(truth[at][path], len(codes)) if path in truth[at] else -1 for at in rows])
         theirs = np.array([codes.setdefault(found[at].get(path), len(codes)) for at in columns])
         same = ours[:, None] == theirs[None, :]

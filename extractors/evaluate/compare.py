@@ -15,15 +15,15 @@ from babel.core import get_global
 from babel.numbers import get_currency_symbol
 
 from extractors.parse.coerce import parse_value
-from extractors.values import fold_text, number_readings, parse_number, squeeze
+from extractors.values import fold_text, normalize, number_readings, parse_number
 from schemas.fields import Field
 
-Key = Hashable  # null for what is stated as nothing
+CompareKey = Hashable  # null for what is stated as nothing
 _PLAIN_NUMBER = re.compile(r"[-+(]?\d[\d.,' ]*\)?\s*%?$")
 _FLOAT_DIGITS = 12  # of a double's sixteen: what a calculation leaves in the last ones is no other value
 
 
-def key(value: Any, field: Field) -> Key:
+def key(value: Any, field: Field) -> CompareKey:
     """Key to compare `value` of a leaf by; None for null and for empty text. Never raises: unreadable values are their text."""
     if value is None or (
         isinstance(value, str | list | dict) and not (value.strip() if isinstance(value, str) else value)
@@ -37,7 +37,7 @@ def key(value: Any, field: Field) -> Key:
         return ("unread", fold_text(str(value)))
 
 
-def _typed_key(value: Any, field: Field) -> Key:
+def _typed_key(value: Any, field: Field) -> CompareKey:
     if isinstance(value, datetime.datetime):
         moment = value.replace(tzinfo=None)
         return moment if field.kind == "datetime" else moment.date()
@@ -54,7 +54,7 @@ def _typed_key(value: Any, field: Field) -> Key:
     return read
 
 
-def _number_key(value: Any, field: Field) -> Key:
+def _number_key(value: Any, field: Field) -> CompareKey:
     """The number; one with more decimals than the column has is compared as the column would have it."""
     number = value if isinstance(value, Decimal) else None
     if number is None:
@@ -73,16 +73,16 @@ def _number_key(value: Any, field: Field) -> Key:
         return number
 
 
-def _text_key(text: str) -> Key:
+def _text_key(text: str) -> CompareKey:
     text = text.strip()
     if _PLAIN_NUMBER.match(text) and not text.isdigit() and (readings := number_readings(text)):
         return format(readings[0].normalize(), "f")
     if len(text) == 3 and text.isupper() and text in get_global("all_currencies"):
-        return squeeze(get_currency_symbol(text, locale="en"))
-    return squeeze(text) or fold_text(text)
+        return normalize(get_currency_symbol(text, locale="en"))
+    return normalize(text) or fold_text(text)
 
 
-def _json_key(value: Any) -> Key:
+def _json_key(value: Any) -> CompareKey:
     if isinstance(value, str):
         try:
             value = json.loads(value)

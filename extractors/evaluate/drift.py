@@ -27,7 +27,7 @@ _IS_BAD = frozenset({"failed_check", "partial"})  # measures whose count is the 
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class RateKey:
     """Key of a rate: a measure of a field (JSON pointer, `*` for a list's index, or a check's name), in a group or in all."""
 
     measure: Measure
@@ -47,7 +47,7 @@ class Count:
 class Break:
     """A measure that is worse tonight than chance explains: the share (or USD a page) before and tonight."""
 
-    key: Key
+    key: RateKey
     before: float
     tonight: float
     total_before: float
@@ -76,7 +76,7 @@ _WORDS: Mapping[Measure, str] = {
 }
 
 
-def find_breaks(tonight: Mapping[Key, Count], before: Mapping[Key, Sequence[Count]]) -> list[Break]:
+def find_breaks(tonight: Mapping[RateKey, Count], before: Mapping[RateKey, Sequence[Count]]) -> list[Break]:
     """Rates that are worse tonight than the nights `before` explain, the least probable first.
 
     `before` has a count of each of the last nights (at most `NIGHTS`) in which there was anything to count.
@@ -95,7 +95,7 @@ def find_breaks(tonight: Mapping[Key, Count], before: Mapping[Key, Sequence[Coun
     )
 
 
-def _share(key: Key, tonight: Count, nights: Sequence[Count]) -> Break | None:
+def _share(key: RateKey, tonight: Count, nights: Sequence[Count]) -> Break | None:
     """The break of a share, with its chance; null where it is no worse, or not much."""
     bad = [_bad(key, night) for night in nights]
     total = sum(night.total for night in nights)
@@ -112,7 +112,7 @@ def _share(key: Key, tonight: Count, nights: Sequence[Count]) -> Break | None:
     return Break(key, count / total, tonight.count / tonight.total, total, tonight.total, chance)
 
 
-def _bad(key: Key, night: Count) -> float:
+def _bad(key: RateKey, night: Count) -> float:
     return night.count if key.measure in _IS_BAD else night.total - night.count
 
 
@@ -147,7 +147,7 @@ def _log_beta(a: float, b: float) -> float:
     return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
 
 
-def _cost(key: Key, tonight: Count, nights: Sequence[Count]) -> Break | None:
+def _cost(key: RateKey, tonight: Count, nights: Sequence[Count]) -> Break | None:
     """The break of a cost per page: far above its median, by the spread of the nights' logarithms."""
     costs = [night.count / night.total for night in nights if night.count > 0]
     if len(costs) < LEAST_NIGHTS or tonight.count <= 0:

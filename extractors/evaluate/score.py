@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from extractors.evaluate.assign import Row, assign
-from extractors.evaluate.compare import Key, key
+from extractors.evaluate.assign import KeyedRow, assign
+from extractors.evaluate.compare import CompareKey, key
 from schemas.fields import Field, escape
 
 MOST_WRONG = 40  # wrong values of one document that are kept as examples
@@ -24,7 +24,7 @@ class Counts:
     found: int = 0
     right: int = 0
 
-    def add(self, stated: Key, found: Key) -> bool:
+    def add(self, stated: CompareKey, found: CompareKey) -> bool:
         """Count one value; true where it is as the truth has it."""
         self.stated += stated is not None
         self.found += found is not None
@@ -149,7 +149,7 @@ def _values(
     truth: list[Any], found: list[Any], item: Field, path: str, at: str, context: str | None, scored: Scored
 ) -> None:
     """Values in a list, whose order does not count."""
-    waiting: dict[Key, list[int]] = {}
+    waiting: dict[CompareKey, list[int]] = {}
     for index in range(len(found) - 1, -1, -1):
         waiting.setdefault(key(found[index], item), []).append(index)
     missing = [index for index, value in enumerate(truth) if not _taken(waiting, key(value, item))]
@@ -166,7 +166,7 @@ def _values(
         _tell(Wrong(f"{at}/{index}", f"{path}/*", expected, other), scored)
 
 
-def _taken(waiting: dict[Key, list[int]], value: Key) -> bool:
+def _taken(waiting: dict[CompareKey, list[int]], value: CompareKey) -> bool:
     if not waiting.get(value):
         return False
     waiting[value].pop()
@@ -198,7 +198,7 @@ def _items(
         _object(nothing, found[index], field.item, f"{path}/*", f"{at}/+{index}", there, scored)
 
 
-def _keys(row: Any, field: Field, path: str, *, is_whole: bool) -> Iterator[tuple[str, Key]]:
+def _keys(row: Any, field: Field, path: str, *, is_whole: bool) -> Iterator[tuple[str, CompareKey]]:
     """Keys of an item: each of its values, and each list in it as one."""
     mapping = _held(row)
     for child in field.fields:
@@ -213,10 +213,10 @@ def _keys(row: Any, field: Field, path: str, *, is_whole: bool) -> Iterator[tupl
             yield here, key(value, child)
 
 
-def _list_key(value: Any, item: Field) -> Key:
+def _list_key(value: Any, item: Field) -> CompareKey:
     if item.kind != "object":
         return tuple(sorted(str(key(entry, item)) for entry in _listed(value))) or None
-    rows: list[Row] = [dict(_keys(entry, item, "", is_whole=True)) for entry in _listed(value)]
+    rows: list[KeyedRow] = [dict(_keys(entry, item, "", is_whole=True)) for entry in _listed(value)]
     return tuple(tuple(row.values()) for row in rows) or None
 
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from babel.numbers import get_currency_symbol
 
-from extractors.ground.page_index import PageIndex, Span, index, nearly
-from extractors.values import fold_text, number_readings, printed, squeeze
+from extractors.ground.page_index import PageIndex, Span, fuzzy_find, index
+from extractors.values import fold_text, normalize, number_readings, printed
 from schemas.fields import Field, escape
 from schemas.pipeline import Answer, Box, Evidence, Located, Match, Page, Word
 
@@ -163,9 +163,9 @@ class _Search:
         return _Hit(at, first, last, "exact" if same else "normalized")
 
     def _text_hits(self, value: str) -> list[_Hit]:
-        needles = [squeeze(value)]
+        needles = [normalize(value)]
         if len(value) == 3 and value.isupper():  # a currency may be printed as its sign
-            needles.append(squeeze(get_currency_symbol(value, locale="en")))
+            needles.append(normalize(get_currency_symbol(value, locale="en")))
         found = next((hits for needle in needles if needle and (hits := list(self._find(needle, value)))), [])
         if _PLAIN_NUMBER.match(value):  # squeezed, 10 and 1.0 are the same
             found = [hit for hit in found if hit.match == "exact"] or self._number_hits(value) or found
@@ -176,7 +176,7 @@ class _Search:
                 return self.hits(datetime.date.fromisoformat(value))
             except ValueError:
                 return []
-        span = nearly(needles[0], self.pages)
+        span = fuzzy_find(needles[0], self.pages)
         return [] if span is None else [_Hit(*span, "fuzzy")]
 
     def _number_hits(self, value: str) -> list[_Hit]:

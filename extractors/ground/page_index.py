@@ -15,7 +15,7 @@ from decimal import Decimal
 
 from rapidfuzz import fuzz
 
-from extractors.values import date_readings, is_month, number_readings, squeeze
+from extractors.values import date_readings, is_month, normalize, number_readings
 from schemas.pipeline import Page
 
 Span = tuple[int, int]  # a first and a last word
@@ -87,14 +87,14 @@ def index(page: Page) -> PageIndex:
     length = 0
     for word in page.words:
         starts.append(length)
-        letters = squeeze(word.text)
+        letters = normalize(word.text)
         squeezed.append(letters)
         length += len(letters)
     texts = [word.text for word in page.words]
     return PageIndex(page, "".join(squeezed), tuple(starts), _numbers(texts), _dates(texts))
 
 
-def nearly(needle: str, pages: Sequence[PageIndex]) -> tuple[int, int, int] | None:
+def fuzzy_find(needle: str, pages: Sequence[PageIndex]) -> tuple[int, int, int] | None:
     """The place (index of the page, first and last word) that is most like squeezed text; null where nothing is.
 
     Digits must be the same ones: an article number with another digit is another article.

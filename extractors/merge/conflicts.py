@@ -25,7 +25,7 @@ class Settled:
     why: str
 
 
-def settle(
+def settle_conflicts(
     record: Mapping[str, Any], located: Sequence[Located], conflicts: Sequence[str], checks: Sequence[Check]
 ) -> list[Settled]:
     """The changes to `record` with which every check holds that can be made; none where no choice of candidates does.

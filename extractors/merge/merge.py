@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from extractors.merge.conflicts import Settled, chosen, settle
+from extractors.merge.conflicts import Settled, chosen, settle_conflicts
 from extractors.merge.status import checked, is_doubtful, status_of
 from schemas.document_type import DocumentType
 from schemas.fields import Field, escape, keys_of, value_at
@@ -30,7 +30,7 @@ def merge(
     evidence: list[Evidence] = []
     value = _merged(document_type.root, located, "", evidence, found)
     conflicts = list(dict.fromkeys(entry.field for entry in evidence if entry.match == "conflict"))
-    settled = settle(value, located, conflicts, document_type.checks)
+    settled = settle_conflicts(value, located, conflicts, document_type.checks)
     added_up = {entry.field for entry in settled}
     settled += [entry for entry in chosen(located, choices or {}) if entry.field not in added_up]
     for entry in settled:

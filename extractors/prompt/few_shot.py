@@ -68,7 +68,7 @@ def turns(
     return tuple(message for entry in fitting[:count] for message in entry.turns)
 
 
-def dearest(examples: Iterable[Example], count: int) -> tuple[int, int, int]:
+def upper_bound(examples: Iterable[Example], count: int) -> tuple[int, int, int]:
     """The most that `count` examples of one task can take: tokens, pictures, and bytes of these as they are sent."""
     by_task: dict[str, list[Example]] = {}
     for example in examples:

@@ -6,7 +6,7 @@ Groups follow the schema's own structure: fields that stand together are asked t
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from schemas.fields import Field, walk
+from schemas.fields import Field, walk_fields
 
 Path = tuple[str, ...]
 
@@ -45,7 +45,7 @@ def _leaves(field: Field) -> int:
         return 1
     if field.item is not None:
         return _leaves(field.item)
-    return sum(1 for _ in walk(field))
+    return sum(1 for _ in walk_fields(field))
 
 
 def _pruned(field: Field, paths: Iterable[Path]) -> Field:

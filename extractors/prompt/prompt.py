@@ -14,7 +14,7 @@ from typing import Any
 
 from extractors.tokens import count_image, count_messages, count_text
 from schemas.document_type import DocumentType
-from schemas.fields import Field, walk
+from schemas.fields import Field, walk_fields
 from schemas.pipeline import Chunk, Decoding, Image, Page, Repair, Request
 
 PROMPT_VERSION = 2
@@ -203,7 +203,7 @@ def _correction(repair: Repair) -> str:
     reasons = [f"- {_inside(reason)}" for reason in repair.reasons[:_MOST_REASONS]]
     if len(repair.reasons) > _MOST_REASONS:
         reasons.append(f"- and {len(repair.reasons) - _MOST_REASONS} more like these")
-    items = any(path.endswith(f"/{repair.index_name}") for path, _ in walk(repair.root))
+    items = any(path.endswith(f"/{repair.index_name}") for path, _ in walk_fields(repair.root))
     return _REPAIR.format(reasons="\n".join(reasons)) + (_REPAIR_ITEMS.format(name=repair.index_name) if items else "")
 
 

@@ -10,7 +10,7 @@ from extractors.split.clean import clean
 from extractors.split.mupdf import MuDocument
 
 TEXT_SUFFIXES = frozenset({".xml", ".txt", ".csv", ".json", ".md", ".html"})
-MOST_BYTES = 200_000  # of all text attachments of a document: some fifty thousand tokens
+MOST_ATTACHED_BYTES = 200_000  # of all text attachments of a document: some fifty thousand tokens
 
 
 def attachment_names(document: MuDocument) -> tuple[str, ...]:
@@ -24,7 +24,7 @@ def attachment_names(document: MuDocument) -> tuple[str, ...]:
 def attachment_text(document: MuDocument) -> str:
     """The text attachments under a heading each, as long as there is room; others are passed over."""
     found = []
-    left = MOST_BYTES
+    left = MOST_ATTACHED_BYTES
     for index, name in enumerate(attachment_names(document)):
         if PurePath(name).suffix.lower() not in TEXT_SUFFIXES:
             continue

@@ -14,7 +14,7 @@ from schemas.pipeline import Box
 _TEXT = pymupdf.TEXT_CLIP | pymupdf.TEXT_COLLECT_VECTORS | pymupdf.TEXT_LAZY_VECTORS
 
 
-Key = tuple[int, int, int]  # width, height, bytes: what is equal in all three is the same picture
+PictureKey = tuple[int, int, int]  # width, height, bytes: what is equal in all three is the same picture
 
 
 class Shape(NamedTuple):
@@ -37,7 +37,7 @@ class Picture(NamedTuple):
     box: Box
     width: int
     height: int
-    key: Key
+    key: PictureKey
     masked: bool
     order: int
 
@@ -137,7 +137,7 @@ def area(box: Box) -> float:
     return max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1])
 
 
-def clip(box: Box, page: Box) -> Box:
+def clip_box(box: Box, page: Box) -> Box:
     """Part of a box that is on the page."""
     return (max(box[0], page[0]), max(box[1], page[1]), min(box[2], page[2]), min(box[3], page[3]))
 

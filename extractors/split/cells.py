@@ -8,11 +8,11 @@ from itertools import pairwise
 from operator import itemgetter
 
 from extractors.split.lines import Line
-from extractors.split.rows import Row
+from extractors.split.rows import VisualRow
 from schemas.pipeline import Word
 
-Part = tuple[int, list[Word]]  # the place in natural order, and the words
-Cells = list[list[Part]]
+CellPart = tuple[int, list[Word]]  # the place in natural order, and the words
+Cells = list[list[CellPart]]
 _FLUSH = 3.0  # points
 _SPACE = 0.45  # of the font size: a narrower gap does not part two cells
 NUMBER = re.compile(
@@ -20,7 +20,7 @@ NUMBER = re.compile(
 )
 
 
-def fill(run: Sequence[Row], splits: Sequence[float], rules: Sequence[float]) -> list[list[str]]:
+def fill(run: Sequence[VisualRow], splits: Sequence[float], rules: Sequence[float]) -> list[list[str]]:
     """The texts of the cells. `rules` are heights of horizontal lines that part rows."""
     rights = _right_edges(run, splits)
     bands = [
@@ -101,7 +101,7 @@ class _Joins:
         return bool(above.cells[0]) and (start.islower() or start in "(-")
 
 
-def _cells(row: Row, splits: Sequence[float], rights: Sequence[float]) -> Cells:
+def _cells(row: VisualRow, splits: Sequence[float], rights: Sequence[float]) -> Cells:
     cells: Cells = [[] for _ in range(len(splits) + 1)]
     for line in row:
         for part in _parts(line, splits):
@@ -113,7 +113,7 @@ def _cells(row: Row, splits: Sequence[float], rights: Sequence[float]) -> Cells:
     return cells
 
 
-def _right_edges(run: Sequence[Row], splits: Sequence[float]) -> list[float]:
+def _right_edges(run: Sequence[VisualRow], splits: Sequence[float]) -> list[float]:
     """Right edges of the pieces that keep to their column."""
     rights = [0.0] * (len(splits) + 1)
     for row in run:
@@ -139,16 +139,16 @@ def _parts(line: Line, splits: Sequence[float]) -> list[list[Word]]:
     return parts
 
 
-def _is_ruled(run: Sequence[Row], rules: Sequence[float]) -> bool:
+def _is_ruled(run: Sequence[VisualRow], rules: Sequence[float]) -> bool:
     bands = {bisect_right(rules, row[0].middle) for row in run}
     return len(bands) >= 3 and len(bands) >= 0.3 * len(run)
 
 
-def _is_number(cell: Sequence[Part]) -> bool:
+def _is_number(cell: Sequence[CellPart]) -> bool:
     return len(cell) == 1 and len(cell[0][1]) < 3 and bool(NUMBER.match(cell[0][1][0].text))
 
 
-def _text(cell: Sequence[Part]) -> str:
+def _text(cell: Sequence[CellPart]) -> str:
     # Pieces of a wrapped cell are read as they were written, which is right where two stand side by side.
     parts = sorted(cell, key=itemgetter(0)) if len(cell) > 1 else cell
     return " ".join([word.text for _, part in parts for word in part])

@@ -5,14 +5,14 @@ Only full rows vote, since a heading or a total may span columns; a gutter must 
 
 from collections.abc import Sequence
 
-from extractors.split.rows import Row
+from extractors.split.rows import VisualRow
 from schemas.pipeline import Word
 
 _MIN_GUTTER = 0.55  # of the font size
 _CROSSING = 0.12  # share of the full rows that may cross a gutter
 
 
-def find_columns(run: Sequence[Row]) -> list[float]:
+def find_columns(run: Sequence[VisualRow]) -> list[float]:
     """The x positions that part the columns; empty if there is one column only."""
     counts = sorted(len(row) for row in run if len(row) > 1)
     if not counts:
@@ -68,7 +68,7 @@ def _gutters(stretches: Sequence[tuple[float, int]], allowed: int) -> list[tuple
     return gutters
 
 
-def _supported(rows: Sequence[Row], left: float, right: float, needed: int) -> bool:
+def _supported(rows: Sequence[VisualRow], left: float, right: float, needed: int) -> bool:
     return (
         sum(any(left <= (line.x0 + line.x1) / 2 < right or left <= line.x0 < right for line in row) for row in rows)
         >= needed

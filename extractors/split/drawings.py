@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from extractors.split.canvas import Shape, area, clip, overlap
+from extractors.split.canvas import Shape, area, clip_box, overlap
 from extractors.split.lines import Line
 from schemas.pipeline import Box
 
@@ -24,7 +24,7 @@ _LABEL_REACH = 16.0  # points
 def find_drawings(shapes: Sequence[Shape], page: Box, lines: Sequence[Line], taken: Sequence[Box]) -> list[Box]:
     """Boxes of drawings, with their labels. `taken` are the boxes of tables and form fields."""
     step = 1 + len(shapes) // _MOST_SHAPES
-    kept = [Shape._make((*clip(s[:4], page), *s[4:])) for s in shapes[::step]]
+    kept = [Shape._make((*clip_box(s[:4], page), *s[4:])) for s in shapes[::step]]
     kept = [s for s in kept if s.x0 <= s.x1 and s.y0 <= s.y1 and area(s[:4]) < _LARGE * area(page)]
     if not _is_drawing(kept):
         return []

@@ -6,11 +6,11 @@ Logos, backgrounds and what repeats from page to page say nothing new: they are 
 import re
 from collections.abc import Sequence
 
-from extractors.split.canvas import Canvas, Key, area, clip, overlap
+from extractors.split.canvas import Canvas, PictureKey, area, clip_box, overlap
 from extractors.split.drawings import MIN_SHAPES, find_drawings
 from extractors.split.lines import Line
 from extractors.split.mupdf import MuRect, pymupdf
-from extractors.split.picture import render
+from extractors.split.picture import render_picture
 from schemas.pipeline import Box, Figure
 
 _MIN_SIDE = 60.0  # points: smaller pictures are logos, icons and signatures
@@ -28,13 +28,13 @@ _CAPTION = re.compile(
 )
 
 
-def find_figures(canvas: Canvas, lines: Sequence[Line], tables: Sequence[Box], shown: set[Key]) -> list[Figure]:
+def find_figures(canvas: Canvas, lines: Sequence[Line], tables: Sequence[Box], shown: set[PictureKey]) -> list[Figure]:
     """The figures of a page, from top to bottom. `shown`: the pictures of earlier pages, not sent again."""
     page: Box = tuple(canvas.rect)
     boxes = [(box, "raster") for box in _rasters(canvas, page, shown)]
     if len(canvas.shapes) >= MIN_SHAPES:
         taken = [*tables, *_fields(canvas)]
-        boxes += [(clip(box, page), "drawing") for box in find_drawings(canvas.shapes, page, lines, taken)]
+        boxes += [(clip_box(box, page), "drawing") for box in find_drawings(canvas.shapes, page, lines, taken)]
     boxes = _distinct(boxes)[:_MOST_FIGURES]
     boxes.sort(key=lambda item: (item[0][1], item[0][0]))
     return [
@@ -43,16 +43,16 @@ def find_figures(canvas: Canvas, lines: Sequence[Line], tables: Sequence[Box], s
             box,
             kind,
             _caption(box, lines),
-            render(canvas.drawn, _padded(box, canvas.rect), flat=kind == "drawing"),
+            render_picture(canvas.drawn, _padded(box, canvas.rect), flat=kind == "drawing"),
         )
         for number, (box, kind) in enumerate(boxes, 1)
     ]
 
 
-def _rasters(canvas: Canvas, page: Box, shown: set[Key]) -> list[Box]:
+def _rasters(canvas: Canvas, page: Box, shown: set[PictureKey]) -> list[Box]:
     new = [p for p in canvas.pictures if p.key not in shown and min(p.width, p.height) >= _MIN_PIXELS]
     stripes = [p for p in canvas.pictures if p.key not in shown and min(p.width, p.height) < _MIN_PIXELS]
-    boxes = _joined([clip(p.box, page) for p in [*new, *stripes][:_MOST_STRIPES]])
+    boxes = _joined([clip_box(p.box, page) for p in [*new, *stripes][:_MOST_STRIPES]])
     useful = [
         box
         for box in boxes

@@ -15,7 +15,7 @@ _LABEL_REACH = 150.0  # points to the left in which a label is looked for
 _ABOVE_REACH = 16.0  # points from the field's top edge to a label's middle
 
 
-class Field(NamedTuple):
+class FormField(NamedTuple):
     """A filled field. `ticked` is true for check boxes and radio buttons, which have no text of their own."""
 
     box: Box
@@ -24,7 +24,7 @@ class Field(NamedTuple):
     ticked: bool
 
 
-def read_fields(page: MuPage) -> tuple[list[Field], int]:
+def read_fields(page: MuPage) -> tuple[list[FormField], int]:
     """The filled fields of a page that a viewer shows, and how many characters stand in those that it does not show."""
     if not page.parent.is_pdf or page.first_widget is None:
         return [], 0
@@ -39,11 +39,11 @@ def read_fields(page: MuPage) -> tuple[list[Field], int]:
             hidden += len("".join(value.split()))
             continue
         box = tuple(widget.rect * page.rotation_matrix)
-        fields.append(Field(box, value, clean(widget.field_label or "").strip(), ticked))
+        fields.append(FormField(box, value, clean(widget.field_label or "").strip(), ticked))
     return fields, hidden
 
 
-def put_fields(lines: list[Line], fields: Sequence[Field]) -> list[Line]:
+def put_fields(lines: list[Line], fields: Sequence[FormField]) -> list[Line]:
     """The lines with each field's value after its label, in place of what the field's own appearance drew."""
     for field in fields:
         inside = [line for line in lines if _inside(line, field.box)]
@@ -84,7 +84,7 @@ def _inside(line: Line, box: Box) -> bool:
     return overlap(own, box) > 0.6 * max((line.x1 - line.x0) * (line.y1 - line.y0), 0.01)
 
 
-def _spread(field: Field) -> list[Word]:
+def _spread(field: FormField) -> list[Word]:
     """The value's words over the field's box, each as wide as its share of the characters."""
     texts = field.value.split() if not field.ticked else ["[x]"]
     x0, y0, x1, y1 = field.box
@@ -96,7 +96,7 @@ def _spread(field: Field) -> list[Word]:
     return words
 
 
-def _label(field: Field, lines: Sequence[Line]) -> tuple[str, int | None]:
+def _label(field: FormField, lines: Sequence[Line]) -> tuple[str, int | None]:
     """The label's text, and the place of the line that holds it or stands nearest."""
     x0, y0, x1, y1 = field.box
     best: int | None = None

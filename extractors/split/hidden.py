@@ -12,7 +12,7 @@ from typing import Any
 
 from extractors.split.canvas import Canvas, Picture, Shape, area, overlap
 from extractors.split.mupdf import MuPixmap, MuRect, pymupdf
-from extractors.split.unseen import count, count_unseen
+from extractors.split.unseen import count, count_clipped
 from schemas.pipeline import Box
 
 _PAINTED = 16 | 32  # MuPDF's character flags: filled, stroked
@@ -26,19 +26,19 @@ _TAIL = 12  # characters
 _LOOK_SIDE = 3000.0  # pixels: enough for A2 at 1.5 pixels a point
 _MOST_PAIRS = 20_000  # spans times areas that are compared one by one; beyond, every span is looked at
 
-Span = Mapping[str, Any]
-Place = tuple[int, int]  # block and line number
+XRange = Mapping[str, Any]
+LineKey = tuple[int, int]  # block and line number
 
 
 @dataclass(slots=True)
 class Hidden:
     """Hidden text: x ranges by line, and its number of characters. `ocr` counts the characters of a scan's OCR layer."""
 
-    ranges: dict[Place, list[tuple[float, float]]] = field(default_factory=dict)
+    ranges: dict[LineKey, list[tuple[float, float]]] = field(default_factory=dict)
     characters: int = 0
     ocr: int = 0
 
-    def add(self, line_key: Place, span: Span, *, counted: bool = True) -> None:
+    def add(self, line_key: LineKey, span: XRange, *, counted: bool = True) -> None:
         """Leave a span out, and count it unless it only repeats what is seen."""
         self.ranges.setdefault(line_key, []).append((span["bbox"][0], span["bbox"][2]))
         self.characters += count(span["text"]) if counted else 0
@@ -55,7 +55,7 @@ class Hidden:
 def find_hidden(canvas: Canvas, layers_off: tuple[int, ...]) -> Hidden:
     """Hidden text of a page."""
     hidden = Hidden()
-    doubtful: list[tuple[Place, Span]] = []
+    doubtful: list[tuple[LineKey, XRange]] = []
     areas = [s for s in canvas.shapes if not s.stroked and s.x1 - s.x0 > 4 and s.y1 - s.y0 > 4 and s.alpha > 200]
     pictures = [p for p in canvas.pictures if p.box[2] - p.box[0] > 4 and p.box[3] - p.box[1] > 4]
     scans = _scans(canvas)
@@ -80,7 +80,7 @@ def find_hidden(canvas: Canvas, layers_off: tuple[int, ...]) -> Hidden:
         elif _is_doubtful(span, order, areas, pictures, crowded=crowded) and count(span["text"]):
             doubtful.append((line_key, span))
     _look(canvas, doubtful, pictures, hidden)
-    hidden.characters += count_unseen(canvas, layers_off)
+    hidden.characters += count_clipped(canvas, layers_off)
     return hidden
 
 
@@ -93,7 +93,9 @@ def _scans(canvas: Canvas) -> list[Picture]:
     return [picture for picture, share in zip(canvas.pictures, shares, strict=True) if share > _PART_OF_A_SCAN]
 
 
-def _is_doubtful(span: Span, order: int, areas: Sequence[Shape], pictures: Sequence[Picture], *, crowded: bool) -> bool:
+def _is_doubtful(
+    span: XRange, order: int, areas: Sequence[Shape], pictures: Sequence[Picture], *, crowded: bool
+) -> bool:
     if crowded:
         return True
     box = span["bbox"]
@@ -116,7 +118,9 @@ def _is_doubtful(span: Span, order: int, areas: Sequence[Shape], pictures: Seque
     return color != 0 and min(color >> 16, color >> 8 & 255, color & 255) > _LIGHT
 
 
-def _look(canvas: Canvas, doubtful: Sequence[tuple[Place, Span]], pictures: Sequence[Picture], hidden: Hidden) -> None:
+def _look(
+    canvas: Canvas, doubtful: Sequence[tuple[LineKey, XRange]], pictures: Sequence[Picture], hidden: Hidden
+) -> None:
     """Move the spans that leave no trace on the rendered page to the hidden ones."""
     if not doubtful:
         return
@@ -130,14 +134,14 @@ def _look(canvas: Canvas, doubtful: Sequence[tuple[Place, Span]], pictures: Sequ
             hidden.add(line_key, span)
 
 
-def _cover(canvas: Canvas, pictures: Sequence[Picture], span: Span) -> Picture | None:
+def _cover(canvas: Canvas, pictures: Sequence[Picture], span: XRange) -> Picture | None:
     """The picture without holes that was painted over the span."""
     box = span["bbox"]
     over = [picture for picture in pictures if not picture.masked and overlap(box, picture.box) > 0.9 * area(box)]
     return next((picture for picture in over if picture.order > canvas.painted_at(box)), None)
 
 
-def _leaves_trace(pixmap: MuPixmap, page: MuRect, span: Span) -> bool:
+def _leaves_trace(pixmap: MuPixmap, page: MuRect, span: XRange) -> bool:
     zoom = pixmap.width / page.width
     box = span["bbox"]
     x0, x1 = max(0, int((box[0] - page.x0) * zoom)), min(pixmap.width, int((box[2] - page.x0) * zoom) + 1)
@@ -172,7 +176,7 @@ def _is_outside(box: Box, page: Box) -> bool:
     return box[2] <= page[0] or box[0] >= page[2] or box[3] <= page[1] or box[1] >= page[3]
 
 
-def _is_tiny(span: Span) -> bool:
+def _is_tiny(span: XRange) -> bool:
     """Too small or too squeezed to see. A Type 3 font may state any size, so its box has to be small as well."""
     x0, y0, x1, y1 = span["bbox"]
     if y1 - y0 > 2 and x1 - x0 > 2 and x1 - x0 > 0.05 * span["size"] * len(span["text"]):

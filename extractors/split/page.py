@@ -6,7 +6,7 @@ Each verdict has its reason. A page becomes a picture only where its text cannot
 from dataclasses import dataclass, field
 from typing import Literal
 
-from extractors.split.canvas import Canvas, Key, Picture, area, overlap
+from extractors.split.canvas import Canvas, Picture, PictureKey, area, overlap
 from extractors.split.figures import find_figures
 from extractors.split.forms import put_fields, read_fields
 from extractors.split.hidden import find_hidden
@@ -14,7 +14,7 @@ from extractors.split.lines import Line, read_fonts, read_lines
 from extractors.split.markdown import to_markdown
 from extractors.split.mupdf import MuDocument
 from extractors.split.notes import read_notes
-from extractors.split.picture import is_empty, render
+from extractors.split.picture import is_blank, render_picture
 from extractors.split.tables import Table, find_tables
 from extractors.split.trust import is_doubtful_ocr, is_garbled, is_useless, unknown_share
 from schemas.pipeline import Box, Figure, Page, SentAs, Word
@@ -31,7 +31,7 @@ class Opened:
     document: MuDocument
     images: Images
     layers_off: tuple[int, ...] = ()
-    shown: set[Key] = field(default_factory=set)
+    shown: set[PictureKey] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -59,7 +59,7 @@ def read_page(opened: Opened, number: int) -> Page:
     elif opened.images == "pages" and sent_as != "blank":
         sent_as, reason = "image", "pictures of all pages were asked for"
     if sent_as == "image":
-        image = render(canvas.drawn, canvas.rect)
+        image = render_picture(canvas.drawn, canvas.rect)
     elif sent_as == "text" and opened.images == "auto":
         figures = tuple(
             find_figures(
@@ -109,7 +109,7 @@ def _verdict(canvas: Canvas, reading: _Reading) -> tuple[SentAs, str]:
     if is_garbled(reading.unknown):
         return "image", "unmapped glyphs"
     if not words:
-        if is_empty(canvas.drawn, canvas.rect):
+        if is_blank(canvas.drawn, canvas.rect):
             return "blank", "nothing is drawn on the page"
         return "image", "no text layer"
     covered = _covered(canvas, canvas.pictures) if canvas.pictures else 0.0

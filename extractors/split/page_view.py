@@ -7,7 +7,7 @@ from extractors.split.clean import clean
 from extractors.split.formats import open_document
 from extractors.split.mupdf import MuDocument, pymupdf
 from extractors.split.page import Opened, read_page
-from extractors.split.picture import render
+from extractors.split.picture import render_picture
 from extractors.split.unseen import layers_off
 from schemas.errors import UnreadableDocumentError
 from schemas.pipeline import Page
@@ -40,4 +40,4 @@ def _drawn(document: MuDocument, number: int) -> Page:
         raise IndexError(f"it has {document.page_count} pages")
     page = read_page(Opened(document, "never", layers_off(document)), number)
     canvas = Canvas.of(document.load_page(number - 1))
-    return replace(page, image=render(canvas.drawn, canvas.rect, flat=bool(page.words)))
+    return replace(page, image=render_picture(canvas.drawn, canvas.rect, flat=bool(page.words)))

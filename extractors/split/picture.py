@@ -9,7 +9,7 @@ _FEW_COLORS = 1000  # charts: PNG is smaller and sharper there, photos have tens
 _JPEG_QUALITY = 80
 
 
-def render(page_list: MuDisplayList, clip: MuRect, *, flat: bool = False) -> Image:
+def render_picture(page_list: MuDisplayList, clip: MuRect, *, flat: bool = False) -> Image:
     """The part of the page inside `clip`, encoded once: as PNG if it is `flat` (drawn, not photographed) and has few colours."""
     longest = max(clip.width, clip.height, 1.0)
     zoom = min(LONGEST_SIDE / longest, MAX_DPI / 72)
@@ -19,7 +19,7 @@ def render(page_list: MuDisplayList, clip: MuRect, *, flat: bool = False) -> Ima
     return Image(pixmap.tobytes("jpeg", jpg_quality=_JPEG_QUALITY), "image/jpeg", pixmap.width, pixmap.height)
 
 
-def is_empty(page_list: MuDisplayList, page: MuRect) -> bool:
+def is_blank(page_list: MuDisplayList, page: MuRect) -> bool:
     """Whether a small rendering of the page is of one colour throughout."""
     zoom = 150 / max(page.width, page.height, 1.0)
     pixmap = page_list.get_pixmap(matrix=pymupdf.Matrix(zoom, zoom), alpha=0)

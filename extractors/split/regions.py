@@ -8,19 +8,19 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from extractors.split.columns import find_columns
-from extractors.split.rows import Row, gap, group, segments
+from extractors.split.rows import VisualRow, gap, group, segments
 
 _MOST_REGIONS = 4  # tables side by side
 _OVERLAP = 0.25  # of a line's height: rows that overlap more are one row of the table
 
 
-def find_regions(run: list[Row]) -> Iterator[tuple[list[Row], list[float]]]:
+def find_regions(run: list[VisualRow]) -> Iterator[tuple[list[VisualRow], list[float]]]:
     """Each region's rows, and where its columns part."""
     for part in segments(run):
         yield from _regions(part)
 
 
-def _regions(found: list[Row], depth: int = 0) -> Iterator[tuple[list[Row], list[float]]]:
+def _regions(found: list[VisualRow], depth: int = 0) -> Iterator[tuple[list[VisualRow], list[float]]]:
     """The run and its columns; a run that is two things side by side, each written on its own, is taken apart first."""
     first, last = _trimmed(found)
     run = found[first:last]
@@ -42,13 +42,13 @@ def _regions(found: list[Row], depth: int = 0) -> Iterator[tuple[list[Row], list
         yield run, splits
 
 
-def _keeps_to_one_column(run: Sequence[Row], splits: Sequence[float]) -> bool:
+def _keeps_to_one_column(run: Sequence[VisualRow], splits: Sequence[float]) -> bool:
     """Whether the first row is a title: all of it in one column, and apart from the second row."""
     one = len({bisect_right(splits, line.x0) for line in run[0]}) == 1
     return one and gap(run[0], run[1]) > -_OVERLAP * _height(run[0])
 
 
-def _border(run: Sequence[Row], splits: Sequence[float]) -> float | None:
+def _border(run: Sequence[VisualRow], splits: Sequence[float]) -> float | None:
     """The gutter across which nothing is written in one go, while it is across others."""
     if len(splits) < 2:
         return None
@@ -67,7 +67,7 @@ def _border(run: Sequence[Row], splits: Sequence[float]) -> float | None:
     return splits[apart[0]] if apart else None
 
 
-def _trimmed(run: list[Row]) -> tuple[int, int]:
+def _trimmed(run: list[VisualRow]) -> tuple[int, int]:
     """Without titles, running headers and footers, and notes that stand close to the table."""
     gaps = sorted(gap(a, b) for a, b in pairwise(run))
     usual = gaps[len(gaps) // 2]
@@ -82,7 +82,7 @@ def _trimmed(run: list[Row]) -> tuple[int, int]:
     return first, last
 
 
-def _body(run: Sequence[Row], usual: float) -> tuple[int, int]:
+def _body(run: Sequence[VisualRow], usual: float) -> tuple[int, int]:
     """The rows from the first to the last full one, and on both sides what follows without a wide gap."""
     full = [index for index, row in enumerate(run) if len(row) >= max(2, 0.7 * _most(run))]
     first = next((i for i in range(full[0], 0, -1) if gap(run[i - 1], run[i]) - usual > 0.5 * _height(run[i])), 0)
@@ -91,7 +91,7 @@ def _body(run: Sequence[Row], usual: float) -> tuple[int, int]:
     return first, last
 
 
-def _is_apart(row: Row, extra: float, run: Sequence[Row], *, leading: bool) -> bool:
+def _is_apart(row: VisualRow, extra: float, run: Sequence[VisualRow], *, leading: bool) -> bool:
     """Whether the outermost row is not the table's. `extra`: by how much its gap to the next is wider than usual."""
     if extra < -_OVERLAP * _height(row):
         return False
@@ -100,15 +100,15 @@ def _is_apart(row: Row, extra: float, run: Sequence[Row], *, leading: bool) -> b
     return len(row) < _most(run) and (extra > 0.5 * _height(row) or _is_wide(row, run))
 
 
-def _most(run: Sequence[Row]) -> int:
+def _most(run: Sequence[VisualRow]) -> int:
     return max(len(row) for row in run)
 
 
-def _height(row: Row) -> float:
+def _height(row: VisualRow) -> float:
     return row[0].y1 - row[0].y0
 
 
-def _is_wide(row: Row, run: Sequence[Row]) -> bool:
+def _is_wide(row: VisualRow, run: Sequence[VisualRow]) -> bool:
     """Whether a piece of the row reaches over half of the table: a sentence, not a cell."""
     width = max(other[-1].x1 for other in run) - min(other[0].x0 for other in run)
     return any(line.x1 - line.x0 > 0.5 * width for line in row)

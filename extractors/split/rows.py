@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from extractors.split.lines import Line
 
-Row = list[Line]
+VisualRow = list[Line]
 _PROSE_CHARS = 40  # mean length of a paragraph's lines; cells that wrap are narrower
 _NARROW_CHARS = 25  # the same for the narrow columns of a newspaper
 _MANY_LINES = 5
@@ -21,7 +21,7 @@ _SAME_COLUMNS = 0.5  # share of the pieces that stand under each other
 _MAX_SINGLE = 3  # rows with one piece in a row (wrapped cells, a group's title) before the table is over
 
 
-def find_runs(lines: Sequence[Line]) -> list[list[Row]]:
+def find_runs(lines: Sequence[Line]) -> list[list[VisualRow]]:
     """Consecutive rows that could be a table's, from top to bottom."""
     if len(lines) < 4:
         return []
@@ -29,11 +29,11 @@ def find_runs(lines: Sequence[Line]) -> list[list[Row]]:
     return group(visual_rows([line for line in lines if line.block not in prose and line.font.upright]))
 
 
-def segments(run: Sequence[Row]) -> list[list[Row]]:
+def segments(run: Sequence[VisualRow]) -> list[list[VisualRow]]:
     """The run cut where a gap or a change of type comes with pieces that stand elsewhere: another table begins."""
     gaps = sorted(gap(a, b) for a, b in pairwise(run))
     usual = gaps[len(gaps) // 2] if gaps else 0.0
-    parts: list[list[Row]] = [[]]
+    parts: list[list[VisualRow]] = [[]]
     for index, row in enumerate(run):
         if index and _is_border(run, index, usual) and sum(len(other) > 1 for other in parts[-1]) > 1:
             parts.append([])
@@ -41,7 +41,7 @@ def segments(run: Sequence[Row]) -> list[list[Row]]:
     return parts
 
 
-def _is_border(run: Sequence[Row], index: int, usual: float) -> bool:
+def _is_border(run: Sequence[VisualRow], index: int, usual: float) -> bool:
     above, below = run[index - 1], run[index]
     wide = gap(above, below) - usual > _WIDER * (below[0].y1 - below[0].y0)
     sizes = sorted((above[0].font.size, below[0].font.size))
@@ -52,7 +52,7 @@ def _is_border(run: Sequence[Row], index: int, usual: float) -> bool:
     return bool(before) and len(after) > 1 and max(_aligned(a, b) for a in before for b in after) < _SAME_COLUMNS
 
 
-def _aligned(a: Row, b: Row) -> float:
+def _aligned(a: VisualRow, b: VisualRow) -> float:
     """The share of the pieces that begin, end or are centred where one of the other row's does."""
     few, many = sorted((a, b), key=len)
     hits = sum(any(_is_under(piece, other) for other in many) for piece in few)
@@ -63,15 +63,15 @@ def _is_under(a: Line, b: Line) -> bool:
     return abs(a.x0 - b.x0) < 3 or abs(a.x1 - b.x1) < 3 or abs(a.x0 + a.x1 - b.x0 - b.x1) < 6
 
 
-def gap(above: Row, below: Row) -> float:
+def gap(above: VisualRow, below: VisualRow) -> float:
     """The height between two rows, below 0 where they overlap."""
     return min([line.y0 for line in below]) - max([line.y1 for line in above])
 
 
-def group(rows: Sequence[Row]) -> list[list[Row]]:
+def group(rows: Sequence[VisualRow]) -> list[list[VisualRow]]:
     """Runs of rows that stand close to each other and have several pieces here and there."""
-    runs: list[list[Row]] = []
-    run: list[Row] = []
+    runs: list[list[VisualRow]] = []
+    run: list[VisualRow] = []
     for row in rows:
         if run and (_far(run[-1], row) or _singles(run) > _MAX_SINGLE):
             _keep(run, runs)
@@ -82,9 +82,9 @@ def group(rows: Sequence[Row]) -> list[list[Row]]:
     return runs
 
 
-def visual_rows(lines: Iterable[Line]) -> list[Row]:
+def visual_rows(lines: Iterable[Line]) -> list[VisualRow]:
     """Lines that stand side by side, from top to bottom, each row from left to right."""
-    rows: list[Row] = []
+    rows: list[VisualRow] = []
     middle = -1e9
     for line in sorted(lines, key=lambda item: item.y0 + item.y1):
         own = line.middle
@@ -124,19 +124,19 @@ def _whole(block: Sequence[Line]) -> int:
     return sum(line.x1 - line.x0 > 0.85 * width for line in block)
 
 
-def _far(above: Row, below: Row) -> bool:
+def _far(above: VisualRow, below: VisualRow) -> bool:
     most = _MAX_APART if _alike(above, below) else _MAX_LEADING
     return gap(above, below) > most * (below[0].y1 - below[0].y0)
 
 
-def _alike(above: Row, below: Row) -> bool:
+def _alike(above: VisualRow, below: VisualRow) -> bool:
     """Whether the pieces of both rows begin or end at the same places, so that even wide gaps do not part them."""
     if len(above) != len(below) or len(above) < 3:
         return False
     return all(abs(a.x0 - b.x0) < 4 or abs(a.x1 - b.x1) < 4 for a, b in zip(above, below, strict=True))
 
 
-def _singles(run: list[Row]) -> int:
+def _singles(run: list[VisualRow]) -> int:
     count = 0
     for row in reversed(run):
         if len(row) > 1:
@@ -145,7 +145,7 @@ def _singles(run: list[Row]) -> int:
     return count
 
 
-def _keep(run: list[Row], runs: list[list[Row]]) -> None:
+def _keep(run: list[VisualRow], runs: list[list[VisualRow]]) -> None:
     while run and len(run[-1]) == 1 and _far(run[-2], run[-1]):
         run.pop()
     if sum(len(row) > 1 for row in run) >= 2:

@@ -12,7 +12,7 @@ from extractors.split.canvas import Shape
 from extractors.split.cells import NUMBER, fill
 from extractors.split.lines import Line
 from extractors.split.regions import find_regions
-from extractors.split.rows import Row, find_runs
+from extractors.split.rows import VisualRow, find_runs
 from schemas.pipeline import Box
 
 _EQUATION_NUMBER = re.compile(r"^\(\d+[a-z]?\)$")
@@ -49,7 +49,7 @@ def find_tables(lines: Sequence[Line], shapes: Sequence[Shape] = ()) -> list[Tab
     return tables
 
 
-def _rules(shapes: Sequence[Shape], run: Sequence[Row]) -> list[float]:
+def _rules(shapes: Sequence[Shape], run: Sequence[VisualRow]) -> list[float]:
     """Heights of the horizontal lines that run through most of the run's width."""
     x0, x1 = min(row[0].x0 for row in run), max(row[-1].x1 for row in run)
     y0, y1 = run[0][0].y0, run[-1][0].y1
@@ -70,7 +70,7 @@ def _rules(shapes: Sequence[Shape], run: Sequence[Row]) -> list[float]:
     return [y for y, width in rules if y0 - _EDGE < y < y1 + _EDGE and width > 0.6 * (x1 - x0)]
 
 
-def _linked(run: Sequence[Row]) -> float:
+def _linked(run: Sequence[VisualRow]) -> float:
     """The share of neighbours in a row that also follow each other in natural order."""
     pairs = [(a, b) for row in run for a, b in pairwise(row)]
     return sum(b.index == a.index + 1 for a, b in pairs) / max(1, len(pairs))

@@ -15,7 +15,7 @@ _END = 8  # characters
 _NARROW = 6.0  # units: a clip rectangle that thin shows no line of text
 
 
-def count_unseen(canvas: Canvas, layers_off: tuple[int, ...]) -> int:
+def count_clipped(canvas: Canvas, layers_off: tuple[int, ...]) -> int:
     """Number of characters of the page that are cut away or in a layer that is off."""
     if not canvas.page.parent.is_pdf or not (layers_off or _may_cut_away(canvas.page)):
         return 0

@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.options import AsJson, Dataset
+from flows.commands.options import AsJson, DatasetArgument
 from flows.ui.terminal import asker, complain, print_json, print_lines
 from flows.ui.text import count_documents
 from schemas.errors import ConfigurationError
 
 
 def forget_command(
-    out: Dataset,
+    out: DatasetArgument,
     documents: Annotated[
         list[str] | None, typer.Argument(metavar="DOCUMENT...", help="an id or its prefix, a path, a file name")
     ] = None,
@@ -48,7 +48,7 @@ def forget_command(
 
 
 def retry_command(
-    out: Dataset,
+    out: DatasetArgument,
     error: Annotated[str | None, typer.Option(metavar="NAME", help="only failures of this error")] = None,
     as_json: AsJson = False,
 ) -> int:
@@ -61,7 +61,7 @@ def retry_command(
 
 
 def status_command(
-    out: Dataset,
+    out: DatasetArgument,
     verifies: Annotated[bool, typer.Option("--check", help="verify every key, count, sum and checksum")] = False,
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="draw a run as one web page that stands alone")

@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from flows.commands.options import AsJson, ChunkTokens, Dataset, Images, ModelName, TypeOfDataset, type_in
+from flows.commands.options import AsJson, ChunkTokens, DatasetArgument, ImagesOption, ModelName, TypeOfDataset, type_in
 from flows.ui.terminal import complain, print_json, print_lines
 from schemas.errors import ConfigurationError
 
 
 def evaluate_command(
-    out: Dataset,
+    out: DatasetArgument,
     truth_file: Annotated[
         Path | None, typer.Argument(metavar="TRUTH.jsonl", help="one JSON object a line: a document and its values")
     ] = None,
@@ -40,7 +40,7 @@ def evaluate_command(
 ) -> int:
     """Compare what was read with what is right: precision, recall and F1 of each field."""
     from extractors.evaluate.labels import names_of
-    from flows.evaluation.baseline import fallen, fallen_line, read_levels, record
+    from flows.evaluation.baseline import read_levels, record, regression_line, regressions
     from flows.evaluation.evaluate import Truth, compare, compare_corrections, evaluate, truth_of
     from flows.evaluation.report import evaluation_json, evaluation_lines, evaluation_tables
     from flows.storage.open import read_dataset
@@ -65,7 +65,7 @@ def evaluate_command(
 
         compared = keeping(dataset, own, compared, labelled)
     done = evaluate(compared, own.root, truth)
-    below = [] if levels is None else fallen(done, levels, tolerance)
+    below = [] if levels is None else regressions(done, levels, tolerance)
     if html is not None:
         from flows.evaluation.report import draw_evaluation
 
@@ -74,7 +74,7 @@ def evaluate_command(
         record(done, record_file)
     tables, result = (
         evaluation_tables(done),
-        {**evaluation_json(done), "below": [fallen_line(entry) for entry in below]},
+        {**evaluation_json(done), "below": [regression_line(entry) for entry in below]},
     )
     if calibrates:
         from flows.evaluation.calibration import calibrate, calibration_table
@@ -85,7 +85,7 @@ def evaluate_command(
         print_json(result)
     else:
         show_tables(tables)
-        print_lines([*evaluation_lines(done), *map(fallen_line, below)])
+        print_lines([*evaluation_lines(done), *map(regression_line, below)])
     if not done.documents:
         complain(f"no document of {out} is in {truth_file or 'its corrections'}: nothing was compared")
         return 1
@@ -93,7 +93,7 @@ def evaluate_command(
 
 
 def export_command(
-    out: Dataset,
+    out: DatasetArgument,
     target: Annotated[Path, typer.Argument(metavar="FILE", help="what to write; a folder for csv without --table")],
     form: Annotated[
         Literal["csv", "xlsx", "chat"],
@@ -108,7 +108,7 @@ def export_command(
     ] = 0.1,
     type_name: TypeOfDataset = None,
     model: ModelName = None,
-    images: Images = None,
+    images: ImagesOption = None,
     chunk_tokens: ChunkTokens = None,
     as_json: AsJson = False,
 ) -> int:
@@ -117,13 +117,13 @@ def export_command(
 
     dataset = read_dataset(out)
     if form == "chat":
-        from flows.evaluation.fine_tuning import lesson_lines, write_lessons
+        from flows.evaluation.fine_tuning import fine_tuning_lines, write_fine_tuning
         from flows.settings import load_settings
 
         own = type_in(dataset, type_name)
         settings = load_settings(model=model, images=images, chunk_tokens=chunk_tokens)
-        done = write_lessons(dataset, own, settings, target, validation, all_ok=all_ok)
-        print_json(asdict(done)) if as_json else print_lines(lesson_lines(done))
+        done = write_fine_tuning(dataset, own, settings, target, validation, all_ok=all_ok)
+        print_json(asdict(done)) if as_json else print_lines(fine_tuning_lines(done))
         if not sum(done.lines):
             why = (
                 "none could be read again"

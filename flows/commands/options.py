@@ -12,20 +12,20 @@ if TYPE_CHECKING:
 
 Sources = Annotated[list[str], typer.Argument(metavar="SOURCE...", help="files, folders, globs, s3:// URLs, @lists")]
 Type = Annotated[str, typer.Option("--type", help="a built-in type, path/to/schema.json, or path/to/file.py:Class")]
-Out = Annotated[
+OutOption = Annotated[
     str, typer.Option("--out", help="folder of the dataset or s3://bucket/prefix, made when it is not there")
 ]
 ModelName = Annotated[str | None, typer.Option("--model", help="model slug, or `offline` for the embedded model")]
-Images = Annotated[str | None, typer.Option("--images", help="auto, never or pages")]
+ImagesOption = Annotated[str | None, typer.Option("--images", help="auto, never or pages")]
 ChunkTokens = Annotated[int | None, typer.Option(help="most tokens of pages in one request, for care over cost")]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object and nothing else")]
 LogFormat = Annotated[
     Literal["text", "json"] | None,
     typer.Option("--log-format", help="of lines on standard error: text, or json objects"),
 ]
-Order = Literal["listed", "newest", "oldest", "smallest"]
-Document = Annotated[Path, typer.Argument(metavar="DOCUMENT", help="a file")]
-Dataset = Annotated[str, typer.Argument(metavar="OUT", help="folder of the dataset or s3://bucket/prefix")]
+OrderOption = Literal["listed", "newest", "oldest", "smallest"]
+DocumentArgument = Annotated[Path, typer.Argument(metavar="DOCUMENT", help="a file")]
+DatasetArgument = Annotated[str, typer.Argument(metavar="OUT", help="folder of the dataset or s3://bucket/prefix")]
 TypeOfDataset = Annotated[
     str | None, typer.Option("--type", help="the dataset's type where it is a class: path/to/file.py:Class")
 ]

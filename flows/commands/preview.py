@@ -6,15 +6,15 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.options import AsJson, ChunkTokens, Document, Images, ModelName, Sources, Type
+from flows.commands.options import AsJson, ChunkTokens, DocumentArgument, ImagesOption, ModelName, Sources, Type
 from flows.ui.terminal import print_json, print_lines
 
 
 def try_command(
-    document: Document,
+    document: DocumentArgument,
     type_name: Type,
     model: ModelName = None,
-    images: Images = None,
+    images: ImagesOption = None,
     chunk_tokens: ChunkTokens = None,
     as_json: AsJson = False,
 ) -> int:
@@ -34,7 +34,7 @@ def estimate_command(
     sources: Sources,
     type_name: Annotated[str | None, typer.Option("--type", help="a built-in type or a file")] = None,
     model: ModelName = None,
-    images: Images = None,
+    images: ImagesOption = None,
     chunk_tokens: ChunkTokens = None,
     exact: Annotated[bool, typer.Option("--exact", help="split every document, however many")] = False,
     as_json: AsJson = False,
@@ -52,10 +52,10 @@ def estimate_command(
 
 
 def show_command(
-    document: Document,
+    document: DocumentArgument,
     type_name: Type,
     model: ModelName = None,
-    images: Images = None,
+    images: ImagesOption = None,
     chunk_tokens: ChunkTokens = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="draw it as one web page that stands alone")] = None,
     as_json: AsJson = False,

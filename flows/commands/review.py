@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.options import AsJson, Dataset, TypeOfDataset, type_in
+from flows.commands.options import AsJson, DatasetArgument, TypeOfDataset, type_in
 from flows.ui.terminal import print_json, print_lines
 
 Named = Annotated[str, typer.Argument(metavar="DOCUMENT", help="an id or its prefix, a path, a file name")]
@@ -16,7 +16,7 @@ Who = Annotated[
 
 
 def correct_command(
-    out: Dataset,
+    out: DatasetArgument,
     document: Named,
     field: Annotated[
         str | None,
@@ -31,14 +31,14 @@ def correct_command(
     as_json: AsJson = False,
 ) -> int:
     """Correct a published value: it stays so, whatever is extracted later. The same value again confirms it."""
-    from flows.review.correct import correct, corrected_line, document_named, opened
+    from flows.review.correct import correct, corrected_line, document_named, open_with_type
     from flows.type_loader import load_type
     from schemas.errors import ConfigurationError
     from schemas.tables import pointer_of
 
     if is_accepted == (field is not None) or (field is not None and is_null == (value is not None)):
         raise ConfigurationError("give FIELD and VALUE, FIELD and --null, or --accept alone")
-    dataset, document_type = opened(out, load_type(type_name) if type_name is not None else None)
+    dataset, document_type = open_with_type(out, load_type(type_name) if type_name is not None else None)
     document_id = document_named(dataset, document)
     pointer = pointer_of(document_type, field or "")
     who = login_name() if by is None else by
@@ -52,7 +52,7 @@ def correct_command(
 
 
 def why_command(
-    out: Dataset,
+    out: DatasetArgument,
     document: Named,
     field: Annotated[
         str, typer.Argument(metavar="FIELD", help="a JSON pointer: /total, /line_items/0/amount; or a column")
@@ -91,7 +91,7 @@ def login_name() -> str:
 
 
 def review_command(
-    out: Dataset,
+    out: DatasetArgument,
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="write the worst documents as one web page that stands alone")
     ] = None,
@@ -112,12 +112,12 @@ def review_command(
 
         print_lines([export_line(export(out, document_type, settings, html, limit), html)])
         return 0
-    from flows.review.correct import opened
-    from flows.review.server import serve
+    from flows.review.correct import open_with_type
+    from flows.review.server import serve_review
 
-    dataset, document_type = opened(out, document_type)
+    dataset, document_type = open_with_type(out, document_type)
     who = by or login_name() or "unknown"
-    serve(dataset, document_type, settings, by=who, port=port, opens=opens, tell=_tell)
+    serve_review(dataset, document_type, settings, by=who, port=port, opens=opens, tell=_tell)
     return 0
 
 

@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.options import AsJson, ChunkTokens, Dataset, Images, LogFormat, ModelName, Order, Out, Sources, Type
+from flows.commands.options import (
+    AsJson,
+    ChunkTokens,
+    DatasetArgument,
+    ImagesOption,
+    LogFormat,
+    ModelName,
+    OrderOption,
+    OutOption,
+    Sources,
+    Type,
+)
 from flows.runs.canary import FAILED, PARTIAL, Canary
 from flows.ui.terminal import asker, complain, print_json, print_lines
 from flows.ui.text import dollars
@@ -16,20 +27,20 @@ from schemas.errors import exit_code_of
 def run_command(
     sources: Sources,
     type_name: Type,
-    out: Out,
+    out: OutOption,
     model: ModelName = None,
     budget: Annotated[float | None, typer.Option(min=0, help="hard cap in USD")] = None,
     limit: Annotated[int | None, typer.Option(min=0, help="most documents of this run; the rest is deferred")] = None,
     concurrency: Annotated[int | None, typer.Option(help="requests in flight")] = None,
     shard_size: Annotated[int | None, typer.Option(help="documents published together")] = None,
-    images: Images = None,
+    images: ImagesOption = None,
     chunk_tokens: ChunkTokens = None,
     allow_empty: Annotated[bool, typer.Option("--allow-empty", help="a SOURCE may match nothing")] = False,
     rehash: Annotated[bool, typer.Option("--rehash", help="open every document, also what looks unchanged")] = False,
     allow_gone: Annotated[
         bool, typer.Option("--allow-gone", help="what is missing is gone, also when it is more than 5 % of a source")
     ] = False,
-    order: Annotated[Order, typer.Option(help="what is extracted first")] = "listed",
+    order: Annotated[OrderOption, typer.Option(help="what is extracted first")] = "listed",
     until: Annotated[str | None, typer.Option(metavar="HH:MM", help="begin nothing after this time of the day")] = None,
     log_format: LogFormat = None,
     since: Annotated[
@@ -82,7 +93,7 @@ def run_command(
 
 
 def refresh_command(
-    out: Dataset,
+    out: DatasetArgument,
     is_all: Annotated[bool, typer.Option("--all", help="every document of an older recipe")] = False,
     is_partial: Annotated[bool, typer.Option("--partial", help="documents that are partial")] = False,
     documents: Annotated[
@@ -105,7 +116,7 @@ def refresh_command(
         str | None, typer.Option("--type", help="the type as it is now, where it is a file; default: the dataset's own")
     ] = None,
     model: ModelName = None,
-    images: Images = None,
+    images: ImagesOption = None,
     chunk_tokens: ChunkTokens = None,
     log_format: LogFormat = None,
     as_json: AsJson = False,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.options import ModelName, Order, Out, Sources, Type
+from flows.commands.options import ModelName, OrderOption, OutOption, Sources, Type
 from flows.ui.terminal import print_lines
 
 Cron = Annotated[str, typer.Option(help="when the nightly runs: minute, hour, day, month, weekday")]
@@ -15,7 +15,7 @@ Zone = Annotated[
 ]
 
 
-NightOrder = Annotated[Order, typer.Option(help="what is extracted first: newest, oldest, smallest, or listed")]
+NightOrder = Annotated[OrderOption, typer.Option(help="what is extracted first: newest, oldest, smallest, or listed")]
 
 
 Until = Annotated[str | None, typer.Option(metavar="HH:MM", help="begin nothing after this time of the day")]
@@ -30,7 +30,7 @@ ScheduleName = Annotated[str | None, typer.Option("--name", help="of the schedul
 def serve_command(
     sources: Sources,
     type_name: Type,
-    out: Out,
+    out: OutOption,
     cron: Cron = "0 2 * * *",
     timezone: Zone = None,
     order: NightOrder = "newest",
@@ -57,7 +57,7 @@ def serve_command(
 def deploy_command(
     sources: Sources,
     type_name: Type,
-    out: Out,
+    out: OutOption,
     cron: Cron = "0 2 * * *",
     timezone: Zone = None,
     order: NightOrder = "newest",

@@ -41,12 +41,12 @@ _SAID: Mapping[Ending, str] = {
     "refused": "the model refused to answer",
 }
 
-Stored = Mapping[tuple[str, str], Mapping[str, Any]]
-Keep = Callable[[dict[str, Any]], Awaitable[None]]
+StoredAnswers = Mapping[tuple[str, str], Mapping[str, Any]]
+KeepRow = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class ChunkResult:
     """Result of one chunk (or of half of one). `problem` says why it has no answer."""
 
     chunk: Chunk
@@ -77,21 +77,21 @@ class Asker:
     answers: Answers
     run_id: str
     document_id: str
-    stored: Stored
-    keep: Keep
+    stored: StoredAnswers
+    keep: KeepRow
     unusable: int = 0
     own: frozenset[str] = frozenset()
 
-    async def ask(self, whole: Chunk) -> list[Result]:
+    async def ask(self, whole: Chunk) -> list[ChunkResult]:
         """The results for a chunk, of one group of fields after the other: their requests start alike, for prompt caches."""
-        found: list[Result] = []
+        found: list[ChunkResult] = []
         for group in self.recipe.group_roots:
             found += await self._ask(whole, _Asked(group, group or self.recipe.document_type.root))
         return found
 
-    async def ask_again(self, whole: Chunk, pointers: Collection[str]) -> list[Result]:
+    async def ask_again(self, whole: Chunk, pointers: Collection[str]) -> list[ChunkResult]:
         """The results for a page that is asked for once more, for the groups of fields that have these lists."""
-        found: list[Result] = []
+        found: list[ChunkResult] = []
         for group in self.recipe.group_roots:
             root = group or self.recipe.document_type.root
             if any(field_at(root, keys_of(pointer)) for pointer in pointers):
@@ -109,7 +109,7 @@ class Asker:
             return {}, None
         return choices(completion.text, pointers), completion
 
-    async def _ask(self, whole: Chunk, asked: _Asked) -> list[Result]:
+    async def _ask(self, whole: Chunk, asked: _Asked) -> list[ChunkResult]:
         """The results for one group in page order: several where the chunk had to be asked for in pieces."""
         seen: list[Completion] = []
         reason = ""
@@ -124,7 +124,7 @@ class Asker:
             try:
                 completion = await self._completion(request, whole, asked.root if attempt == 0 else None)
             except RequestTooLargeError as error:
-                return await self._in_halves(whole, asked, Result(whole, tuple(seen), None, str(error)))
+                return await self._in_halves(whole, asked, ChunkResult(whole, tuple(seen), None, str(error)))
             except PicturesRefusedError as error:
                 return await self._without_pictures(whole, asked, str(error))
             except InvalidCompletionError as error:
@@ -138,7 +138,7 @@ class Asker:
                 if located is None and self.unusable and not asked.first and halves(whole) is None:
                     reason = _TOO_LONG
                     continue  # it failed by this answer before
-                return await self._in_halves(whole, asked, Result(whole, tuple(seen), located, _TOO_LONG))
+                return await self._in_halves(whole, asked, ChunkResult(whole, tuple(seen), located, _TOO_LONG))
             is_free = is_free or ended == "degenerate"
             if ended != "whole":
                 reason = _SAID[ended]
@@ -156,15 +156,15 @@ class Asker:
             reason, last = "the model's answer breaks off in the middle", answer
         if last is not None:  # better a part that says so than nothing
             located = ground(last, asked.root, whole.index, whole.pages)
-            return [Result(whole, tuple(seen), located, reason)]
-        return [Result(whole, tuple(seen), None, reason)]
+            return [ChunkResult(whole, tuple(seen), located, reason)]
+        return [ChunkResult(whole, tuple(seen), None, reason)]
 
     def _attempts(self, asked: _Asked) -> list[int]:
         """The numbers of the requests that one chunk may take."""
         first = list(range(asked.first, asked.first + MOST_AGAIN + 1))
         return first if asked.first else [*first, *range(LATER_ATTEMPT, LATER_ATTEMPT + self.unusable)]
 
-    async def _in_halves(self, whole: Chunk, asked: _Asked, so_far: Result) -> list[Result]:
+    async def _in_halves(self, whole: Chunk, asked: _Asked, so_far: ChunkResult) -> list[ChunkResult]:
         """The chunk in two; `so_far` has what its cut answer says outside of the lists, which are asked for anew."""
         parts = halves(whole)
         if parts is None:
@@ -173,15 +173,15 @@ class Asker:
         second = await self._ask(parts[1], asked)
         return [replace(so_far, problem=None), *first, *second]
 
-    async def _without_pictures(self, whole: Chunk, asked: _Asked, why: str) -> list[Result]:
+    async def _without_pictures(self, whole: Chunk, asked: _Asked, why: str) -> list[ChunkResult]:
         """The chunk's text alone, for an endpoint that takes no pictures; the pages that lack one are named."""
         bare = tuple(replace(page, image=None, figures=()) for page in whole.pages)
-        lost = Result(replace(whole, pages=tuple(page for page in whole.pages if page.images)), (), None, why)
+        lost = ChunkResult(replace(whole, pages=tuple(page for page in whole.pages if page.images)), (), None, why)
         if not any(page.text for page in bare):
             return [lost]
         return [*await self._ask(replace(whole, pages=bare), asked), lost]
 
-    async def _repaired(self, whole: Chunk, asked: _Asked, answer: Answer, seen: list[Completion]) -> Result:
+    async def _repaired(self, whole: Chunk, asked: _Asked, answer: Answer, seen: list[Completion]) -> ChunkResult:
         """The answer with its failing parts asked for again; an answer that says the same again is the last."""
         document_type, root = self.recipe.document_type, asked.root
         for attempt in range(MOST_REPAIRS):
@@ -204,7 +204,7 @@ class Asker:
                 break  # the pages do not state it, or the model will not be moved
             answer = better
         located = ground(answer, root, whole.index, whole.pages)
-        return Result(whole, tuple(seen), located, None)
+        return ChunkResult(whole, tuple(seen), located, None)
 
     def _ending(self, completion: Completion, whole: Chunk, root: Field) -> Ending:
         """End of an answer, against what its pages can honestly make a model write: twice their tokens, and the schema."""
@@ -236,7 +236,7 @@ def expected_answer(root: Field, whole: Chunk) -> int:
     return scalar_answer_tokens(root) + sum(map(answer_estimator(root), whole.pages))
 
 
-def unanswered(result: Result) -> Problem | None:
+def unanswered_problem(result: ChunkResult) -> Problem | None:
     """The problem of a chunk without an answer, by its pages."""
     if result.problem is None:
         return None

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from extractors.complete.coverage import Coverage, Fresh, coverage, fresh_items, uncounted
-from extractors.complete.lines import Sheet, sheet
+from extractors.complete.lines import PageLines, page_lines
 from extractors.complete.splice import items_on, splice
-from flows.documents.ask import Asker, Result
+from flows.documents.ask import Asker, ChunkResult
 from flows.documents.recipe import chunks_of
 from flows.documents.sandbox import read_frames
 from schemas.pipeline import Chunk, Completion, Located, Problem
@@ -20,7 +20,7 @@ PAGES_IN_FLIGHT = 4
 class PageNotes:
     """Notes of pages whose words are gone: their lines, the chunk they were in, and those without an answer."""
 
-    sheets: dict[int, Sheet] = field(default_factory=dict)
+    sheets: dict[int, PageLines] = field(default_factory=dict)
     chunks: dict[int, int] = field(default_factory=dict)
     unread: set[int] = field(default_factory=set)
 
@@ -28,12 +28,12 @@ class PageNotes:
         """Note the pages of a chunk."""
         for page in whole.pages:
             if page.number not in self.sheets:
-                self.sheets[page.number] = sheet(page)
+                self.sheets[page.number] = page_lines(page)
                 self.chunks[page.number] = whole.index
 
 
 @dataclass(frozen=True, slots=True)
-class Proven:
+class CompletedLists:
     """A document's answers after the proof, the answers that it took, and what it could not prove."""
 
     located: list[Located]
@@ -41,7 +41,7 @@ class Proven:
     problems: list[Problem]
 
 
-async def prove(asker: Asker, frames: Path, notes: PageNotes, located: list[Located]) -> Proven:
+async def complete_lists(asker: Asker, frames: Path, notes: PageNotes, located: list[Located]) -> CompletedLists:
     """Ask once more for each page that shows rows which no item covers, and take the items that stand on these."""
     root = asker.recipe.document_type.root
     sheets = [notes.sheets[number] for number in sorted(notes.sheets)]
@@ -67,22 +67,22 @@ async def prove(asker: Asker, frames: Path, notes: PageNotes, located: list[Loca
         located = splice(located, items, pointer)
     if fresh:
         counted = coverage(located, root, sheets)
-    return Proven(located, completions, list(_problems(counted, uncounted(located, root, sheets))))
+    return CompletedLists(located, completions, list(_problems(counted, uncounted(located, root, sheets))))
 
 
 async def _again(
     asker: Asker, frames: Path, notes: PageNotes, gaps: Mapping[int, Collection[Coverage]]
-) -> dict[int, list[Result]]:
+) -> dict[int, list[ChunkResult]]:
     """The second answers for each page with a gap, a few pages in flight."""
     slots = asyncio.Semaphore(PAGES_IN_FLIGHT)
 
-    async def one(parts: Sequence[Chunk], pointers: Collection[str]) -> list[Result]:
+    async def one(parts: Sequence[Chunk], pointers: Collection[str]) -> list[ChunkResult]:
         try:
             return [result for part in parts for result in await asker.ask_again(part, pointers)]
         finally:
             slots.release()
 
-    tasks: dict[int, asyncio.Task[list[Result]]] = {}
+    tasks: dict[int, asyncio.Task[list[ChunkResult]]] = {}
     try:
         for page in read_frames(frames) if gaps else ():
             if page.number in gaps:

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from extractors.chunk import is_sent
-from extractors.confidence.confidence import rated, signs
+from extractors.confidence.confidence import document_context, rated
 from extractors.merge.merge import merge
 from extractors.tabulate.tabulate import Batches, Extraction, page_batches, tabulate
-from flows.documents.ask import Asker, Keep, Result, Stored, unanswered
-from flows.documents.completeness import PageNotes, Proven, prove
+from flows.documents.ask import Asker, ChunkResult, KeepRow, StoredAnswers, unanswered_problem
+from flows.documents.completeness import CompletedLists, PageNotes, complete_lists
 from flows.documents.recipe import Reader, Recipe, chunks_of
 from flows.documents.sandbox import read_frames
 from flows.documents.tools import Tools
@@ -70,16 +70,16 @@ class _Reading:
     batches: Batches = field(default_factory=dict)
     notes: PageNotes = field(default_factory=PageNotes)
 
-    def enter(self, result: Result, used: _Used) -> None:
+    def enter(self, result: ChunkResult, used: _Used) -> None:
         for completion in result.completions:
             used.add(completion)
         if result.located is not None:
             self.located.append(result.located)
-        if (problem := unanswered(result)) is not None:
+        if (problem := unanswered_problem(result)) is not None:
             self.problems.append(problem)
             self.notes.unread.update(page.number for page in result.chunk.pages)
 
-    def enter_proof(self, proven: Proven, used: _Used) -> None:
+    def enter_proof(self, proven: CompletedLists, used: _Used) -> None:
         for completion in proven.completions:
             used.add(completion)
         self.located = proven.located
@@ -87,7 +87,7 @@ class _Reading:
 
 
 async def extract_document(
-    tools: Tools, document: Document, path: Path, stored: Stored, keep: Keep, *, unusable: int = 0
+    tools: Tools, document: Document, path: Path, stored: StoredAnswers, keep: KeepRow, *, unusable: int = 0
 ) -> Extracted:
     """Extract one spooled document. `stored` are answers paid for earlier, `keep` journals a row of `calls`.
 
@@ -106,7 +106,7 @@ async def extract_document(
         reading, record = await _read(tools, document, frames, used, stored, keep, unusable)
     finally:
         frames.unlink(missing_ok=True)
-    seen = signs(_page_rows(reading.batches), used.requests, len(tools.recipe.groups))
+    seen = document_context(_page_rows(reading.batches), used.requests, len(tools.recipe.groups))
     record = rated(record, tools.recipe.document_type.root, seen, tools.weights)
     extraction = Extraction(
         document=document,
@@ -132,7 +132,7 @@ def _page_rows(batches: Batches) -> list[dict[str, Any]]:
 
 
 async def _read(
-    tools: Tools, document: Document, frames: Path, used: _Used, stored: Stored, keep: Keep, unusable: int
+    tools: Tools, document: Document, frames: Path, used: _Used, stored: StoredAnswers, keep: KeepRow, unusable: int
 ) -> tuple[_Reading, Record]:
     """The document as the first model reads it whose answers are all valid, else as the one that lost least."""
     best: tuple[int, _Reading, Record] | None = None
@@ -149,7 +149,7 @@ async def _read(
         if lost and not reading.located:
             why = why or lost[0].message
             continue
-        proven = await prove(asker, frames, reading.notes, reading.located)
+        proven = await complete_lists(asker, frames, reading.notes, reading.located)
         reading.enter_proof(proven, used)
         record = merge(reading.located, tools.recipe.document_type, reading.problems)
         if record.unsettled and tools.recipe.asks_to_settle:
@@ -203,9 +203,9 @@ def _whole(parts: Sequence[Chunk]) -> Chunk:
     )
 
 
-async def _answered(asker: Asker, chunks: Iterator[Chunk]) -> AsyncIterator[Result]:
+async def _answered(asker: Asker, chunks: Iterator[Chunk]) -> AsyncIterator[ChunkResult]:
     """Results in page order, a few chunks in flight. When one fails, those in flight are still waited for: they are paid."""
-    flying: deque[asyncio.Task[list[Result]]] = deque()
+    flying: deque[asyncio.Task[list[ChunkResult]]] = deque()
     try:
         for each in chunks:
             flying.append(asyncio.create_task(asker.ask(each)))

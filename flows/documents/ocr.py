@@ -22,7 +22,7 @@ from schemas.pipeline import Image, Page, Word
 
 
 @dataclass(frozen=True, slots=True)
-class Scans:
+class SecondReader:
     """The second reader, where it is asked for; `cache` is the folder of what was read before."""
 
     sandbox: Sandbox
@@ -62,17 +62,17 @@ class Scans:
         return await self.sandbox.read_picture(image, f"{document_id[:12]}, page {number}")
 
 
-def scans_of(settings: Settings, sandbox: Sandbox) -> Scans | None:
+def second_reader_for(settings: Settings, sandbox: Sandbox) -> SecondReader | None:
     """The second reader that the settings ask for."""
-    return Scans(sandbox, scans_cache(settings)) if settings.ocr else None
+    return SecondReader(sandbox, ocr_cache(settings)) if settings.ocr else None
 
 
-def scans_cache(settings: Settings) -> Path:
+def ocr_cache(settings: Settings) -> Path:
     """The folder of what was read of pictures."""
     return settings.cache_dir / "ocr"
 
 
-def forget_scans(folder: Path, ids: Iterable[str]) -> int:
+def forget_ocr(folder: Path, ids: Iterable[str]) -> int:
     """Remove what was read of the pictures of documents; how many pages."""
     removed = 0
     for document_id in ids:

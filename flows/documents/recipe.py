@@ -10,7 +10,7 @@ from typing import Any
 from extractors.chunk import Room, answer_estimator, chunk, scalar_answer_tokens
 from extractors.ocr import reader_name
 from extractors.parse.parse import PARSE_VERSION
-from extractors.prompt.few_shot import Example, dearest, page_keys, read_examples, turns
+from extractors.prompt.few_shot import Example, page_keys, read_examples, turns, upper_bound
 from extractors.prompt.field_groups import groups
 from extractors.prompt.prompt import (
     PROMPT_VERSION,
@@ -102,7 +102,7 @@ def make_recipe(document_type: DocumentType, settings: Settings, windows: Mappin
     parts = groups(document_type.root, settings.fields_per_request)
     lines = settings.example_lines
     examples = _examples(document_type, parts, lines)
-    taken = dearest(examples, settings.examples_count)
+    taken = upper_bound(examples, settings.examples_count)
     readers = tuple(_reader(document_type, parts, model, settings, taken) for model in models)
     kept: Mapping[str, Any] = {
         "images": settings.images,

@@ -40,7 +40,7 @@ TRIES = 3  # of a document whose processes are told to end, one after the other
 
 SplitWork = Callable[[str, str, str, SplitOptions], DocumentInfo | DocumentError]
 LookWork = Callable[[str, str, int, tuple[str, ...]], Page | DocumentError]
-Outcome = TypeVar("Outcome")
+SplitOutcome = TypeVar("SplitOutcome")
 
 
 class Sandbox:
@@ -111,7 +111,9 @@ class Sandbox:
         """The words of a picture and where they stand: see `extractors.ocr`. Raises DocumentError as `split`, naming `name`."""
         return await self._done(read_words, (image, name), "reading the picture")
 
-    async def _done(self, work: Callable[..., Outcome | DocumentError], given: tuple[Any, ...], what: str) -> Outcome:
+    async def _done(
+        self, work: Callable[..., SplitOutcome | DocumentError], given: tuple[Any, ...], what: str
+    ) -> SplitOutcome:
         """Result of `work` in a worker; the second of `given` is the file's name."""
         file_name = given[1]
         for tried in range(1, TRIES + 1):

@@ -6,18 +6,18 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows.documents.ask import Stored
+from flows.documents.ask import StoredAnswers
 from flows.storage.dataset import Dataset
 
 
-def stored_answers(table: pa.Table, ids: Iterable[str]) -> Stored:
+def stored_answers(table: pa.Table, ids: Iterable[str]) -> StoredAnswers:
     """The rows of `calls` for these documents, by document and request."""
     is_wanted = pc.is_in(table.column("document_id"), value_set=pa.array(list(ids), pa.string()))
     wanted = table.filter(pc.and_(is_wanted, pc.is_valid(table.column("response"))))  # PAGEMILL_KEEP takes answers away
     return {(row["document_id"], row["request_id"]): row for row in wanted.to_pylist()}
 
 
-def stored_in(dataset: Dataset, ids: Sequence[str]) -> Stored:
+def stored_in(dataset: Dataset, ids: Sequence[str]) -> StoredAnswers:
     """The answers that a dataset has for these documents. Only the shards that hold some are read, and kept by nobody."""
     found: dict[tuple[str, str], Mapping[str, Any]] = {}
     for shard in dataset.shards_with("calls", pa.array(ids, pa.string())) if ids else ():

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from extractors.confidence.confidence import Weights, default_weights
 from flows.documents.confidence_weights import weights_for
-from flows.documents.ocr import Scans, scans_of
+from flows.documents.ocr import SecondReader, second_reader_for
 from flows.documents.recipe import Recipe
 from flows.documents.sandbox import Sandbox
-from flows.model.cancellation import Interrupt
+from flows.model.cancellation import Cancellation
 from flows.model.in_flight import Answers
 from flows.settings import Settings
 from flows.storage.dataset import Dataset
@@ -21,8 +21,8 @@ class Tools:
     sandbox: Sandbox
     answers: Answers
     run_id: str
-    interrupt: Interrupt
-    scans: Scans | None
+    interrupt: Cancellation
+    scans: SecondReader | None
     weights: Weights  # of confidence
 
 
@@ -39,6 +39,6 @@ def tools_for(
         answers=answers,
         run_id=run_id,
         interrupt=answers.endpoint.interrupt,
-        scans=scans_of(settings, sandbox),
+        scans=second_reader_for(settings, sandbox),
         weights=default_weights() if dataset is None else weights_for(dataset),
     )

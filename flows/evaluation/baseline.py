@@ -15,7 +15,7 @@ _WHOLE = "all"  # the name under which all fields together are recorded
 
 
 @dataclass(frozen=True, slots=True)
-class Fallen:
+class Regression:
     """A field that is below its level; `f1` is null where nothing of it was scored this time."""
 
     field: str
@@ -45,14 +45,14 @@ def read_levels(path: Path) -> dict[str, float]:
         raise ConfigurationError(f"--gate {path}: has no levels; write it with --record {path} first") from None
 
 
-def fallen(done: Evaluation, levels: Mapping[str, float], tolerance: float) -> list[Fallen]:
+def regressions(done: Evaluation, levels: Mapping[str, float], tolerance: float) -> list[Regression]:
     """The fields whose F1 is more than `tolerance` below their level, or that are scored no more."""
     now = _levels(done)
-    found = [Fallen(name, level, now.get(name)) for name, level in levels.items()]
+    found = [Regression(name, level, now.get(name)) for name, level in levels.items()]
     return [regression for regression in found if regression.f1 is None or regression.f1 < regression.level - tolerance]
 
 
-def fallen_line(regression: Fallen) -> str:
+def regression_line(regression: Regression) -> str:
     """One regression, for people."""
     now = "is not scored any more" if regression.f1 is None else f"has fallen to {regression.f1:.3f}"
     return f"{regression.field} {now}, its level is {regression.level:.3f}"

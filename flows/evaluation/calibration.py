@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from extractors.confidence.confidence import Signs, Weights, default_weights, signals, signs
+from extractors.confidence.confidence import DocumentContext, Weights, default_weights, document_context, features
 from extractors.confidence.fit import Labelled, fit, reliability
 from extractors.prompt.field_groups import groups
 from flows.documents.confidence_weights import keep_weights
@@ -25,13 +25,13 @@ def labelled_values(
 ) -> Iterator[tuple[Compared, list[Labelled]]]:
     """Each compared document with the signals of its scored values. The pages of a shard are read once."""
     parts = len(groups(document_type.root, load_settings().fields_per_request))
-    shard, seen = "", dict[str, Signs]()
+    shard, seen = "", dict[str, DocumentContext]()
     for comparison in compared:
         published = comparison.published
         if published.shard != shard:
             shard, seen = published.shard, _signs(dataset, published.shard, parts)
-        about = seen.get(published.document_id, Signs(frozenset(), frozenset(), asked_again=False))
-        given = signals(published.record, document_type.root, about)
+        about = seen.get(published.document_id, DocumentContext(frozenset(), frozenset(), asked_again=False))
+        given = features(published.record, document_type.root, about)
         rows = zip(published.record.evidence, given, strict=True)
         right = comparison.scored.right_at
         yield (
@@ -77,11 +77,11 @@ def calibration_table(labelled: list[Labelled], weights: Weights) -> Section:
     )
 
 
-def _signs(dataset: Dataset, shard: str, parts: int) -> dict[str, Signs]:
+def _signs(dataset: Dataset, shard: str, parts: int) -> dict[str, DocumentContext]:
     requests = dataset.shard_columns("documents", shard, ["document_id", "requests"]).to_pylist()
     rows = dataset.shard_columns("pages", shard, _PAGES)
     found = {}
     for row in requests:
         mine = rows.filter(pc.equal(rows.column("document_id"), pa.scalar(row["document_id"])))
-        found[row["document_id"]] = signs(mine.to_pylist(), row["requests"], parts)
+        found[row["document_id"]] = document_context(mine.to_pylist(), row["requests"], parts)
     return found

@@ -41,7 +41,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class WrongExample:
     """A wrong value of a document."""
 
     document_id: str
@@ -69,7 +69,7 @@ class Evaluation:
     fields: dict[str, Counts] = field(default_factory=dict)
     items: dict[str, Counts] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
-    examples: dict[str, list[Example]] = field(default_factory=dict)
+    examples: dict[str, list[WrongExample]] = field(default_factory=dict)
     worst: list[Worst] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
@@ -164,7 +164,7 @@ def evaluate(compared: Iterable[Compared], root: Field, truth: Truth | None = No
         for wrong in scored.wrong:
             examples = done.examples.setdefault(wrong.path, [])
             if len(examples) < EXAMPLES:
-                examples.append(Example(document_id, file_name, wrong))
+                examples.append(WrongExample(document_id, file_name, wrong))
         if scored.wrong_values:
             f1 = scored.total.f1
             worst = Worst(document_id, file_name, scored.wrong_values, f1, scored.wrong)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from extractors.chunk import is_sent
-from extractors.corrections.training_answer import lesson
+from extractors.corrections.training_answer import training_answer
 from extractors.prompt.prompt import prompt
 from flows.documents.recipe import Recipe, chunks_of, make_recipe
 from flows.documents.sandbox import Sandbox, read_frames, workplace
@@ -21,7 +21,7 @@ from flows.durable_files import written_aside
 from flows.review.corrections import correction_rows
 from flows.review.records import Published, read_records
 from flows.settings import Settings
-from flows.sources.locations import addresses_of, spooled
+from flows.sources.locations import locations_of, spooled
 from flows.sources.spool import Spooled
 from flows.storage.dataset import Dataset
 from schemas.document_type import DocumentType
@@ -40,7 +40,7 @@ class LeftOut:
 
 
 @dataclass(slots=True)
-class Lessons:
+class FineTuningFiles:
     """Counts of documents and lines written for training and for validation."""
 
     files: list[str]
@@ -49,9 +49,9 @@ class Lessons:
     left_out: list[LeftOut] = field(default_factory=list)
 
 
-def write_lessons(
+def write_fine_tuning(
     dataset: Dataset, document_type: DocumentType, settings: Settings, target: Path, share: float, *, all_ok: bool
-) -> Lessons:
+) -> FineTuningFiles:
     """Write the lines to `target`, those of a `share` of the documents to its name with `.validation`.
 
     Documents that people have corrected or accepted are taken, with `all_ok` those of status ok, too. The same document always
@@ -61,7 +61,7 @@ def write_lessons(
         document_type, settings.model_copy(update={"examples": None})
     )  # of which these lines become some
     paths = [target, validation_path(target)] if share > 0 else [target]
-    done = Lessons([str(path) for path in paths])
+    done = FineTuningFiles([str(path) for path in paths])
     try:
         with written_aside(*paths) as asides, ExitStack() as stack:
             files = [stack.enter_context(aside.open("w", encoding="utf-8", newline="\n")) for aside in asides]
@@ -81,7 +81,7 @@ def validation_path(target: Path) -> Path:
     return target.with_name(f"{target.stem}.validation{target.suffix}")
 
 
-def lesson_lines(done: Lessons) -> list[str]:
+def fine_tuning_lines(done: FineTuningFiles) -> list[str]:
     """Summary of the files written, for people."""
     names = zip(done.files, done.lines, done.documents, strict=False)
     lines = [f"{name}: {count:,} lines of {documents:,} documents" for name, count, documents in names]
@@ -116,7 +116,7 @@ class _Reread:
         with suppress(UnreadableDocumentError):
             if (taken := spooled(document_id, uri, (), self.folder)) is not None:
                 return taken
-        addresses = addresses_of(self.dataset, [document_id]).get(document_id, ())
+        addresses = locations_of(self.dataset, [document_id]).get(document_id, ())
         return spooled(document_id, uri, addresses, self.folder)
 
     def _of_chunks(self, published: Published, frames: Path) -> Iterator[dict[str, Any]]:
@@ -132,7 +132,7 @@ class _Reread:
             first = chunk.pages[0].number if first is None else first
             for group in self.recipe.group_roots:
                 request = prompt(chunk, self.recipe.document_type, reader.decoding, group=group)
-                answer = lesson(published.record, chunk, first, group or self.recipe.document_type.root)
+                answer = training_answer(published.record, chunk, first, group or self.recipe.document_type.root)
                 yield {"messages": [*request.messages, {"role": "assistant", "content": answer}]}
 
 
@@ -143,7 +143,7 @@ def _chosen(dataset: Dataset, document_type: DocumentType, *, all_ok: bool) -> I
             yield record
 
 
-def _write(done: Lessons, file_index: int, file: TextIO, published: Published, again: _Reread) -> None:
+def _write(done: FineTuningFiles, file_index: int, file: TextIO, published: Published, again: _Reread) -> None:
     try:
         lines = again.lessons(published)
     except DocumentError as error:

@@ -34,7 +34,7 @@ def evaluation_json(done: Evaluation) -> dict[str, Any]:
             path: [
                 {
                     "document_id": row.document_id, "file_name": row.file_name, "field": row.wrong.pointer,
-                    "expected": shown(row.wrong.expected), "found": shown(row.wrong.found),
+                    "expected": value_text(row.wrong.expected), "found": value_text(row.wrong.found),
                 }
                 for row in examples
             ]
@@ -91,7 +91,7 @@ def evaluation_lines(done: Evaluation) -> list[str]:
     return lines
 
 
-def shown(value: Any) -> str | None:
+def value_text(value: Any) -> str | None:
     """A value as text, cut where it is long; null for null."""
     if value is None:
         return None
@@ -115,7 +115,7 @@ def _share(value: float | None) -> str:
 
 
 def _told(wrong: Wrong) -> str:
-    expected, found = (plain(one_line(shown(entry), _SHOWN)) for entry in (wrong.expected, wrong.found))
+    expected, found = (plain(one_line(value_text(entry), _SHOWN)) for entry in (wrong.expected, wrong.found))
     return f"{wrong.pointer}: {found} for {expected}"
 
 
@@ -126,7 +126,7 @@ def draw_evaluation(done: Evaluation, about: str, path: Path) -> None:
     """Draw the evaluation of the dataset `about`. Raises ConfigurationError where the page cannot be written."""
     page = render(
         "evaluation.html",
-        {"shown": shown},
+        {"shown": value_text},
         about=about,
         told=evaluation_json(done),
         said=evaluation_lines(done),

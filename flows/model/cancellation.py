@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 
 from schemas.errors import PagemillError
 
-Result = TypeVar("Result")
+_Result = TypeVar("_Result")
 
 
-class Interrupt:
+class Cancellation:
     """Guards coroutines of one event loop. Once `cut` is called, what is guarded ends with its reason."""
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class Interrupt:
         if current is not None:
             self._guarded.discard(current)
 
-    async def guard(self, work: Coroutine[Any, Any, Result]) -> Result:
+    async def guard(self, work: Coroutine[Any, Any, _Result]) -> _Result:
         """The result of `work`. Raises the reason of `cut`."""
         if (reason := self.reason) is not None:
             work.close()

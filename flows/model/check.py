@@ -9,7 +9,7 @@ from extractors.tokens import count_image, count_messages
 from flows.model.budget import Spending
 from flows.model.connect import model_address
 from flows.model.endpoint import Endpoint
-from flows.model.model_list import NO_LIST, Listed, list_models
+from flows.model.model_list import NO_LIST, ListedModel, list_models
 from flows.model.prices import Prices
 from flows.model.wire import DIALECTS, Refusal
 from flows.settings import Settings, require_model
@@ -35,7 +35,7 @@ Status = Literal["ok", "warning", "fault"]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckFinding:
     """One line of the check; `remedy` says what to do where it is not ok."""
 
     name: str
@@ -48,7 +48,7 @@ class Finding:
 class Checked:
     """Result of the check. `is_refused` is true where the endpoint refuses the key, the account or the model."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[CheckFinding, ...]
     cost_usd: float | None
     is_refused: bool
 
@@ -80,17 +80,17 @@ async def _checked(settings: Settings, base_url: str, api_key: str | None) -> Ch
     spending = Spending()
     endpoint = Endpoint(settings, base_url, api_key, spending)
     findings = [
-        Finding(
+        CheckFinding(
             "key", "ok", "set" if settings.key else f"none, and {settings.endpoint_name} needs none that we know of"
         )
     ]
     if settings.model == OFFLINE:
-        findings = [Finding("key", "ok", "the embedded model needs none")]
+        findings = [CheckFinding("key", "ok", "the embedded model needs none")]
     try:
         listed = await list_models(base_url, api_key)
     except NO_LIST as error:
         listed = None
-        findings.append(Finding("models", "warning", f"no list of models ({type(error).__name__})"))
+        findings.append(CheckFinding("models", "warning", f"no list of models ({type(error).__name__})"))
     for slug in settings.models:
         findings += _of_listing(settings, slug, listed)
     outcome, with_image, dialect = await _asked(endpoint, settings)
@@ -101,26 +101,30 @@ async def _checked(settings: Settings, base_url: str, api_key: str | None) -> Ch
     return Checked(tuple(findings), None if cost is None else cost / 1e9, is_refused)
 
 
-def _of_listing(settings: Settings, slug: str, listed: dict[str, Listed] | None) -> Iterator[Finding]:
+def _of_listing(settings: Settings, slug: str, listed: dict[str, ListedModel] | None) -> Iterator[CheckFinding]:
     """Whether the model is listed, with which window and at which price."""
     listing = (listed or {}).get(slug)
     if listed is not None and listing is None:
         near = ", ".join(name for name in listed if slug.rpartition("/")[2].split("-")[0] in name) or ", ".join(listed)
-        yield Finding("model", "warning", f"{slug} is not listed by {settings.endpoint_name}", f"it lists {near[:200]}")
+        yield CheckFinding(
+            "model", "warning", f"{slug} is not listed by {settings.endpoint_name}", f"it lists {near[:200]}"
+        )
     elif listing is not None:
-        yield Finding("model", "ok", f"{slug} is listed by {settings.endpoint_name}")
+        yield CheckFinding("model", "ok", f"{slug} is listed by {settings.endpoint_name}")
     ours = settings.model_entry(slug)
     window = min(ours.window, listing.window) if listing is not None and listing.window else ours.window
     source = (
         "the endpoint's" if listing is not None and listing.window and listing.window <= ours.window else "our table's"
     )
-    yield Finding("window", "ok", f"{window:,} tokens ({source}), at most {ours.max_output:,} of them for an answer")
+    yield CheckFinding(
+        "window", "ok", f"{window:,} tokens ({source}), at most {ours.max_output:,} of them for an answer"
+    )
     price_in, price_out = Prices(settings).usd_per_million(slug)
     if price_in is None or price_out is None:
         remedy = "set PAGEMILL_PRICE_IN and PAGEMILL_PRICE_OUT, or --budget cannot be used"
         if listing is not None and listing.price_in is not None:
             remedy += f"; the endpoint says ${listing.price_in:g} and ${listing.price_out or 0:g}"
-        yield Finding("price", "warning", "not known", remedy)
+        yield CheckFinding("price", "warning", "not known", remedy)
         return
     text = f"${price_in:g} in, ${price_out:g} out per million tokens"
     if (
@@ -128,11 +132,11 @@ def _of_listing(settings: Settings, slug: str, listed: dict[str, Listed] | None)
         and listing.price_in is not None
         and abs(listing.price_in - price_in) > 0.01 * max(price_in, listing.price_in)
     ):
-        yield Finding(
+        yield CheckFinding(
             "price", "warning", text, f"the endpoint says ${listing.price_in:g} in: set PAGEMILL_PRICE_IN and _OUT"
         )
         return
-    yield Finding("price", "ok", text)
+    yield CheckFinding("price", "ok", text)
 
 
 async def _asked(endpoint: Endpoint, settings: Settings) -> tuple[Completion | Refusal, bool, str]:
@@ -148,7 +152,9 @@ async def _asked(endpoint: Endpoint, settings: Settings) -> tuple[Completion | R
     return outcome, False, DIALECTS[-1]
 
 
-def _of_answer(settings: Settings, outcome: Completion | Refusal, with_image: bool, dialect: str) -> Iterable[Finding]:
+def _of_answer(
+    settings: Settings, outcome: Completion | Refusal, with_image: bool, dialect: str
+) -> Iterable[CheckFinding]:
     if isinstance(outcome, Refusal):
         name = {"refused": "access", "overloaded": "busy", "failed": "answer"}.get(outcome.kind, "request")
         remedy = outcome.remedy or (
@@ -156,27 +162,31 @@ def _of_answer(settings: Settings, outcome: Completion | Refusal, with_image: bo
             if outcome.kind == "overloaded"
             else "check PAGEMILL_BASE_URL, and the server"
         )
-        yield Finding(name, "fault", f"{settings.endpoint_name} answered {outcome.reason}", remedy)
+        yield CheckFinding(name, "fault", f"{settings.endpoint_name} answered {outcome.reason}", remedy)
         return
-    yield Finding("answer", "ok", f"{outcome.model_returned or settings.model} answered in {outcome.seconds:.1f} s")
+    yield CheckFinding(
+        "answer", "ok", f"{outcome.model_returned or settings.model} answered in {outcome.seconds:.1f} s"
+    )
     yield _of_images(outcome, with_image)
     if dialect != DIALECTS[0]:
         remedy = "runs write the schema into the prompt, and check what comes back"
-        yield Finding("schema", "warning", "the endpoint takes no JSON Schema", remedy)
+        yield CheckFinding("schema", "warning", "the endpoint takes no JSON Schema", remedy)
     elif conforms(outcome.text, _SCHEMA):
-        yield Finding("schema", "ok", "the endpoint enforces JSON Schema")
+        yield CheckFinding("schema", "ok", "the endpoint enforces JSON Schema")
     else:
         remedy = "answers may break it; runs notice, and fall back to JSON mode"
-        yield Finding("schema", "warning", "the endpoint takes a JSON Schema, but does not enforce it", remedy)
+        yield CheckFinding("schema", "warning", "the endpoint takes a JSON Schema, but does not enforce it", remedy)
 
 
-def _of_images(outcome: Completion, with_image: bool) -> Finding:
+def _of_images(outcome: Completion, with_image: bool) -> CheckFinding:
     if not with_image:
-        return Finding("pictures", "fault", "the endpoint takes no pictures", "use --images never, or another model")
+        return CheckFinding(
+            "pictures", "fault", "the endpoint takes no pictures", "use --images never, or another model"
+        )
     if "red" in outcome.text.lower():
-        return Finding("pictures", "ok", "the model sees a red square as red")
+        return CheckFinding("pictures", "ok", "the model sees a red square as red")
     remedy = "try a scanned page with `pagemill try` before you trust what it reads from pictures"
-    return Finding(
+    return CheckFinding(
         "pictures", "warning", "the endpoint takes pictures, but the model did not name the colour of one", remedy
     )
 

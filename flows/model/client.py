@@ -2,7 +2,7 @@
 
 import httpx2
 
-MOST_BYTES = 32 << 20  # of one answer, unpacked: thousands of times an output limit
+MOST_ANSWER_BYTES = 32 << 20  # of one answer, unpacked: thousands of times an output limit
 _CONNECTIONS = httpx2.Limits(max_connections=1_100, max_keepalive_connections=100)  # above the most slots of a run
 
 
@@ -27,8 +27,8 @@ async def _read_bounded(response: httpx2.Response) -> None:
     size = 0
     async for part in response.aiter_bytes():
         size += len(part)
-        if size > MOST_BYTES:
+        if size > MOST_ANSWER_BYTES:
             await response.aclose()
-            raise httpx2.DecodingError(f"an answer of more than {MOST_BYTES >> 20} MB", request=response.request)
+            raise httpx2.DecodingError(f"an answer of more than {MOST_ANSWER_BYTES >> 20} MB", request=response.request)
         parts.append(part)
     response._content = b"".join(parts)  # noqa: SLF001 - where httpx keeps a body that was read; it has no setter

@@ -30,7 +30,7 @@ class Outage:
     next_try: float
 
 
-class Pressure:
+class Concurrency:
     """The slots of one endpoint, shared by all calls of a process. `on_outage` hears of an outage, and null at its end."""
 
     def __init__(

@@ -17,9 +17,9 @@ from typing import Any
 import httpx2
 
 from flows.model.budget import Spending
-from flows.model.cancellation import Interrupt
+from flows.model.cancellation import Cancellation
 from flows.model.client import client
-from flows.model.concurrency import Pressure
+from flows.model.concurrency import Concurrency
 from flows.model.endpoint_memory import EndpointMemory
 from flows.model.prices import Prices
 from flows.model.rate_limits import GlobalPermits, MachineLimits
@@ -56,7 +56,7 @@ class Endpoint:
         spending: Spending,
         memory: EndpointMemory | None = None,
     ) -> None:
-        self.pressure = Pressure(settings.concurrency, settings.backoff)
+        self.pressure = Concurrency(settings.concurrency, settings.backoff)
         self.spending = spending
         self.prices = Prices(settings)
         self._settings = settings
@@ -64,7 +64,7 @@ class Endpoint:
         self._step = _remembered_step(memory)
         self._breaking: set[str] = set()  # requests whose answers broke the schema, since the last that kept it
         self._strange = 0
-        self.interrupt = Interrupt()
+        self.interrupt = Cancellation()
         self._closed_by: PagemillError | None = None  # what lets no further call begin
         name = hashlib.sha256(settings.endpoint.encode()).hexdigest()[:16]
         self._limits = MachineLimits(settings.cache_dir / "limits" / f"{name}.json", settings.rpm, settings.tpm)

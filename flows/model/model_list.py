@@ -27,7 +27,7 @@ _WINDOWS = ("context_length", "max_model_len", "context_window", "max_context_le
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedModel:
     """One model as its endpoint lists it; null is what it does not say. Prices are USD per million tokens."""
 
     window: int | None = None
@@ -37,7 +37,7 @@ class Listed:
     parameters: tuple[str, ...] = ()
 
 
-async def list_models(base_url: str, api_key: str | None) -> dict[str, Listed]:
+async def list_models(base_url: str, api_key: str | None) -> dict[str, ListedModel]:
     """Every model that the endpoint lists. Raises one of NO_LIST where it has none."""
     asking = client(base_url, api_key, _SECONDS)
     try:
@@ -77,14 +77,14 @@ async def served_windows(
     return {slug: min(window, MODELS[slug].window) if slug in MODELS else window for slug, window in windows.items()}
 
 
-def _listed(entry: Mapping[str, Any]) -> Listed:
+def _listed(entry: Mapping[str, Any]) -> ListedModel:
     places = [entry, *(entry[name] for name in ("top_provider", "meta") if isinstance(entry.get(name), Mapping))]
     windows = [position[name] for position in places for name in _WINDOWS if isinstance(position.get(name), int)]
     price = entry["pricing"] if isinstance(entry.get("pricing"), Mapping) else {}
     architecture = entry["architecture"] if isinstance(entry.get("architecture"), Mapping) else {}
     inputs = architecture.get("input_modalities")
     parameters = entry.get("supported_parameters")
-    return Listed(
+    return ListedModel(
         window=min((window for window in windows if window > 0), default=None),
         price_in=_price(price.get("prompt")),
         price_out=_price(price.get("completion")),

@@ -24,7 +24,7 @@ _LONGEST_WAIT = 3_600.0  # seconds that one header can make us wait
 _SURROGATE = re.compile("[\ud800-\udfff]")  # JSON can spell half a character, and no writer takes it
 _PHRASES = {int(status): status.phrase for status in HTTPStatus}
 
-Kind = Literal["overloaded", "failed", "refused", "dialect", "too_large", "no_pictures", "invalid"]
+RefusalKind = Literal["overloaded", "failed", "refused", "dialect", "too_large", "no_pictures", "invalid"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Refusal:
     them · invalid: the endpoint will not take this request. `is_billable` is true when the model may have worked for it.
     """
 
-    kind: Kind
+    kind: RefusalKind
     reason: str
     retry_after: float | None = None
     is_billable: bool = False

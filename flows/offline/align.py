@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
-from flows.offline.layout import Row
+from flows.offline.layout import TextRow
 from flows.offline.wanted import Leaf
 
 _NUMBER = r"[-+\u2212]?(?:[€$£] ?)?\d[\d.,'\u2019]*(?: ?[€$£]|%| %| EUR)?"
@@ -19,7 +19,7 @@ _POSITION_OR_CODE = re.compile(r"(?=[\w./\-]*\d)[^\W_][\w./\-]{0,39}")
 _MOST_PIECES = 16
 
 
-class Column(NamedTuple):
+class HeaderColumn(NamedTuple):
     """One column of a header: the property it names (or none), how its cells are read, and its title."""
 
     leaf: Leaf | None
@@ -27,11 +27,11 @@ class Column(NamedTuple):
     title: str
 
 
-Header = Sequence[Sequence[Column]]
-Placed = list[tuple[Column, str]]
+Header = Sequence[Sequence[HeaderColumn]]
+Placed = list[tuple[HeaderColumn, str]]
 
 
-def align(row: Row, heads: Row, header: Header) -> tuple[Placed, bool]:
+def align(row: TextRow, heads: TextRow, header: Header) -> tuple[Placed, bool]:
     """The row's texts with their columns, none where they do not fit, and whether the cells themselves say so."""
     if row.table and heads.table and len(row.cells) == len(header):
         return _by_index(row.cells, header), True
@@ -73,7 +73,7 @@ def _across(index: int, cells: Sequence[str], header: Header) -> Placed | None:
     return pair if all(text and _score(column, text) > 0 for column, text in pair) else None
 
 
-def _split(text: str, group: Sequence[Column]) -> list[str]:
+def _split(text: str, group: Sequence[HeaderColumn]) -> list[str]:
     """One text for several columns, cut where the kinds change; all of it for the first where they do not."""
     if len(group) == 1:
         return [text]
@@ -87,7 +87,7 @@ def _split(text: str, group: Sequence[Column]) -> list[str]:
     return [match[1], *_split(match[2], group[1:])]
 
 
-def _by_kind(cells: Sequence[str], flat: Sequence[Column]) -> Placed:
+def _by_kind(cells: Sequence[str], flat: Sequence[HeaderColumn]) -> Placed:
     """The best way to lay the pieces of `cells` under the columns in order, by what each column holds."""
     units = any(column.kind == "unit" for column in flat)
     pieces = [piece for cell in cells for piece in _pieces(cell, units=units)]
@@ -103,7 +103,7 @@ def _by_kind(cells: Sequence[str], flat: Sequence[Column]) -> Placed:
     return []
 
 
-def _laid(pieces: Sequence[str], flat: Sequence[Column]) -> Placed:
+def _laid(pieces: Sequence[str], flat: Sequence[HeaderColumn]) -> Placed:
     if not 2 <= len(pieces) <= _MOST_PIECES or len(flat) > _MOST_PIECES:
         return []
 
@@ -137,7 +137,7 @@ def _pieces(cell: str, *, units: bool) -> list[str]:
     return [*found, cell]
 
 
-def _score(column: Column, text: str) -> float:
+def _score(column: HeaderColumn, text: str) -> float:
     """Fit of `text` to the column; 0 or less: not at all."""
     numeric = NUMERIC.fullmatch(text) is not None
     match column.kind:

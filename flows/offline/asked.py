@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from extractors.values import clean_text
-from flows.offline.layout import Page
+from flows.offline.layout import TextPage
 
 _OPEN = re.compile(r'<page number="(\d{1,9})">\n?')
 _CLOSE = "</page>"
 _SCHEMA_LINE = re.compile(r"^JSON Schema: (.+)$", re.MULTILINE)
 
 
-def pages(body: Mapping[str, Any]) -> list[Page]:
+def pages(body: Mapping[str, Any]) -> list[TextPage]:
     """The page blocks of the user's last message, in order: those before it are examples."""
     found, _ = _taken_apart(clean_text("\n".join(_texts(body, "user")[-1:])))
     return found
@@ -52,14 +52,14 @@ def _texts(body: Mapping[str, Any], role: str) -> list[str]:
     return texts
 
 
-def _taken_apart(text: str) -> tuple[list[Page], str]:
+def _taken_apart(text: str) -> tuple[list[TextPage], str]:
     """The pages of `text`, and what stands outside them. A block that is not closed holds nothing."""
     found, outside, index = [], [], 0
     while (start := _OPEN.search(text, index)) is not None:
         end = text.find(_CLOSE, start.end())
         if end < 0:
             break
-        found.append(Page(int(start[1]), text[start.end() : end]))
+        found.append(TextPage(int(start[1]), text[start.end() : end]))
         outside.append(text[index : start.start()])
         index = end + len(_CLOSE)
     return found, "".join([*outside, text[index:]])

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from flows.offline import typed
-from flows.offline.align import Column
+from flows.offline.align import HeaderColumn
 from flows.offline.headers import is_asked
-from flows.offline.layout import Row
+from flows.offline.layout import TextRow
 from flows.offline.typed import Habits
 from flows.offline.wanted import Leaf, empty, json_type, properties
 
@@ -17,7 +17,7 @@ _UNIT_BEHIND = re.compile(r"[\d.,' ]*\d\s+([^\W\d][\w.²³()]{0,14})")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedColumn:
     """The item that is looked for, and how these pages print."""
 
     item: Mapping[str, Any]
@@ -38,7 +38,7 @@ class Wanted:
         return {key: _plain(values.get(key), below) for key, below in properties(self.item).items()}
 
 
-def values_of(placed: Sequence[tuple[Column, str]], how: Habits) -> Iterator[tuple[str, Any]]:
+def values_of(placed: Sequence[tuple[HeaderColumn, str]], how: Habits) -> Iterator[tuple[str, Any]]:
     """The values of the columns that were asked for, by property."""
     for column, text in placed:
         if column.leaf is not None and is_asked(column):
@@ -50,7 +50,7 @@ def values_of(placed: Sequence[tuple[Column, str]], how: Habits) -> Iterator[tup
 def _plain(value: Any, node: Mapping[str, Any]) -> Any:
     if json_type(node) in {"array", "object"}:
         return empty(node)
-    return typed.plain(value, node)
+    return typed.plain_text(value, node)
 
 
 def _value(leaf: Leaf, text: str, how: Habits) -> Any:
@@ -63,7 +63,7 @@ def _value(leaf: Leaf, text: str, how: Habits) -> Any:
             number = typed.number(text, how)
             return number if number is not None and number % 1 == 0 else None
         case "rate":
-            return typed.rate(text)
+            return typed.tax_rate(text)
         case "position":
             return text if text.rstrip(".").isdigit() else None
         case "date":
@@ -80,7 +80,7 @@ def _value(leaf: Leaf, text: str, how: Habits) -> Any:
     return text[: match.start()].rstrip(" ,;|") or None if match and match.end() == len(text) else text
 
 
-def add_unit(values: dict[str, Any], placed: Sequence[tuple[Column, str]], wanted: Wanted) -> None:
+def add_unit(values: dict[str, Any], placed: Sequence[tuple[HeaderColumn, str]], wanted: WantedColumn) -> None:
     """`20 Stk` in a column of quantities tells the unit too."""
     unit = wanted.leaf("unit")
     if unit is None or unit.path[0] in values:
@@ -91,7 +91,7 @@ def add_unit(values: dict[str, Any], placed: Sequence[tuple[Column, str]], wante
             values[unit.path[0]] = tail[1]
 
 
-def add_gtin(values: dict[str, Any], row: Row, wanted: Wanted) -> None:
+def add_gtin(values: dict[str, Any], row: TextRow, wanted: WantedColumn) -> None:
     """A GTIN says what it is, in whatever cell it stands."""
     leaf = wanted.leaf("gtin")
     if leaf is not None and values.get(leaf.path[0]) is None:

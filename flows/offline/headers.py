@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from itertools import chain
 
-from flows.offline.align import NUMERIC, Column, Header
-from flows.offline.layout import Row
+from flows.offline.align import NUMERIC, Header, HeaderColumn
+from flows.offline.layout import TextRow
 from flows.offline.lexicon import ITEM_CONCEPTS, WORD, Phrase, fold_word, words
 from flows.offline.wanted import Leaf
 
@@ -38,7 +38,7 @@ def known_phrases(leaves: Sequence[Leaf]) -> dict[Phrase, Leaf]:
     return known
 
 
-def header_at(rows: Sequence[Row], index: int, known: Known) -> tuple[Header, int] | None:
+def header_at(rows: Sequence[TextRow], index: int, known: Known) -> tuple[Header, int] | None:
     """The header that starts at `index`, and how many further rows it takes; null where there is none."""
     row = rows[index]
     own = _named(row.cells, known)
@@ -62,7 +62,7 @@ def header_at(rows: Sequence[Row], index: int, known: Known) -> tuple[Header, in
     return (own, 0) if _counts(own, needs_text=needs_text) else None
 
 
-def is_foreign(row: Row, known: Known) -> bool:
+def is_foreign(row: TextRow, known: Known) -> bool:
     """True for the titles of another table: several cells, no digit in any, one of them a known title."""
     filled = [cell for cell in row.cells if cell]
     if len(filled) < _FEWEST_TITLES or any(len(cell) > _LONGEST for cell in filled):
@@ -73,7 +73,7 @@ def is_foreign(row: Row, known: Known) -> bool:
 def _named(cells: Sequence[str], known: Known) -> Header | None:
     if len(cells) < 2:
         return None
-    header: list[tuple[Column, ...]] = []
+    header: list[tuple[HeaderColumn, ...]] = []
     quantity = known.get(("quantity",))
     texts = {leaf.path[0] for leaf in known.values() if leaf.kind == "text"}
     described = any(words(cell) in _SURE for cell in cells)
@@ -81,7 +81,7 @@ def _named(cells: Sequence[str], known: Known) -> Header | None:
     used: set[str] = set()
     for cell in cells:
         if PERIOD.fullmatch(cell):
-            header.append((Column(None, "number", cell),))
+            header.append((HeaderColumn(None, "number", cell),))
             continue
         if NUMERIC.fullmatch(cell) or len(cell) > _LONGEST:
             return None
@@ -91,7 +91,9 @@ def _named(cells: Sequence[str], known: Known) -> Header | None:
         if described and any(words(cell) in vague for vague in _VAGUE):
             named = [article] if article.path[0] not in used else []  # `Article` beside a description is its number
         used.update(leaf.path[0] for leaf in named)
-        header.append(tuple(Column(leaf, leaf.kind, cell) for leaf in named) or (Column(None, "any", cell),))
+        header.append(
+            tuple(HeaderColumn(leaf, leaf.kind, cell) for leaf in named) or (HeaderColumn(None, "any", cell),)
+        )
     return tuple(header)
 
 
@@ -124,6 +126,6 @@ def _count(header: Header) -> int:
     return sum(is_asked(column) for cell in header for column in cell)
 
 
-def is_asked(column: Column) -> bool:
+def is_asked(column: HeaderColumn) -> bool:
     """True for a column that names a property of the wanted item."""
     return column.leaf is not None and not column.leaf.path[0].startswith(_UNASKED)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from flows.offline import typed
 from flows.offline.labels import Meaning, Pair
-from flows.offline.layout import Row
+from flows.offline.layout import TextRow
 from flows.offline.typed import Habits
 
 _KIND = re.compile(r"(?:rechnung|invoice|facture|avoir|gutschrift|credit note|korrektur)\w{0,20}", re.IGNORECASE)
@@ -18,7 +18,7 @@ _DATE = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{2,4}|\d{1,2}\.? [^\W\d]{3,10}\.?
 _LONGEST = 90
 
 
-def headline(rows: Sequence[Row], how: Habits) -> list[Pair]:
+def headline(rows: Sequence[TextRow], how: Habits) -> list[Pair]:
     """Number and date from lines that start with the kind of document; the first such line with a number counts."""
     for index, row in enumerate(rows):
         text = " ".join(cell for cell in row.cells if cell)

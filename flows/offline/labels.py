@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from flows.offline.layout import Row
+from flows.offline.layout import TextRow
 from flows.offline.lexicon import BLOCKS, CONCEPTS, WORD, Phrase, fold_word, words
 
 CROWDED = 3  # beside the label, but not the only number there
@@ -95,7 +95,7 @@ class Labels:
         return None
 
 
-def pairs(rows: Sequence[Row], labels: Labels) -> Iterator[Pair]:
+def pairs(rows: Sequence[TextRow], labels: Labels) -> Iterator[Pair]:
     """Every label with every text that may belong to it, in the order of the pages."""
     for index, row in enumerate(rows):
         spots = [labels.spots(cell) for cell in row.cells]
@@ -109,7 +109,7 @@ def pairs(rows: Sequence[Row], labels: Labels) -> Iterator[Pair]:
 
 
 def _texts(
-    rows: Sequence[Row], spot: tuple[int, int], behind: str, spots: Sequence[list[Spot]], *, last: bool
+    rows: Sequence[TextRow], spot: tuple[int, int], behind: str, spots: Sequence[list[Spot]], *, last: bool
 ) -> Iterator[tuple[str, int]]:
     """Texts that may belong to a label in the cell at `spot`: behind it, beside, below; with their distance."""
     index, column = spot
@@ -135,13 +135,13 @@ def _texts(
         yield below.cells[0], ASKEW
 
 
-def _ends_block(rows: Sequence[Row], index: int) -> bool:
+def _ends_block(rows: Sequence[TextRow], index: int) -> bool:
     """True for the last line of a block of several: what belongs to it stands above, not behind the gap."""
     row, above, below = rows[index], rows[index - 1] if index else None, rows[index + 1]
     return not row.table and above is not None and above.block == row.block and below.block != row.block
 
 
-def _beside(row: Row, column: int, spots: Sequence[list[Spot]]) -> list[str]:
+def _beside(row: TextRow, column: int, spots: Sequence[list[Spot]]) -> list[str]:
     """The cells after `column` up to the next label, rates and currencies left out where they lead."""
     found: list[str] = []
     for index in range(column + 1, len(row.cells)):

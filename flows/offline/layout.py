@@ -10,14 +10,14 @@ _BREAK = re.compile(r"\s*<br\s*/?>\s*", re.IGNORECASE)
 _SPACES = re.compile(r"\s+")
 
 
-class Page(NamedTuple):
+class TextPage(NamedTuple):
     """One page block of the request."""
 
     number: int
     text: str
 
 
-class Row(NamedTuple):
+class TextRow(NamedTuple):
     """One visual line. `block` changes at blank lines and between tables; `level` is a heading's depth, else 0."""
 
     cells: tuple[str, ...]
@@ -27,9 +27,9 @@ class Row(NamedTuple):
     level: int
 
 
-def rows(pages: Iterable[Page]) -> list[Row]:
+def text_rows(pages: Iterable[TextPage]) -> list[TextRow]:
     """Every row of every page, in order; rules and blank lines are left out, but start a new block."""
-    found: list[Row] = []
+    found: list[TextRow] = []
     block = 0
     in_table = False
     for page in pages:
@@ -42,7 +42,7 @@ def rows(pages: Iterable[Page]) -> list[Row]:
             in_table = table
             cells, level = _cells(text, table=table)
             if cells:
-                found.append(Row(cells, page.number, block, table, level))
+                found.append(TextRow(cells, page.number, block, table, level))
     return found
 
 

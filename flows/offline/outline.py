@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flows.offline.layout import Row
+from flows.offline.layout import TextRow
 from flows.offline.lexicon import words
 from flows.offline.wanted import properties
 
@@ -13,13 +13,13 @@ _BULLET = re.compile(r"^[•▪●◦‣*\u2013-]\s+(?=\S)")
 _FEW = 3  # headings of one level before they count as sections
 
 
-def title(rows: Sequence[Row]) -> str | None:
+def title(rows: Sequence[TextRow]) -> str | None:
     """The largest heading of the first page, over as many lines as it takes."""
     lines = _title_rows(rows)
     return " ".join(" ".join(row.cells) for row in lines) or None
 
 
-def sections(item: Mapping[str, Any], rows: Sequence[Row]) -> list[dict[str, Any]]:
+def outline_sections(item: Mapping[str, Any], rows: Sequence[TextRow]) -> list[dict[str, Any]]:
     """The headings of the topmost level that has several, the title left out."""
     own = _title_rows(rows)
     heads = [row for row in rows if row.level and row not in own]
@@ -29,7 +29,7 @@ def sections(item: Mapping[str, Any], rows: Sequence[Row]) -> list[dict[str, Any
     return [{key: text if key == "heading" else None for key in properties(item)} for text in texts]
 
 
-def points(key: str, rows: Sequence[Row]) -> list[str]:
+def points(key: str, rows: Sequence[TextRow]) -> list[str]:
     """The bullets under a heading that is called like the property `key`."""
     name = words(key.replace("_", " "))
     found: list[str] = []
@@ -47,7 +47,7 @@ def points(key: str, rows: Sequence[Row]) -> list[str]:
     return found
 
 
-def _title_rows(rows: Sequence[Row]) -> list[Row]:
+def _title_rows(rows: Sequence[TextRow]) -> list[TextRow]:
     heads = [index for index, row in enumerate(rows) if row.level and row.page == 1]
     if not heads:
         return []

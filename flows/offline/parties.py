@@ -12,7 +12,7 @@ from typing import NamedTuple
 from babel import Locale
 
 from flows.offline.labels import Labels
-from flows.offline.layout import Row
+from flows.offline.layout import TextRow
 from flows.offline.lexicon import BLOCKS, LEGAL_FORM, Phrase, words
 
 _DEPTH = 7  # lines of a block that are looked at: name, department, person, street, place, country, spare
@@ -34,7 +34,7 @@ _NAME_LABELS = frozenset({"name", "firma", "company", "nom", "raison sociale"})
 _ADDRESS_LABELS = frozenset({"anschrift", "address", "adresse", "strasse"})
 
 
-class Party(NamedTuple):
+class LetterParty(NamedTuple):
     """Facts about one side in a block of lines; None where it states none."""
 
     name: str | None = None
@@ -42,7 +42,7 @@ class Party(NamedTuple):
     city: str | None = None
 
 
-def parties(rows: Sequence[Row], labels: Labels) -> dict[str, Party]:
+def parties(rows: Sequence[TextRow], labels: Labels) -> dict[str, LetterParty]:
     """The seller and the buyer as far as the pages name them."""
     buyer = _labelled(rows, labels, BLOCKS["buyer"])
     seller = _labelled(rows, labels, BLOCKS["seller"])
@@ -54,10 +54,10 @@ def parties(rows: Sequence[Row], labels: Labels) -> dict[str, Party]:
         head = _letterhead(rows, labels, buyer)
         if seller is None or (head is not None and (head.address or "").startswith(seller.address or "-")):
             seller = head  # a letterhead may add the country to the address on one line
-    return {"seller": seller or Party(), "buyer": buyer or Party()}
+    return {"seller": seller or LetterParty(), "buyer": buyer or LetterParty()}
 
 
-def _labelled(rows: Sequence[Row], labels: Labels, phrases: frozenset[Phrase]) -> Party | None:
+def _labelled(rows: Sequence[TextRow], labels: Labels, phrases: frozenset[Phrase]) -> LetterParty | None:
     for index, row in enumerate(rows):
         for column, cell in enumerate(row.cells):
             if len(cell) > 120 or not cell:
@@ -80,7 +80,7 @@ def _labelled(rows: Sequence[Row], labels: Labels, phrases: frozenset[Phrase]) -
     return None
 
 
-def _block(rows: Sequence[Row], start: int, column: int, labels: Labels) -> list[str]:
+def _block(rows: Sequence[TextRow], start: int, column: int, labels: Labels) -> list[str]:
     """The lines of one column from `start` down, up to the next label or the end of an address."""
     lines: list[str] = []
     for cell in _column(rows, start, column):
@@ -99,7 +99,7 @@ def _block(rows: Sequence[Row], start: int, column: int, labels: Labels) -> list
     return lines
 
 
-def _column(rows: Sequence[Row], start: int, column: int) -> Iterator[str]:
+def _column(rows: Sequence[TextRow], start: int, column: int) -> Iterator[str]:
     for row in rows[start : start + 2 * _DEPTH]:
         if start and row.page != rows[start - 1].page:
             return
@@ -112,7 +112,7 @@ def _column(rows: Sequence[Row], start: int, column: int) -> Iterator[str]:
             return  # the other column goes on alone
 
 
-def _party(lines: Sequence[str], *, placed: bool) -> Party | None:
+def _party(lines: Sequence[str], *, placed: bool) -> LetterParty | None:
     """A party of address lines. `placed` lines carry no label, so that only a whole address counts."""
     if not lines:
         return None
@@ -121,14 +121,14 @@ def _party(lines: Sequence[str], *, placed: bool) -> Party | None:
     if not name[0].isalpha() or sum(map(str.isdigit, name)) > 4:
         return None
     if last is None or last == 0:
-        return None if placed or len(name) > 80 or last == 0 else Party(name)
+        return None if placed or len(name) > 80 or last == 0 else LetterParty(name)
     first = last
     while first > 1 and _STREET.search(lines[first - 1]):
         first -= 1
     parts = list(lines[first : last + 1])
     if last + 1 < len(lines) and _is_country(lines[last + 1]):
         parts.append(lines[last + 1])
-    return Party(name, ", ".join(part.rstrip(",") for part in parts), _city(lines[last]))
+    return LetterParty(name, ", ".join(part.rstrip(",") for part in parts), _city(lines[last]))
 
 
 def _is_postal(line: str) -> bool:
@@ -142,7 +142,7 @@ def _city(line: str) -> str | None:
     return next((match[name].strip() for name in ("city", "uk", "us") if match[name]), None) if match else None
 
 
-def _return_line(rows: Sequence[Row]) -> tuple[Party | None, int | None]:
+def _return_line(rows: Sequence[TextRow]) -> tuple[LetterParty | None, int | None]:
     """The sender on one line, as letters print it over the address window, and the row below it."""
     for index, row in enumerate(rows):
         if row.page != rows[0].page or row.page != 1:
@@ -165,11 +165,11 @@ def _return_line(rows: Sequence[Row]) -> tuple[Party | None, int | None]:
                 if position + 1 < len(parts) and _is_country(parts[position + 1])
                 else parts[: position + 1]
             )
-            return Party(parts[0], ", ".join(ends[1:]), _city(parts[position])), index + 1
+            return LetterParty(parts[0], ", ".join(ends[1:]), _city(parts[position])), index + 1
     return None, None
 
 
-def _letterhead(rows: Sequence[Row], labels: Labels, buyer: Party | None) -> Party | None:
+def _letterhead(rows: Sequence[TextRow], labels: Labels, buyer: LetterParty | None) -> LetterParty | None:
     for index, row in enumerate(rows):
         if row.page != 1:
             break
@@ -178,7 +178,7 @@ def _letterhead(rows: Sequence[Row], labels: Labels, buyer: Party | None) -> Par
                 continue
             if buyer is not None and buyer.name == cell:
                 continue
-            return _party([cell, *_block(rows, index + 1, column, labels)], placed=True) or Party(cell)
+            return _party([cell, *_block(rows, index + 1, column, labels)], placed=True) or LetterParty(cell)
     return None
 
 

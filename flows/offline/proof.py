@@ -9,10 +9,10 @@ from decimal import Decimal
 from typing import Any
 
 from flows.offline import typed
-from flows.offline.align import NUMERIC, Column, Header
-from flows.offline.cells import Wanted
+from flows.offline.align import NUMERIC, Header, HeaderColumn
+from flows.offline.cells import WantedColumn
 from flows.offline.headers import is_asked
-from flows.offline.layout import Row
+from flows.offline.layout import TextRow
 
 _PARTS = ("quantity", "unit_price", "amount")
 _CENT = Decimal("0.01")
@@ -22,7 +22,7 @@ _MOST_DIGITS = 15
 _MOST_TOKENS = 80
 
 
-def holds(values: Mapping[str, Any], wanted: Wanted) -> bool:
+def holds(values: Mapping[str, Any], wanted: WantedColumn) -> bool:
     """True when quantity times unit price is the amount, to the cent, and it is not zero."""
     numbers = [value for part in _PARTS if isinstance(value := values.get(wanted.key(part)), Decimal)]
     if len(numbers) < len(_PARTS):
@@ -33,7 +33,7 @@ def holds(values: Mapping[str, Any], wanted: Wanted) -> bool:
     return amount != 0 and abs(quantity * price - amount) <= _CENT
 
 
-def amount_below(values: Mapping[str, Any], below: Row | None, wanted: Wanted) -> dict[str, Any]:
+def amount_below(values: Mapping[str, Any], below: TextRow | None, wanted: WantedColumn) -> dict[str, Any]:
     """The amount that was set on the next line, with nothing behind it, where it is the product of the other two."""
     key = wanted.key("amount")
     last = next((cell for cell in reversed(below.cells) if cell), "") if below else ""
@@ -43,7 +43,7 @@ def amount_below(values: Mapping[str, Any], below: Row | None, wanted: Wanted) -
     return found if holds({**values, **found}, wanted) else {}
 
 
-def numbers_in(row: Row, header: Header, wanted: Wanted) -> dict[str, Any]:
+def numbers_in(row: TextRow, header: Header, wanted: WantedColumn) -> dict[str, Any]:
     """The last numbers of a row, in the order of the header's columns of numbers, however its cells were cut."""
     numeric = [column for cell in header for column in cell if _is_numeric(column)]
     concepts = [column.leaf.concept for column in numeric if column.leaf is not None]
@@ -63,5 +63,5 @@ def numbers_in(row: Row, header: Header, wanted: Wanted) -> dict[str, Any]:
     return found if holds(found, wanted) else {}
 
 
-def _is_numeric(column: Column) -> bool:
+def _is_numeric(column: HeaderColumn) -> bool:
     return column.leaf is not None and column.kind in {"number", "money", "rate"}

@@ -7,20 +7,20 @@ from typing import Any
 from flows.offline import typed
 from flows.offline.headline import headline
 from flows.offline.labels import ASKEW, Labels, Pair, pairs
-from flows.offline.layout import Page, Row, rows
-from flows.offline.outline import points, sections, title
+from flows.offline.layout import TextPage, TextRow, text_rows
+from flows.offline.outline import outline_sections, points, title
 from flows.offline.parties import parties
 from flows.offline.tables import items
-from flows.offline.totals import Amount, settle
+from flows.offline.totals import Amount, settle_totals
 from flows.offline.typed import Habits
 from flows.offline.wanted import Leaf, json_type, leaves, properties
 
 _MIDDLE = frozenset({"date", "iban", "bic", "vat"})  # kinds so plain that their label may stand within a sentence
 
 
-def read(schema: Mapping[str, Any], pages: Iterable[Page]) -> dict[str, Any]:
+def read(schema: Mapping[str, Any], pages: Iterable[TextPage]) -> dict[str, Any]:
     """`schema` filled from `pages`. Every key is there; a value is there only if the pages print it."""
-    found_rows = rows(pages)
+    found_rows = text_rows(pages)
     wanted = list(leaves(schema))
     labels = Labels({leaf.concept: leaf.phrases for leaf in wanted if leaf.phrases})
     how = typed.habits(cell for row in found_rows for cell in row.cells)
@@ -32,7 +32,7 @@ def _filled(
     node: Mapping[str, Any],
     path: tuple[str, ...],
     scalars: Mapping[tuple[str, ...], Any],
-    found: Sequence[Row],
+    found: Sequence[TextRow],
     how: Habits,
 ) -> dict[str, Any]:
     answer: dict[str, Any] = {}
@@ -46,22 +46,24 @@ def _filled(
             if json_type(item) != "object":
                 answer[key] = points(key, found) if json_type(item) == "string" and "enum" not in item else []
             elif "heading" in properties(item):
-                answer[key] = sections(item, found)
+                answer[key] = outline_sections(item, found)
             else:
                 answer[key] = items(found, item, how)
         else:
-            answer[key] = typed.plain(scalars.get((*path, key)), below)
+            answer[key] = typed.plain_text(scalars.get((*path, key)), below)
     return answer
 
 
-def _scalars(wanted: Sequence[Leaf], found: Sequence[Row], labels: Labels, how: Habits) -> dict[tuple[str, ...], Any]:
+def _scalars(
+    wanted: Sequence[Leaf], found: Sequence[TextRow], labels: Labels, how: Habits
+) -> dict[tuple[str, ...], Any]:
     by_concept: dict[str, list[Pair]] = defaultdict(list)
     for pair in pairs(found, labels):
         by_concept[pair.meaning.concept].append(pair)
     for pair in reversed(headline(found, how)):
         by_concept[pair.meaning.concept].insert(0, pair)
     amounts = {concept: _amounts(by_concept[concept], how) for concept in _MONEY}
-    sums = settle(amounts, paid=bool(by_concept["prepaid"]))
+    sums = settle_totals(amounts, paid=bool(by_concept["prepaid"]))
     sides = parties(found, labels)
     values: dict[tuple[str, ...], Any] = {}
     for leaf in wanted:

@@ -25,7 +25,7 @@ _IDLE = 600.0  # seconds after which a silent connection is given up
 _log = logging.getLogger(__name__)
 
 
-class Endpoint(NamedTuple):
+class LocalEndpoint(NamedTuple):
     """Address of the embedded model, and the token that it requires."""
 
     base_url: str
@@ -38,12 +38,12 @@ class OfflineModel:
     def __init__(self) -> None:
         self._server: _Server | None = None
 
-    def __enter__(self) -> Endpoint:
+    def __enter__(self) -> LocalEndpoint:
         count_text("warm")  # loads the vocabulary once, and not in each of the first requests at the same time
         self._server = _Server(("127.0.0.1", 0), _Handler)
         thread = Thread(target=self._server.serve_forever, args=(0.05,), name="offline-model", daemon=True)
         thread.start()
-        return Endpoint(f"http://127.0.0.1:{self._server.server_port}/v1", self._server.token)
+        return LocalEndpoint(f"http://127.0.0.1:{self._server.server_port}/v1", self._server.token)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

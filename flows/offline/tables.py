@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from flows.offline import typed
-from flows.offline.align import Column, Header, align
-from flows.offline.cells import Wanted, add_gtin, add_unit, values_of
+from flows.offline.align import Header, HeaderColumn, align
+from flows.offline.cells import WantedColumn, add_gtin, add_unit, values_of
 from flows.offline.headers import PERIOD, header_at, is_asked, is_foreign, known_phrases
-from flows.offline.layout import Row
+from flows.offline.layout import TextRow
 from flows.offline.lexicon import BLOCKS, CONCEPTS, Phrase, words
 from flows.offline.proof import amount_below, holds, numbers_in
 from flows.offline.typed import Habits
@@ -27,14 +27,14 @@ _FEWEST = 2  # properties that make a row an item
 _CARRY = BLOCKS["carry_over"]
 
 
-def items(rows: Sequence[Row], item: Mapping[str, Any], how: Habits) -> list[dict[str, Any]]:
+def items(rows: Sequence[TextRow], item: Mapping[str, Any], how: Habits) -> list[dict[str, Any]]:
     """Every row of every table whose header names at least two properties of `item`."""
-    wanted = Wanted(item, columns(item), how)
+    wanted = WantedColumn(item, columns(item), how)
     known = known_phrases(wanted.leaves)
     found: list[dict[str, Any]] = []
     priced: list[bool] = []
     header: Header | None = None
-    heads: Row | None = None
+    heads: TextRow | None = None
     skip = page = 0
     for index, row in enumerate(rows):
         if skip:
@@ -75,7 +75,7 @@ def _is_priced(header: Header) -> bool:
     return any(column.leaf and column.leaf.concept in {"unit_price", "amount"} for cell in header for column in cell)
 
 
-def _has_label(row: Row, labels: frozenset[Phrase], how: Habits) -> bool:
+def _has_label(row: TextRow, labels: frozenset[Phrase], how: Habits) -> bool:
     """True for a row of one of `labels`, then an amount. Carried-over sums do not count: they do not end a table."""
     filled = [cell for cell in row.cells if cell]
     if len(filled) > 3 or not filled:
@@ -94,7 +94,9 @@ def _is_carry(cells: Sequence[str]) -> bool:
     return any(start[:length] in _CARRY for start in starts for length in range(1, len(start) + 1))
 
 
-def _made(row: Row, below: Row | None, heads: Row, header: Header, wanted: Wanted) -> Iterator[dict[str, Any]]:
+def _made(
+    row: TextRow, below: TextRow | None, heads: TextRow, header: Header, wanted: WantedColumn
+) -> Iterator[dict[str, Any]]:
     """The objects that a row holds: one, none, or one for each year when years head the columns."""
     if row.level or _is_carry(row.cells):
         return
@@ -120,7 +122,7 @@ def _made(row: Row, below: Row | None, heads: Row, header: Header, wanted: Wante
 
 
 def _by_period(
-    values: Mapping[str, Any], placed: Sequence[tuple[Column, str]], wanted: Wanted
+    values: Mapping[str, Any], placed: Sequence[tuple[HeaderColumn, str]], wanted: WantedColumn
 ) -> Iterator[dict[str, Any]]:
     """One object for each column that is headed by a year, when the item has a place for value and period."""
     value, period = wanted.leaf("value"), wanted.leaf("period")
@@ -132,7 +134,7 @@ def _by_period(
             yield wanted.whole({**values, value.path[0]: amount, period.path[0]: column.title})
 
 
-def _continue(last: dict[str, Any], row: Row, header: Header, wanted: Wanted) -> None:
+def _continue(last: dict[str, Any], row: TextRow, header: Header, wanted: WantedColumn) -> None:
     """A table row with nothing but words under the description carries the description on."""
     text = next((leaf.path[0] for leaf in wanted.leaves if leaf.kind == "text"), None)
     if text is None or len(row.cells) != len(header) or not isinstance(last.get(text), str):
@@ -146,7 +148,7 @@ def _continue(last: dict[str, Any], row: Row, header: Header, wanted: Wanted) ->
         last[text] = f"{last[text]} {row.cells[filled[0]]}"
 
 
-def _reduce(last: dict[str, Any], row: Row, header: Header, wanted: Wanted) -> None:
+def _reduce(last: dict[str, Any], row: TextRow, header: Header, wanted: WantedColumn) -> None:
     """A table row with nothing but a reduction under the amount: what was printed above is not the line's total."""
     key = wanted.key("amount")
     if not row.table or len(row.cells) != len(header) or last.get(key) is None:

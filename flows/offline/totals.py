@@ -13,11 +13,11 @@ class Amount(NamedTuple):
     value: Decimal
 
 
-Found = Mapping[str, Sequence[Amount]]
+FoundTotals = Mapping[str, Sequence[Amount]]
 _MOST = 12  # candidates looked at for one sum: real invoices have fewer, and the search below is cubic
 
 
-def settle(found: Found, *, paid: bool = False) -> dict[str, Decimal]:
+def settle_totals(found: FoundTotals, *, paid: bool = False) -> dict[str, Decimal]:
     """One amount for each concept that has any. Nothing is calculated: each is printed beside its label.
 
     `paid` says that the pages speak of a sum paid before: what is due is then not the gross total by its label alone.
@@ -51,7 +51,7 @@ def _surest(amounts: Sequence[Amount]) -> Amount | None:
     return first[-1]
 
 
-def _agreeing(found: Found) -> tuple[Decimal, Decimal, Decimal] | None:
+def _agreeing(found: FoundTotals) -> tuple[Decimal, Decimal, Decimal] | None:
     nets, taxes, grosses = (
         sorted(set(found.get(concept, ())))[:_MOST] for concept in ("net_total", "tax_total", "gross_total")
     )
@@ -65,7 +65,7 @@ def _agreeing(found: Found) -> tuple[Decimal, Decimal, Decimal] | None:
     return min(fits)[2:] if fits else None
 
 
-def _sum_of_lines(found: Found, chosen: dict[str, Decimal]) -> None:
+def _sum_of_lines(found: FoundTotals, chosen: dict[str, Decimal]) -> None:
     """The sum before allowances and charges leads to the net total; without any it is the net total itself."""
     lesser, greater = chosen.get("allowances", Decimal(0)), chosen.get("charges", Decimal(0))
     values = {amount.value for amount in found.get("line_total", ())}
@@ -74,7 +74,7 @@ def _sum_of_lines(found: Found, chosen: dict[str, Decimal]) -> None:
         chosen["line_total"] = expected
 
 
-def _due(found: Found, chosen: dict[str, Decimal]) -> None:
+def _due(found: FoundTotals, chosen: dict[str, Decimal]) -> None:
     if "prepaid" not in chosen and any(amount.tier == 0 for amount in found.get("due_amount", ())):
         return  # a sum that says it is due knows more than the gross total
     values = {amount.value for amount in found.get("due_amount", ())}

@@ -147,7 +147,7 @@ def currency(text: str) -> str | None:
     return None
 
 
-def rate(text: str) -> Decimal | None:
+def tax_rate(text: str) -> Decimal | None:
     """A rate in per cent, whatever category follows it."""
     match = re.match(r"(\d{1,2}(?:[.,]\d{1,3})?)\s?(%?)", text.strip())
     if match is None or not (match[2] or match.end() == len(text.strip())):
@@ -155,7 +155,7 @@ def rate(text: str) -> Decimal | None:
     return parse_number(match[1], decimal_comma="," in match[1])
 
 
-def plain(value: Any, node: Mapping[str, Any]) -> Any:
+def plain_text(value: Any, node: Mapping[str, Any]) -> Any:
     """As JSON holds it: integers and floats for decimals, and nothing that the schema does not allow."""
     kind = json_type(node)
     if kind == "integer" and isinstance(value, str) and value.rstrip(".").isdecimal():

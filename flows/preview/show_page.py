@@ -21,8 +21,8 @@ from schemas.document_type import DocumentType
 from schemas.pipeline import Box, Chunk, Image, Page, Request, Word
 
 DRAWN_PAGES = 100  # of these the words are drawn; of later ones only where lines stand
-MOST_PICTURES = 20_000_000  # bytes of data URLs: pictures beyond are named, not shown
-MOST_PAGES = 8_000_000  # bytes of everything else about pages: with these a browser opens the file in seconds
+MOST_PICTURE_BYTES = 20_000_000  # bytes of data URLs: pictures beyond are named, not shown
+MOST_PAGE_BYTES = 8_000_000  # bytes of everything else about pages: with these a browser opens the file in seconds
 _UNREAD_SIZE = (595.0, 842.0)  # A4: a page that could not be read has no size
 _MEANING = {
     "text": "its text is enough: nothing but text is sent",
@@ -53,7 +53,7 @@ def show_page(prepared: Prepared) -> str:
     """The page as HTML."""
     templates = environment()
     sheets = list(_sheets(prepared))
-    rendered = list(_within(MOST_PAGES, templates.get_template("show_sheet.html"), sheets))
+    rendered = list(_within(MOST_PAGE_BYTES, templates.get_template("show_sheet.html"), sheets))
     first = prepared.requests[0]
     tokens_in = sum(request.prompt_tokens for request in prepared.requests)
     tokens_out = _answer_tokens(prepared)
@@ -138,7 +138,7 @@ class _Sheet:
 
 
 def _sheets(prepared: Prepared) -> Iterator[_Sheet]:
-    index, room = 0, MOST_PICTURES
+    index, room = 0, MOST_PICTURE_BYTES
     for position, (chunk, request) in enumerate(zip(prepared.chunks, prepared.requests, strict=True)):
         urls = iter(_urls(request))
         blocks = _blocks(request)

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from extractors.evaluate.drift import NIGHTS, Break, Count, Key, find_breaks
+from extractors.evaluate.drift import NIGHTS, Break, Count, RateKey, find_breaks
 from flows.storage.dataset import Dataset
 from flows.storage.quality_groups import on_one_line
 from schemas.document_type import DocumentType
@@ -23,7 +23,7 @@ from schemas.tables import RecordTable, record_tables
 _LOCATED = ("exact", "normalized", "fuzzy")
 _LOOKED_FOR = (*_LOCATED, "image", "absent")
 _INDEX = r"/\d+(/|$)"
-_Sums = defaultdict[Key, list[float]]  # count and total
+_Sums = defaultdict[RateKey, list[float]]  # count and total
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Quality:
     dataset: Dataset
     run_id: str
     document_type: DocumentType
-    counts: Mapping[Key, Count]
+    counts: Mapping[RateKey, Count]
     forgotten: frozenset[str]  # when it was measured
 
     @classmethod
@@ -69,7 +69,8 @@ def breaks_of(dataset: Dataset, run_id: str) -> list[Break]:
         return []
     before = pc.less(rows.column("at"), pc.min(own.column("at")))
     counts = {
-        Key(row["measure"], row["field"], row["group"]): Count(row["count"], row["total"]) for row in own.to_pylist()
+        RateKey(row["measure"], row["field"], row["group"]): Count(row["count"], row["total"])
+        for row in own.to_pylist()
     }
     return _breaks(counts, rows.filter(before))
 
@@ -81,20 +82,20 @@ def _compared(dataset: Dataset, run_id: str | None = None) -> pa.Table:
     return rows.filter(is_compared if run_id is None else pc.or_(is_compared, pc.equal(rows.column("run_id"), run_id)))
 
 
-def _breaks(counts: Mapping[Key, Count], rows: pa.Table) -> list[Break]:
+def _breaks(counts: Mapping[RateKey, Count], rows: pa.Table) -> list[Break]:
     """Rates in `counts` that are worse than in the newest nights among `rows`."""
     names = ["measure", "field", "group"]
     nights = rows.group_by("run_id").aggregate([("at", "max")]).sort_by([("at_max", "descending")])
     rows = rows.filter(pc.is_in(rows.column("run_id"), value_set=nights.column("run_id")[:NIGHTS]))
-    before: dict[Key, list[Count]] = {}
+    before: dict[RateKey, list[Count]] = {}
     for row in rows.group_by(names).aggregate([("count", "list"), ("total", "list")]).to_pylist():
-        key = Key(row["measure"], row["field"], row["group"])
+        key = RateKey(row["measure"], row["field"], row["group"])
         if key in counts:
             before[key] = [Count(*entry) for entry in zip(row["count_list"], row["total_list"], strict=True)]
     return find_breaks(counts, before)
 
 
-def _measure(dataset: Dataset, run_id: str, document_type: DocumentType) -> dict[Key, Count]:
+def _measure(dataset: Dataset, run_id: str, document_type: DocumentType) -> dict[RateKey, Count]:
     tables = record_tables(document_type)
     counts: _Sums = defaultdict(lambda: [0.0, 0.0])
     for shard in dataset.files("documents"):
@@ -170,6 +171,6 @@ def _add_shares(
 def _add(counts: _Sums, key: tuple[Any, str | None, str | None], count: float, total: int) -> None:
     measure, field, group = key
     for entry in (None,) if group is None else (None, group):
-        sums = counts[Key(measure, field, entry)]
+        sums = counts[RateKey(measure, field, entry)]
         sums[0] += count
         sums[1] += total

@@ -55,7 +55,7 @@ def draw_run(out: Out, path: Path, run_id: str | None = None) -> str:
     run = run_row(dataset, run_id)
     if run is None:
         raise ConfigurationError(f"{dataset.location}: no run has ended in this dataset yet; there is nothing to draw")
-    write_page(path, render(dataset, run, is_named=True))
+    write_page(path, render_run(dataset, run, is_named=True))
     return str(run["run_id"])
 
 
@@ -67,7 +67,7 @@ def keep_report(dataset: Dataset, run_id: str) -> str | None:
         assert run is not None
         while True:
             forgotten = dataset.forgotten_ids()
-            page = render(dataset, run, is_named=False).encode("utf-8", "replace")
+            page = render_run(dataset, run, is_named=False).encode("utf-8", "replace")
             with dataset.locked():
                 if forgotten == dataset.forgotten_ids():  # else a document that it tells of may have been forgotten
                     dataset.store.make_folders([REPORTS])  # a dataset of an older Pagemill has none
@@ -82,7 +82,7 @@ def keep_report(dataset: Dataset, run_id: str) -> str | None:
         return None
 
 
-def render(dataset: Dataset, run: Row, *, is_named: bool) -> str:
+def render_run(dataset: Dataset, run: Row, *, is_named: bool) -> str:
     """The page's HTML."""
     facts = facts_of(dataset, run, with_texts=is_named)
     calls = calls_of(dataset, facts.run_id)
@@ -112,8 +112,8 @@ def _plots(facts: RunFacts, calls: Any, cost: Cost) -> list[Any]:
     measured = facts.measured
     when = measured.column("extracted_at"), measured.column("seconds")
     drawn = [
-        plots.rate("Pages per second", measured.column("pages"), *when),
-        plots.rate("Requests per second", measured.column("requests"), *when),
+        plots.rate_plot("Pages per second", measured.column("pages"), *when),
+        plots.rate_plot("Requests per second", measured.column("requests"), *when),
         plots.distribution("Time to an answer", {"calls": calls.column("seconds")}, "seconds"),
         plots.distribution(
             "Tokens of a call",

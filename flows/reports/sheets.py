@@ -22,7 +22,7 @@ from flows.durable_files import written_aside
 from flows.storage.dataset import Dataset
 from schemas.errors import ConfigurationError
 
-MOST_ROWS = 1_048_576  # of an Excel sheet, its head included
+MOST_SHEET_ROWS = 1_048_576  # of an Excel sheet, its head included
 MOST_CHARACTERS = 32_767  # of an Excel cell
 _MOST_NAME = 31  # characters of a sheet's name
 _RUN_BY_SHEETS = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -32,7 +32,7 @@ Forms = Mapping[type, Any]  # how days and times are shown
 
 
 @dataclass(slots=True)
-class Sheet:
+class SheetFile:
     """A table that was written: its rows, and how many texts were cut to what a cell holds."""
 
     table: str
@@ -42,7 +42,7 @@ class Sheet:
     sheets: list[str] = field(default_factory=list)
 
 
-def write_csv(dataset: Dataset, tables: Sequence[str], target: Path, *, is_folder: bool) -> list[Sheet]:
+def write_csv(dataset: Dataset, tables: Sequence[str], target: Path, *, is_folder: bool) -> list[SheetFile]:
     """Each of `tables` as a CSV file: in the folder `target`, or the only one as `target`."""
     paths = [target / f"{table}.csv" if is_folder else target for table in tables]
     found = []
@@ -51,7 +51,7 @@ def write_csv(dataset: Dataset, tables: Sequence[str], target: Path, *, is_folde
             target.mkdir(parents=True, exist_ok=True)
         with written_aside(*paths) as asides:
             for table, path, aside in zip(tables, paths, asides, strict=True):
-                sheet = Sheet(table, str(path))
+                sheet = SheetFile(table, str(path))
                 with aside.open("w", encoding="utf-8", newline="") as file:
                     writer = csv.writer(file)
                     writer.writerow(map(_harmless, dataset.tables[table].names))
@@ -62,7 +62,7 @@ def write_csv(dataset: Dataset, tables: Sequence[str], target: Path, *, is_folde
     return found
 
 
-def write_xlsx(dataset: Dataset, tables: Sequence[str], target: Path) -> list[Sheet]:
+def write_xlsx(dataset: Dataset, tables: Sequence[str], target: Path) -> list[SheetFile]:
     """Each of `tables` as a sheet of one Excel file; what does not fit a sheet goes on in a further one."""
     found = []
     with _writable(target), written_aside(target) as (aside,):
@@ -74,7 +74,7 @@ def write_xlsx(dataset: Dataset, tables: Sequence[str], target: Path) -> list[Sh
             }
             head = book.add_format({"bold": True})
             for table in tables:
-                sheet = Sheet(table, str(target))
+                sheet = SheetFile(table, str(target))
                 _fill(book, dataset, sheet, head, forms)
                 found.append(sheet)
         finally:
@@ -82,13 +82,15 @@ def write_xlsx(dataset: Dataset, tables: Sequence[str], target: Path) -> list[Sh
     return found
 
 
-def sheet_lines(found: Sequence[Sheet]) -> list[str]:
+def sheet_lines(found: Sequence[SheetFile]) -> list[str]:
     """Summary of the sheets written, and of what did not fit, for people."""
     lines = []
     for entry in found:
         lines.append(f"{entry.file}: {entry.rows:,} rows of {entry.table}")
         if len(entry.sheets) > 1:
-            lines.append(f"a sheet holds {MOST_ROWS:,} rows; {entry.table} goes on in {', '.join(entry.sheets[1:])}")
+            lines.append(
+                f"a sheet holds {MOST_SHEET_ROWS:,} rows; {entry.table} goes on in {', '.join(entry.sheets[1:])}"
+            )
         if entry.cut:
             lines.append(
                 f"{entry.cut:,} texts of {entry.table} were cut to {MOST_CHARACTERS:,} characters, the most of a cell"
@@ -96,12 +98,12 @@ def sheet_lines(found: Sequence[Sheet]) -> list[str]:
     return lines
 
 
-def _fill(book: Any, dataset: Dataset, sheet: Sheet, head: Any, forms: Forms) -> None:
+def _fill(book: Any, dataset: Dataset, sheet: SheetFile, head: Any, forms: Forms) -> None:
     names = dataset.tables[sheet.table].names
     page: Any = None
-    at = MOST_ROWS
+    at = MOST_SHEET_ROWS
     for row in _rows(dataset, sheet.table):
-        if at == MOST_ROWS:
+        if at == MOST_SHEET_ROWS:
             page, at = _page(book, sheet, names, head), 1
         for column, value in enumerate(row):
             sheet.cut += _write(page, at, column, value, forms)
@@ -111,7 +113,7 @@ def _fill(book: Any, dataset: Dataset, sheet: Sheet, head: Any, forms: Forms) ->
         _page(book, sheet, names, head)
 
 
-def _page(book: Any, sheet: Sheet, names: Sequence[str], head: Any) -> Any:
+def _page(book: Any, sheet: SheetFile, names: Sequence[str], head: Any) -> Any:
     """A new sheet with the names of the columns at its head."""
     taken = {worksheet.get_name().casefold() for worksheet in book.worksheets()}
     number = len(sheet.sheets) + 1

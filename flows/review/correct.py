@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from extractors.corrections.correct import corrected, correction_of
 from extractors.tabulate.tabulate import record_batches
 from extractors.values import json_text
-from flows.review.corrections import facts_of
+from flows.review.corrections import document_facts
 from flows.review.records import Published, read_record
 from flows.storage.backends.store import Out
 from flows.storage.changes import numbered
@@ -45,7 +45,7 @@ class Corrected:
     after: Published
 
 
-def opened(out: Out, document_type: DocumentType | None = None) -> tuple[Dataset, DocumentType]:
+def open_with_type(out: Out, document_type: DocumentType | None = None) -> tuple[Dataset, DocumentType]:
     """The dataset at `out`, completed with tables that are newer than it is, and its type."""
     dataset = read_dataset(out)
     document_type = document_type or type_of(dataset.document_type, dataset.schema, dataset.location)
@@ -89,7 +89,7 @@ def correct(  # noqa: PLR0913 - each is told in a column of its own
         correction = correction_of(before.record, field, value, document_type, evidence)
         record = corrected(before.record, correction, document_type)
         extracted = before.document.get("extracted") or json_text(before.record.value)
-        batches = record_batches(record, {**facts_of(before.document), "extracted": extracted}, document_type)
+        batches = record_batches(record, {**document_facts(before.document), "extracted": extracted}, document_type)
         row = _row(dataset, before, correction, by.strip(), note, run_of(name))
         change_ = {"document_id": document_id, "record": 0, "kind": "corrected"}
         if correction.field and correction.old != correction.new:

@@ -12,7 +12,7 @@ from extractors.tabulate.assemble import assemble, evidence_of
 from extractors.tabulate.tabulate import record_batches
 from extractors.values import json_text
 from flows.storage.dataset import Dataset
-from flows.storage.publish import Batches, Last, publish
+from flows.storage.publish import Last, TableBatches, publish
 from schemas.document_type import DocumentType
 from schemas.pipeline import Correction
 from schemas.tables import record_tables
@@ -51,7 +51,7 @@ def correction_in(row: Mapping[str, Any]) -> Correction:
     return Correction(row["field"], row["old"], row["new"], row["context"], evidence)
 
 
-def facts_of(document: Mapping[str, Any]) -> dict[str, Any]:
+def document_facts(document: Mapping[str, Any]) -> dict[str, Any]:
     """Facts in a row of `documents` beside the record."""
     return {name: value for name, value in document.items() if name not in _RECORD}
 
@@ -62,8 +62,8 @@ def record_tables_of(document_type: DocumentType) -> list[str]:
 
 
 def with_corrections(
-    dataset: Dataset, batches: Batches, document_type: DocumentType
-) -> tuple[Batches, list[Disagreed]]:
+    dataset: Dataset, batches: TableBatches, document_type: DocumentType
+) -> tuple[TableBatches, list[Disagreed]]:
     """The rows with all that people have corrected of their documents, and where these rows say something else."""
     ids = [row for batch in batches.get("documents", ()) for row in batch.column("document_id").to_pylist()]
     corrections = correction_rows(dataset, ids) if ids else {}
@@ -79,7 +79,7 @@ def with_corrections(
         mine = {name: by_table[name].get(document_id, []) for name in tables}
         record = assemble(mine, document_type)
         changed, differing = reapplied(record, [correction_in(row) for row in rows], document_type)
-        facts = {**facts_of(mine["documents"][0]), "extracted": json_text(record.value)}
+        facts = {**document_facts(mine["documents"][0]), "extracted": json_text(record.value)}
         for name, after in record_batches(changed, facts, document_type).items():
             made.setdefault(name, []).extend(after)
         by = {row["field"]: row["by"] for row in rows}

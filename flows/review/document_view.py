@@ -22,7 +22,7 @@ _HISTORY = ("at", "by", "field", "old", "new", "note")
 Json = dict[str, Any]
 
 
-def shown(dataset: Dataset, document_type: DocumentType, document_id: str) -> Json:
+def document_view(dataset: Dataset, document_type: DocumentType, document_id: str) -> Json:
     """The document as JSON values; every value of the record is text, as a person would type it, or null.
 
     Raises PagemillError where it is not published.

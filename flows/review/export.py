@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from flows.documents.sandbox import Sandbox
-from flows.review.document_view import Json, page_text, shown
-from flows.review.listing import LOW, MARKS, PAGE, Listing, Wanted
+from flows.review.document_view import Json, document_view, page_text
+from flows.review.listing import LOW, MARKS, PAGE, Listing, ListingFilter
 from flows.review.page import standing_page
 from flows.review.pictures import Pictures
 from flows.settings import Settings
@@ -26,7 +26,7 @@ from flows.ui.text import count_documents
 from schemas.document_type import DocumentType
 from schemas.errors import DocumentError, PagemillError
 
-MOST_PICTURES = 24_000_000  # characters of data URLs
+MOST_PICTURE_CHARACTERS = 24_000_000  # characters of data URLs
 MOST_RECORDS = 8_000_000  # characters of everything else
 MOST_PAGES = 8  # pictures of one document: those of pages on which values stand first
 
@@ -49,7 +49,7 @@ def export(out: Out, document_type: DocumentType | None, settings: Settings, tar
     document_type = document_type or type_of(dataset.document_type, dataset.schema, dataset.location)
     check_target(target)
     check_outside(dataset, target)
-    found = Listing(dataset, document_type).slice(Wanted(), 0, limit)
+    found = Listing(dataset, document_type).slice(ListingFilter(), 0, limit)
     kept, records, left_out = _records(dataset, document_type, found.rows)
     if found.total > len(found.rows):
         left_out.insert(0, f"This file has the {len(found.rows):,} worst of {found.total:,} documents.")
@@ -83,7 +83,7 @@ def _records(
     kept, records, room = [], {}, MOST_RECORDS
     for row in rows:
         try:
-            record = shown(dataset, document_type, row["id"])
+            record = document_view(dataset, document_type, row["id"])
         except PagemillError:  # removed meanwhile
             continue
         room -= len(str(record))
@@ -97,7 +97,7 @@ def _records(
 async def _pages(pictures: Pictures, dataset: Dataset, records: dict[str, Json]) -> tuple[dict[str, Json], int, int]:
     """Content of each page in the file, by `document/page`; the number of its pictures, and of missing ones."""
     pages: dict[str, Json] = {}
-    room, count, missing = MOST_PICTURES, 0, 0
+    room, count, missing = MOST_PICTURE_CHARACTERS, 0, 0
     for document_id, record in records.items():
         chosen = list(_worth_a_picture(record))
         missing += max(0, len(chosen) - MOST_PAGES)

@@ -15,7 +15,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-MOST_BYTES = 200_000  # of a request's body: no correction is longer
+MOST_BODY_BYTES = 200_000  # of a request's body: no correction is longer
 HEADER = "x-pagemill-token"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
@@ -102,7 +102,9 @@ class Guard:
         length = headers.get("content-length", "")
         if not length.isdecimal():
             return _refused(411, "a change says how long it is")
-        return _refused(413, f"a change has {MOST_BYTES:,} bytes at most") if int(length) > MOST_BYTES else None
+        return (
+            _refused(413, f"a change has {MOST_BODY_BYTES:,} bytes at most") if int(length) > MOST_BODY_BYTES else None
+        )
 
 
 def _refused(status: int, why: str) -> Response:

@@ -24,7 +24,7 @@ _SUMMARY = pa.schema([("document_id", pa.string()), ("confidence", pa.float64())
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ListingFilter:
     """Filter of documents: those with all of `marks`, of the `group`, with `search` in their file's name."""
 
     marks: frozenset[str] = frozenset()
@@ -54,7 +54,7 @@ class Listing:
         self._sums: dict[str, tuple[Stamp, pa.Table]] = {}
         self._built: tuple[object, pa.Table] | None = None
 
-    def slice(self, wanted: Wanted, start: int = 0, count: int = PAGE) -> Slice:
+    def slice(self, wanted: ListingFilter, start: int = 0, count: int = PAGE) -> Slice:
         """The documents that are wanted, worst first, from place `start` on."""
         table = self._table()
         fits = table

@@ -10,7 +10,7 @@ from schemas.fields import Field, escape, field_at, keys_of, value_at
 from schemas.pipeline import Answer, Evidence, Page
 
 
-def place_of(page: Page, root: Field, record: Mapping[str, Any], pointer: str, text: str) -> Evidence | None:
+def locate(page: Page, root: Field, record: Mapping[str, Any], pointer: str, text: str) -> Evidence | None:
     """The place of `text`, the value at `pointer` of `record`, on `page`; null where it does not stand there as typed."""
     keys = keys_of(pointer)
     field = field_at(root, keys)

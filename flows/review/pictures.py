@@ -13,16 +13,16 @@ from typing import Any
 import pyarrow.compute as pc
 
 from extractors.ocr import is_unread
-from flows.documents.ocr import Scans
+from flows.documents.ocr import SecondReader
 from flows.documents.sandbox import Sandbox
-from flows.sources.locations import addresses_of, spooled
+from flows.sources.locations import locations_of, spooled
 from flows.storage.dataset import Dataset
 from schemas.errors import DocumentError, UnreadableDocumentError
 from schemas.pipeline import Page
 
 KEPT_DOCUMENTS = 4  # copies on this machine's disk
 KEPT_PAGES = 24  # pictures in memory, some 300 KB each
-Row = Mapping[str, Any]
+_Row = Mapping[str, Any]
 
 
 class Pictures:
@@ -37,7 +37,7 @@ class Pictures:
         sandbox: Sandbox,
         folder: Path,
         passwords: tuple[str, ...] = (),
-        scans: Scans | None = None,
+        scans: SecondReader | None = None,
     ) -> None:
         self._dataset = dataset
         self._sandbox = sandbox
@@ -63,7 +63,7 @@ class Pictures:
             raise found
         return found
 
-    async def _drawn(self, row: Row, number: int) -> Page | DocumentError:
+    async def _drawn(self, row: _Row, number: int) -> Page | DocumentError:
         try:
             copy = await asyncio.to_thread(self._copy, row)
             page = await self._sandbox.look(copy, row["file_name"] or copy.name[:12], number, self._passwords)
@@ -73,11 +73,11 @@ class Pictures:
         except DocumentError as error:
             return error
 
-    def _copy(self, row: Row) -> Path:
+    def _copy(self, row: _Row) -> Path:
         """A copy of the document."""
         document_id, uri = row["document_id"], row["source_uri"]
         if document_id not in self._copies:
-            addresses = addresses_of(self._dataset, [document_id])
+            addresses = locations_of(self._dataset, [document_id])
             taken = spooled(document_id, uri, addresses.get(document_id, ()), self._folder)
             if taken is None:
                 raise UnreadableDocumentError(f"{uri}: has other bytes now; put the file back to see its pages")
@@ -90,10 +90,10 @@ class Pictures:
                 self._copies.pop(other.name, None)
         return self._copies[document_id]
 
-    def _row(self, document_id: str) -> Row:
+    def _row(self, document_id: str) -> _Row:
         """The document's row of `documents`. What is removed or forgotten while it is looked at is dropped here, too."""
         rows = self._dataset.rows("documents", ["document_id", "source_uri", "file_name"])
-        found: list[Row] = rows.filter(pc.equal(rows.column("document_id"), document_id)).to_pylist()
+        found: list[_Row] = rows.filter(pc.equal(rows.column("document_id"), document_id)).to_pylist()
         if not found:
             self._drop(document_id)
             raise UnreadableDocumentError(f"{document_id[:12]} is not published any more")

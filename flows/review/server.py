@@ -17,14 +17,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from flows.documents.ocr import scans_of
+from flows.documents.ocr import second_reader_for
 from flows.documents.sandbox import Sandbox
 from flows.review.guard import Guard, Secrets
-from flows.review.listing import LOW, PAGE, Wanted, marks_of
-from flows.review.locate import place_of
+from flows.review.listing import LOW, PAGE, ListingFilter, marks_of
+from flows.review.locate import locate
 from flows.review.page import script, served_page, style
 from flows.review.pictures import Pictures
-from flows.review.session import Change, Desk
+from flows.review.session import Change, Session
 from flows.settings import Settings
 from flows.storage.dataset import Dataset
 from schemas.document_type import DocumentType
@@ -37,10 +37,10 @@ _STATUS = {ConfigurationError: 422, DocumentError: 404, DatasetError: 503}
 
 Id = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
 Number = Annotated[int, Path(ge=1, le=1_000_000)]
-Json = dict[str, Any]
+_Json = dict[str, Any]
 
 
-def serve(
+def serve_review(
     dataset: Dataset,
     document_type: DocumentType,
     settings: Settings,
@@ -57,8 +57,8 @@ def serve(
         Sandbox(1, min(settings.split_seconds, DRAWING_SECONDS), settings.split_memory) as sandbox,
     ):
         tokens, at = Secrets(), listening.getsockname()[1]
-        desk = Desk(dataset, document_type, by)
-        pictures = Pictures(dataset, sandbox, Folder(folder), settings.passwords, scans_of(settings, sandbox))
+        desk = Session(dataset, document_type, by)
+        pictures = Pictures(dataset, sandbox, Folder(folder), settings.passwords, second_reader_for(settings, sandbox))
         app = application(desk, pictures, tokens)
         server = uvicorn.Server(_quiet(Guard(app, tokens, at)))
 
@@ -74,7 +74,7 @@ def serve(
         server.run(sockets=[listening])
 
 
-def application(desk: Desk, pictures: Pictures, tokens: Secrets) -> FastAPI:
+def application(desk: Session, pictures: Pictures, tokens: Secrets) -> FastAPI:
     """The addresses, without their guard."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     for kind, status in _STATUS.items():
@@ -111,7 +111,7 @@ def application(desk: Desk, pictures: Pictures, tokens: Secrets) -> FastAPI:
         search: Annotated[str, Query(max_length=300)] = "",
         start: Annotated[int, Query(ge=0)] = 0,
     ) -> JSONResponse:
-        return JSONResponse(desk.documents(Wanted(marks_of(marks.split(",")), group, search), start))
+        return JSONResponse(desk.documents(ListingFilter(marks_of(marks.split(",")), group, search), start))
 
     @app.get("/api/documents/{document_id}")
     def document(document_id: Id) -> JSONResponse:
@@ -133,7 +133,7 @@ def application(desk: Desk, pictures: Pictures, tokens: Secrets) -> FastAPI:
         return Response(image.data, media_type=image.mime)
 
     @app.post("/api/documents/{document_id}/corrections")
-    async def corrections(document_id: Id, asked: Annotated[Json, Body()]) -> JSONResponse:
+    async def corrections(document_id: Id, asked: Annotated[_Json, Body()]) -> JSONResponse:
         change = _change(asked)
         if change.value and isinstance(asked.get("page"), int):
             change = replace(change, evidence=await _seen(desk, pictures, document_id, change, asked["page"]))
@@ -146,7 +146,7 @@ def application(desk: Desk, pictures: Pictures, tokens: Secrets) -> FastAPI:
     return app
 
 
-def size(page: Page) -> Json:
+def size(page: Page) -> _Json:
     """A page's size in points, and its words, each with its box."""
     return {
         "width": page.width,
@@ -155,7 +155,7 @@ def size(page: Page) -> Json:
     }
 
 
-def _change(asked: Json) -> Change:
+def _change(asked: _Json) -> Change:
     """The change in a request. Raises ConfigurationError for anything else."""
     field, value, note, version = (asked.get(name) for name in ("field", "value", "note", "version"))
     texts = (value is None or isinstance(value, str)) and (note is None or isinstance(note, str))
@@ -164,7 +164,7 @@ def _change(asked: Json) -> Change:
     return Change(field, value, (note or "").strip() or None, version)
 
 
-async def _seen(desk: Desk, pictures: Pictures, document_id: str, change: Change, number: int) -> Evidence | None:
+async def _seen(desk: Session, pictures: Pictures, document_id: str, change: Change, number: int) -> Evidence | None:
     """Place of the new value on the page that the person had before them."""
     try:
         page = await pictures.page(document_id, number)
@@ -172,7 +172,7 @@ async def _seen(desk: Desk, pictures: Pictures, document_id: str, change: Change
         return None
     record = await run_in_threadpool(desk.value, document_id)
     assert change.value is not None
-    return await run_in_threadpool(place_of, page, desk.document_type.root, record, change.field, change.value)
+    return await run_in_threadpool(locate, page, desk.document_type.root, record, change.field, change.value)
 
 
 def _teller(status: int) -> Callable[[Request, Exception], Response]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from flows.review.correct import correct
-from flows.review.document_view import Json, page_text, shown, version_of
-from flows.review.listing import Listing, Wanted
+from flows.review.document_view import Json, document_view, page_text, version_of
+from flows.review.listing import Listing, ListingFilter
 from flows.review.records import read_record
 from flows.storage.dataset import Dataset
 from flows.storage.run_ids import new_run_id
@@ -34,7 +34,7 @@ class Change:
     evidence: Evidence | None = None
 
 
-class Desk:
+class Session:
     """A dataset under review by one person; its methods may be called from several threads."""
 
     def __init__(self, dataset: Dataset, document_type: DocumentType, by: str) -> None:
@@ -45,7 +45,7 @@ class Desk:
         self._listing = Listing(dataset, document_type)
         self._turn = threading.Lock()
 
-    def documents(self, wanted: Wanted, start: int) -> Json:
+    def documents(self, wanted: ListingFilter, start: int) -> Json:
         """A page of the list, worst first, and how many documents there are."""
         with self._turn:
             found = _again(lambda: self._listing.slice(wanted, start))
@@ -61,7 +61,7 @@ class Desk:
 
     def document(self, document_id: str) -> Json:
         """The document as the page draws it. Raises PagemillError where it is not published."""
-        return _again(lambda: shown(self.dataset, self.document_type, document_id))
+        return _again(lambda: document_view(self.dataset, self.document_type, document_id))
 
     def text(self, document_id: str, number: int) -> str:
         """The text of a page as it was sent."""

@@ -32,7 +32,7 @@ _CORRECTION = ("correction_id", "at", "by", "field", "old", "new", "note")
 _MARGIN = 60.0  # points of the page that are shown around a box
 _SHOWN = 200  # characters of a quote or a value on one line
 
-Row = Mapping[str, Any]
+_Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +47,13 @@ class Why:
     source_uri: str
     field: str
     value: str | None
-    evidence: Row | None
-    others: Sequence[Row]
+    evidence: _Row | None
+    others: Sequence[_Row]
     problems: Sequence[str]
-    checks: Sequence[Row]
-    recipe: Row
-    calls: Sequence[Row]
-    corrections: Sequence[Row]
+    checks: Sequence[_Row]
+    recipe: _Row
+    calls: Sequence[_Row]
+    corrections: Sequence[_Row]
     extracted: str | None  # what the machine read, where people have corrected the document
 
 
@@ -187,7 +187,7 @@ def _page(explanation: Why, dataset: Dataset, settings: Settings) -> tuple[Page 
             return None, str(error)
 
 
-def _view(own: Row, page: Page) -> tuple[float, float, float, float]:
+def _view(own: _Row, page: Page) -> tuple[float, float, float, float]:
     """Part of the page to show, in points: the lines around the box at the page's full width, or the whole page."""
     if own.get("y0") is None:
         return 0.0, 0.0, page.width, page.height
@@ -195,7 +195,7 @@ def _view(own: Row, page: Page) -> tuple[float, float, float, float]:
     return 0.0, top, page.width, min(page.height, own["y1"] + _MARGIN) - top
 
 
-def _recipe(dataset: Dataset, found: Published) -> Row:
+def _recipe(dataset: Dataset, found: Published) -> _Row:
     document = found.document
     recipe = {name: document[name] for name in ("recipe_id", "model", "run_id", "extracted_at")}
     rows = dataset.rows("recipes", ["recipe_id", "settings", "versions", "first_used_at"])
@@ -203,7 +203,7 @@ def _recipe(dataset: Dataset, found: Published) -> Row:
     return {**recipe, **(known[0] if known else {})}
 
 
-def _calls(dataset: Dataset, found: Published, page: int | None) -> list[Row]:
+def _calls(dataset: Dataset, found: Published, page: int | None) -> list[_Row]:
     """The answers that tell of a page; all of the document's where that is not known."""
     pages = dataset.shard_columns("pages", found.shard, ["document_id", "page", "chunk"])
     chunks = {

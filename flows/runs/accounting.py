@@ -57,7 +57,7 @@ class Accounts:
         }
 
 
-def open_book(
+def open_run(
     dataset: Dataset, run_id: str, recipe: Recipe, accounts: Accounts, command: str, schedule: str | None = None
 ) -> None:
     """Keep what a `runs` row needs, so that recovery can write it if the run is killed, and the schedule that it is of.
@@ -73,7 +73,7 @@ def open_book(
     dataset.note_run(run_id, {**facts, **about})
 
 
-def close_book(  # noqa: PLR0913 - each is a column of its own
+def close_run(  # noqa: PLR0913 - each is a column of its own
     dataset: Dataset,
     run_id: str,
     recipe: Recipe,

@@ -6,7 +6,7 @@ from flows.model.prices import Prices
 from flows.settings import Settings
 from schemas.errors import ConfigurationError
 
-Confirm = Callable[[str], bool]  # asks a person
+AskConsent = Callable[[str], bool]  # asks a person
 
 
 def require_price(settings: Settings, budget_usd: float | None) -> None:
@@ -18,7 +18,7 @@ def require_price(settings: Settings, budget_usd: float | None) -> None:
         )
 
 
-def confirm_cost(settings: Settings, cost_usd: float, said: str, confirm: Confirm | None) -> None:
+def confirm_cost(settings: Settings, cost_usd: float, said: str, confirm: AskConsent | None) -> None:
     """Ask before what costs more than PAGEMILL_CONFIRM_ABOVE; `said` tells what for, `confirm` is null where nobody sits.
 
     Raises ConfigurationError where there is nobody to ask, or who says no.

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from flows.review.corrections import Disagreed
 from flows.storage.changes import differences
 from flows.storage.dataset import Dataset
-from flows.storage.publish import Batches
+from flows.storage.publish import TableBatches
 from flows.storage.staging import as_stated
 from flows.ui.html import render, write_page
 from flows.ui.text import one_line
@@ -42,7 +42,7 @@ class FieldDifference:
 
 
 def differences_of(
-    dataset: Dataset, shard: str, batches: Batches, pointers: Mapping[str, Mapping[str, str]]
+    dataset: Dataset, shard: str, batches: TableBatches, pointers: Mapping[str, Mapping[str, str]]
 ) -> list[Difference]:
     """Differences of new rows from the published ones of a shard, and changes of status."""
     ids = pa.array([each for batch in batches["documents"] for each in batch.column("document_id").to_pylist()])

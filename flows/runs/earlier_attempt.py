@@ -11,7 +11,7 @@ from flows.storage.recover import recover
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class EarlierAttempt:
     """The names that the shard's documents had before, what of them is published, and answers that only the journal has.
 
     `published` has status and pages by document id, `addresses` where these documents were found.
@@ -24,7 +24,7 @@ class Past:
     was_tried: bool = False
 
 
-def past_of(dataset: Dataset, name: str, former: Sequence[str], spending: Spending) -> Past:
+def earlier_attempt_of(dataset: Dataset, name: str, former: Sequence[str], spending: Spending) -> EarlierAttempt:
     """Leftovers of a killed process for the shard `name`; money it had paid is counted in `spending`."""
     if dataset.store.names(f"_work/staged/{name}"):  # killed while it was published
         with dataset.locked():
@@ -37,7 +37,7 @@ def past_of(dataset: Dataset, name: str, former: Sequence[str], spending: Spendi
         columns = ("cost_usd", "attempts", "prompt_tokens", "completion_tokens")
         spending.enter_calls(dataset.shard_columns("calls", each, columns).to_pylist())
     spending.enter_calls(journaled)
-    return Past(
+    return EarlierAttempt(
         former,
         {row["document_id"]: (row["status"], row["pages"]) for row in rows},
         {row["source_uri"]: row["document_id"] for row in rows},

@@ -21,7 +21,7 @@ class Stoppable(Protocol):
         """True when no further shard is to be taken up."""
 
 
-class Crew(Protocol):
+class Executor(Protocol):
     """Executor of shards. `begin` and `carry_out` are called within the run's flow."""
 
     async def begin(self) -> None:
@@ -38,7 +38,7 @@ class Crew(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Here:
+class LocalExecutor:
     """This process. `shard` carries out the one at a place."""
 
     shard: Callable[[int], Awaitable[None]]

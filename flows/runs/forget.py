@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from flows.documents.ocr import forget_scans, scans_cache
+from flows.documents.ocr import forget_ocr, ocr_cache
 from flows.durable_files import write_durably
 from flows.settings import Settings
 from flows.storage.backends.journal import read_segment, segment_bytes
 from flows.storage.backends.store import Out
 from flows.storage.erase import Forgotten
-from flows.storage.find import Found
+from flows.storage.find import FoundDocument
 from flows.storage.open import read_dataset
 from flows.storage.remove import forget_documents
 from flows.storage.run_ids import new_run_id
@@ -18,7 +18,7 @@ from flows.ui.text import count_documents
 from schemas.errors import DatasetError
 
 
-def forget(out: Out, documents: Sequence[Found], settings: Settings, *, wait: bool = True) -> Forgotten:
+def forget(out: Out, documents: Sequence[FoundDocument], settings: Settings, *, wait: bool = True) -> Forgotten:
     """Remove `documents` from the dataset at `out` and keep them out.
 
     Raises DatasetError when a live run works on one of them and `wait` is not set.
@@ -30,7 +30,7 @@ def forget(out: Out, documents: Sequence[Found], settings: Settings, *, wait: bo
     done = forget_documents(dataset, staging, ids, wait=wait)
     if removed:
         done.rows["answers of try"] = removed
-    if read := forget_scans(scans_cache(settings), ids):
+    if read := forget_ocr(ocr_cache(settings), ids):
         done.rows["scanned pages"] = read
     return done
 

@@ -6,10 +6,10 @@ people have corrected in OUT is told in NEW, too, and put in there.
 
 from flows.log import say
 from flows.review.corrections import carry_corrections
-from flows.runs.cost_guard import Confirm
+from flows.runs.cost_guard import AskConsent
 from flows.runs.resources import Engine
 from flows.runs.run import Outcome, RunRequest, run
-from flows.sources.locations import addresses_of, standing
+from flows.sources.locations import existing_locations, locations_of
 from flows.storage.backends.store import Out
 from flows.storage.open import open_dataset, read_dataset
 from flows.storage.run_ids import new_run_id
@@ -27,7 +27,7 @@ def refresh_into(
     into: Out,
     document_type: DocumentType | None,
     budget_usd: float | None,
-    confirm: Confirm | None,
+    confirm: AskConsent | None,
 ) -> Outcome:
     """Extract the documents of the dataset at `out` into `into`, as `document_type` or as what the built-in type is by now.
 
@@ -42,11 +42,11 @@ def refresh_into(
             "file with --type"
         )
     documents = old.rows("documents", ["document_id", "source_uri"]).to_pylist()
-    held = addresses_of(old, [each["document_id"] for each in documents])
+    held = locations_of(old, [each["document_id"] for each in documents])
     left, addresses = [], []
     for each in documents:
         there = held.get(each["document_id"], ())
-        places = standing(each["source_uri"], there)
+        places = existing_locations(each["source_uri"], there)
         if not places:
             left.append(each["source_uri"])
             continue

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from flows.model.endpoint import Endpoint
 from flows.reports.prefect_artifacts import flow_run_id, shown_progress
-from flows.runs.executor import Crew, Here, Stoppable
+from flows.runs.executor import Executor, LocalExecutor, Stoppable
 from flows.runs.resources import Engine
 from flows.ui.progress import RunProgress
 from schemas.errors import PagemillError, RunStoppedError
@@ -39,7 +39,7 @@ def through_prefect(  # noqa: PLR0913 - what its three callers differ in
     endpoint: Endpoint,
     *,
     gate: Gate | None = None,
-    crew: Crew | None = None,
+    crew: Executor | None = None,
     command: str = "extract",
     progress: Callable[[], RunProgress] | None = None,
 ) -> UUID | None:
@@ -78,7 +78,7 @@ def through_prefect(  # noqa: PLR0913 - what its three callers differ in
             except Pause:  # at an end of a task; the other shard is let come to its own
                 suspend()
 
-        carriers = crew or Here(one, work, endpoint)
+        carriers = crew or LocalExecutor(one, work, endpoint)
         suspend = partial(_stop, work, carriers, engine.settings.grace, _SUSPENDED)
         _stop_on_signals(work, carriers, engine.settings.grace)
         try:
@@ -129,14 +129,14 @@ async def _heeded_suspension(stop: Callable[[], None]) -> AsyncIterator[None]:
         watching.cancel()
 
 
-def _stop(work: Stoppable, crew: Crew, grace: float | None, why: str) -> None:
+def _stop(work: Stoppable, crew: Executor, grace: float | None, why: str) -> None:
     """Ask for nothing more. Calls in flight finish, within `grace` seconds where it is given; what is done is published."""
     reason = RunStoppedError(why)
     work.stopped = work.stopped or reason
     crew.stop(reason, grace)
 
 
-def _stop_on_signals(work: Stoppable, crew: Crew, grace: float) -> None:
+def _stop_on_signals(work: Stoppable, crew: Executor, grace: float) -> None:
     """The first signal lets calls in flight finish and publishes what is done; a second one ends the run at once.
 
     After SIGTERM they have `grace` seconds: who sends it (a cancellation through Prefect, a machine that goes down) kills soon.

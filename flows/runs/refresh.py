@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from extractors.tabulate.tabulate import Batches, rows
-from flows.documents.ask import Stored
+from flows.documents.ask import StoredAnswers
 from flows.documents.extract import extract_document
 from flows.documents.recipe import make_recipe
 from flows.documents.sandbox import ended_with_the_run
@@ -34,12 +34,12 @@ from flows.model.model_list import served_windows
 from flows.reports.prefect_artifacts import tell_report
 from flows.reports.run_page import keep_report
 from flows.review.corrections import Disagreed, corrector, with_corrections
-from flows.runs.accounting import Accounts, close_book, open_book
-from flows.runs.cost_guard import Confirm, confirm_cost, require_price
+from flows.runs.accounting import Accounts, close_run, open_run
+from flows.runs.cost_guard import AskConsent, confirm_cost, require_price
 from flows.runs.differences import Difference, differences_of, disagreement_lines
 from flows.runs.prefect_flow import through_prefect
 from flows.runs.resources import Engine, tell_outages
-from flows.sources.locations import addresses_of, spooled
+from flows.sources.locations import locations_of, spooled
 from flows.sources.spool import Spooled, is_disk_full
 from flows.storage.backends.store import Out
 from flows.storage.claims import claim_published
@@ -76,7 +76,7 @@ class RefreshRequest:
     where: str | None = None
     sample: int | None = None
     budget_usd: float | None = None
-    confirm: Confirm | None = None
+    confirm: AskConsent | None = None
     quiet: bool = False
 
 
@@ -111,7 +111,7 @@ class Refreshed:
 
 
 @dataclass
-class Work:
+class RefreshState:
     """State that the shards of one refresh share."""
 
     dataset: Dataset
@@ -136,7 +136,7 @@ class Work:
 def refresh(engine: Engine, request: RefreshRequest) -> tuple[Refreshed, PagemillError | None]:
     """Refresh documents of a dataset; what it did, and what ended it early. Raises ConfigurationError before it begins."""
     settings = engine.settings
-    dataset, document_type = opened(request.out, request.document_type)
+    dataset, document_type = open_for_refresh(request.out, request.document_type)
     spending = Spending(None if request.budget_usd is None else round(request.budget_usd * 1e9))
     memory = memory_of(dataset, settings)
     windows = asyncio.run(served_windows(settings, engine.base_url, engine.api_key, memory))
@@ -151,7 +151,7 @@ def refresh(engine: Engine, request: RefreshRequest) -> tuple[Refreshed, Pagemil
 
     flow_runs: list[UUID | None] = []
 
-    def carry_out(work: Work, shards: Sequence[Shard]) -> None:
+    def carry_out(work: RefreshState, shards: Sequence[Shard]) -> None:
         tell_outages(engine, endpoint, quiet=request.quiet)
         flow_runs.append(
             through_prefect(engine, tools.run_id, shards, work, endpoint, command="refresh", progress=work.progress)
@@ -168,7 +168,7 @@ def refresh(engine: Engine, request: RefreshRequest) -> tuple[Refreshed, Pagemil
     return done, stopped
 
 
-def opened(out: Out, document_type: DocumentType | None) -> tuple[Dataset, DocumentType]:
+def open_for_refresh(out: Out, document_type: DocumentType | None) -> tuple[Dataset, DocumentType]:
     """The dataset at `out` to write to, and its type. Raises ConfigurationError where its type has other columns now."""
     dataset = read_dataset(out)
     document_type = document_type or type_of(dataset.document_type, dataset.schema, dataset.location)
@@ -180,7 +180,7 @@ def make_anew(  # noqa: PLR0913 - what a refresh and a replay differ in
     tools: Tools,
     chosen: pa.Table,
     spending: Spending,
-    carry_out: Callable[["Work", Sequence[Shard]], None],
+    carry_out: Callable[["RefreshState", Sequence[Shard]], None],
     *,
     command: str = "refresh",
     is_sample: bool = False,
@@ -192,14 +192,14 @@ def make_anew(  # noqa: PLR0913 - what a refresh and a replay differ in
     with dataset.lease(tools.run_id):
         with dataset.locked():
             recover(dataset)
-        open_book(dataset, tools.run_id, tools.recipe, accounts, command)
+        open_run(dataset, tools.run_id, tools.recipe, accounts, command)
         spool_folder = dataset.spool(tools.run_id)
         with ProgressLine(chosen.num_rows, quiet=quiet) as line:
-            work = Work(
+            work = RefreshState(
                 dataset, tools, done, accounts, spool_folder, asyncio.Semaphore(DOCUMENTS_IN_FLIGHT),
                 lambda: line.update(done.refreshed + len(done.kept), accounts.pages, spending.spent_nusd / 1e9),
                 is_sample, spending,
-                addresses_of(dataset, chosen.column("document_id").to_pylist()),
+                locations_of(dataset, chosen.column("document_id").to_pylist()),
             )  # fmt: skip
             try:
                 carry_out(work, [partial(_shard, work, *each) for each in _by_shard(dataset, chosen)])
@@ -210,7 +210,7 @@ def make_anew(  # noqa: PLR0913 - what a refresh and a replay differ in
         stopped = work.stopped
         try:
             accounts.check()
-            close_book(
+            close_run(
                 dataset, tools.run_id, tools.recipe, accounts, spending, command=command, is_published=not is_sample
             )
         except DatasetError as error:
@@ -280,7 +280,7 @@ def _by_shard(dataset: Dataset, chosen: pa.Table) -> Iterator[tuple[str, list[di
             yield shard, held
 
 
-async def _shard(work: Work, shard: str, documents: Sequence[Mapping[str, Any]], name: str) -> None:
+async def _shard(work: RefreshState, shard: str, documents: Sequence[Mapping[str, Any]], name: str) -> None:
     """Refresh the documents of one shard; `name` is this task's, for its journal. What stops it leaves the rest as it was."""
     dataset, done = work.dataset, work.done
     segment = dataset.segment(name)
@@ -320,7 +320,7 @@ async def _shard(work: Work, shard: str, documents: Sequence[Mapping[str, Any]],
         work.on_progress()
 
 
-def _count(work: Work, outcome: tuple[str, Batches] | Kept | None) -> None:
+def _count(work: RefreshState, outcome: tuple[str, Batches] | Kept | None) -> None:
     """Count a document when its shard is written: what came of it, or nothing for one that was not reached."""
     if isinstance(outcome, Kept):
         work.done.kept.append(outcome)
@@ -329,7 +329,7 @@ def _count(work: Work, outcome: tuple[str, Batches] | Kept | None) -> None:
         setattr(work.accounts, outcome[0], getattr(work.accounts, outcome[0]) + 1)
 
 
-def _taken(work: Work, ids: Sequence[str]) -> tuple[set[str], Stored]:
+def _taken(work: RefreshState, ids: Sequence[str]) -> tuple[set[str], StoredAnswers]:
     """Documents that this command may replace, and their stored answers."""
     dataset = work.dataset
     if work.is_sample:
@@ -341,13 +341,13 @@ def _taken(work: Work, ids: Sequence[str]) -> tuple[set[str], Stored]:
     return mine, stored_in(dataset, ids)
 
 
-def _spooled(work: Work, document_id: str, uri: str) -> Spooled | None:
+def _spooled(work: RefreshState, document_id: str, uri: str) -> Spooled | None:
     """The document as it stands at `uri`, or where it has moved to; null where something else stands there now."""
     return spooled(document_id, uri, work.held.get(document_id, ()), work.spool_folder)
 
 
 async def _one(
-    work: Work, row: Mapping[str, Any], stored: Stored, keep: Any, mine: set[str]
+    work: RefreshState, row: Mapping[str, Any], stored: StoredAnswers, keep: Any, mine: set[str]
 ) -> tuple[str, Batches] | Kept | None:
     """One document: its status and rows, or why it keeps the old ones; null for one that was not reached."""
     document_id, uri = row["document_id"], row["source_uri"]

@@ -14,9 +14,9 @@ from flows.documents.recipe import make_recipe
 from flows.documents.sandbox import Sandbox
 from flows.documents.tools import tools_for
 from flows.model.budget import Spending
-from flows.model.cancellation import Interrupt
+from flows.model.cancellation import Cancellation
 from flows.reports.run_page import keep_report
-from flows.runs.refresh import Refreshed, Shard, Work, make_anew, opened
+from flows.runs.refresh import Refreshed, RefreshState, Shard, make_anew, open_for_refresh
 from flows.settings import Settings
 from flows.storage.backends.store import Out
 from flows.storage.dataset import Dataset
@@ -31,7 +31,7 @@ class _StoredOnly:
 
     def __init__(self) -> None:
         self.endpoint = self
-        self.interrupt = Interrupt()
+        self.interrupt = Cancellation()
 
     async def get(self, request: Request, keep: Any) -> Completion:
         """Refuse: nothing is asked."""
@@ -50,7 +50,7 @@ class _StoredOnly:
 
 def replay(out: Out, settings: Settings, document_type: DocumentType | None = None) -> Refreshed:
     """Make the rows of every document in `out` anew from its stored answers. Raises ConfigurationError for no dataset."""
-    dataset, document_type = opened(out, document_type)
+    dataset, document_type = open_for_refresh(out, document_type)
     recipe = make_recipe(document_type, settings, _windows(dataset, settings))
     chosen = dataset.rows("documents", ["document_id", "source_uri"])
     with Sandbox(settings.workers, settings.split_seconds, settings.split_memory) as sandbox:
@@ -65,7 +65,7 @@ def replay(out: Out, settings: Settings, document_type: DocumentType | None = No
     return done
 
 
-def _one_after_the_other(work: Work, shards: Sequence[Shard]) -> None:
+def _one_after_the_other(work: RefreshState, shards: Sequence[Shard]) -> None:
     async def all_shards() -> None:
         for place, shard in enumerate(shards):
             if work.stopped is None:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.sources.arrow_lookup import newest
-from flows.sources.failures import COLUMNS, RETRIES_FILE, Retry, is_reopened, read_retries
+from flows.sources.failures import FAILURE_COLUMNS, RETRIES_FILE, Retry, is_reopened, read_retries
 from flows.storage.backends.store import Out
 from flows.storage.dataset import Dataset
 from flows.storage.open import read_dataset
@@ -30,7 +30,7 @@ def retry(out: Out, error: str | None = None) -> dict[str, int]:
     try:
         with dataset.locked():
             recover(dataset)
-            rows = dataset.rows("failures", COLUMNS)
+            rows = dataset.rows("failures", FAILURE_COLUMNS)
             _require_known(out, error, rows)
             # not before the latest failure: a clock that went back must not leave it out
             latest = pc.max(rows.column("at")).as_py()

@@ -27,19 +27,19 @@ from flows.preview.estimate import quick_cost_nusd
 from flows.reports.prefect_artifacts import tell_report
 from flows.reports.quality import Quality
 from flows.reports.run_page import keep_report
-from flows.runs.accounting import Accounts, close_book, open_book
+from flows.runs.accounting import Accounts, close_run, open_run
 from flows.runs.canary import Canary
-from flows.runs.cost_guard import Confirm, confirm_cost, require_price
-from flows.runs.dask.coordinator import Elsewhere, cluster_of, require_cluster
-from flows.runs.dask.messages import RunFacts, place_to_tell, settings_to_tell, type_to_tell
+from flows.runs.cost_guard import AskConsent, confirm_cost, require_price
+from flows.runs.dask.coordinator import ClusterCoordinator, cluster_of, require_cluster
+from flows.runs.dask.messages import JobFacts, serialize_location, serialize_settings, serialize_type
 from flows.runs.prefect_flow import Gate, through_prefect
 from flows.runs.resources import Engine, tell_outages
-from flows.runs.shard import Work, extract_shard
+from flows.runs.shard import RunState, extract_shard
 from flows.settings import Settings, require_model
 from flows.sources.addresses import Addresses
-from flows.sources.discover import Found, discover
+from flows.sources.discover import Discovered, discover
 from flows.sources.plan import Plan, make_plan
-from flows.sources.selection import Order, Part, in_order, in_range
+from flows.sources.selection import Partition, SelectionOrder, in_order, in_range
 from flows.sources.superseded import superseded_ids
 from flows.storage.backends.store import Out
 from flows.storage.dataset import Dataset
@@ -72,12 +72,12 @@ class RunRequest:
     allow_gone: bool = False  # what is missing is gone, however much it is
     lender: Dataset | None = None  # another dataset, whose stored answers are taken where requests are equal
     quiet: bool = False
-    confirm: Confirm | None = None  # null where nobody sits
-    order: Order = "listed"
+    confirm: AskConsent | None = None  # null where nobody sits
+    order: SelectionOrder = "listed"
     deadline: datetime.datetime | None = None  # nothing is begun after it
     since: datetime.datetime | None = None  # only addresses that were changed then or later, and before `before`
     before: datetime.datetime | None = None
-    part: Part | None = None  # only its addresses
+    part: Partition | None = None  # only its addresses
     canary: Canary | None = None
     command: str = "run"
     schedule: str | None = None  # of which there is one run at a time: its name is its own
@@ -139,11 +139,11 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
             else _facts(run_id, request, dataset, recipe, settings, windows, plan, moment)
         )
         _confirm(engine, request, plan, recipe, endpoint)
-        open_book(dataset, run_id, recipe, accounts, request.command, request.schedule)
+        open_run(dataset, run_id, recipe, accounts, request.command, request.schedule)
         spool_folder = dataset.spool(run_id)
         tools = tools_for(settings, recipe, engine.sandbox, Answers(endpoint), run_id, dataset)
         with ProgressLine(len(plan.pending), quiet=request.quiet) as line:
-            work = Work(
+            work = RunState(
                 dataset, tools, plan.before, accounts, spool_folder,
                 asyncio.Semaphore(settings.concurrency + 2 * settings.workers),
                 lambda: line.update(work.finished, work.finished_pages, spending.spent_nusd / 1e9),
@@ -157,7 +157,9 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
                 shards = [partial(_extract, work, each) for each in parts]
                 crew = None
                 if facts is not None and parts:
-                    crew = Elsewhere(cluster_of(settings, run_id, len(parts)), facts, work, plan, spending, parts)
+                    crew = ClusterCoordinator(
+                        cluster_of(settings, run_id, len(parts)), facts, work, plan, spending, parts
+                    )
                 gate = Gate(len(tried), partial(_judge, work, request.canary, spending))
                 total = len(plan.pending) if request.limit is None else min(request.limit, len(plan.pending))
                 flow_run = through_prefect(
@@ -229,7 +231,7 @@ def _first_line(settings: Settings, dataset: Dataset, recipe: Recipe) -> str:
     )
 
 
-def _in_range(found: Found, request: RunRequest) -> Found:
+def _in_range(found: Discovered, request: RunRequest) -> Discovered:
     """Addresses within the range of dates and the part; a partial listing marks nothing as gone."""
     if request.since is None and request.before is None and request.part is None:
         return found
@@ -243,16 +245,16 @@ def _in_range(found: Found, request: RunRequest) -> Found:
 def _facts(  # noqa: PLR0913, PLR0917 - what processes elsewhere must know
     run_id: str, request: RunRequest, dataset: Dataset, recipe: Recipe, settings: Settings, windows: Mapping[str, int],
     plan: Plan, moment: datetime.datetime,
-) -> RunFacts:  # fmt: skip
-    return RunFacts(
+) -> JobFacts:  # fmt: skip
+    return JobFacts(
         run_id=run_id,
         version=version("pagemill"),
-        out=place_to_tell(dataset.location),
-        lender=None if request.lender is None else place_to_tell(request.lender.location),
-        document_type=type_to_tell(request.document_type),
+        out=serialize_location(dataset.location),
+        lender=None if request.lender is None else serialize_location(request.lender.location),
+        document_type=serialize_type(request.document_type),
         recipe_id=recipe.recipe_id,
         endpoint=settings.endpoint,
-        settings=settings_to_tell(settings),
+        settings=serialize_settings(settings),
         windows=windows,
         moment=moment,
         not_before=plan.not_before,
@@ -261,7 +263,7 @@ def _facts(  # noqa: PLR0913, PLR0917 - what processes elsewhere must know
     )
 
 
-def _judge(work: Work, canary: Canary | None, spending: Spending) -> None:
+def _judge(work: RunState, canary: Canary | None, spending: Spending) -> None:
     if canary is not None and work.stopped is None:
         work.stopped = canary.judge(work.accounts, spending.spent_nusd / 1e9)
 
@@ -278,17 +280,17 @@ def _shards(addresses: Addresses, settings: Settings) -> Iterator[Addresses]:
         yield addresses[start:]
 
 
-async def _extract(work: Work, addresses: Addresses, name: str) -> None:
+async def _extract(work: RunState, addresses: Addresses, name: str) -> None:
     await extract_shard(work, name, addresses)
 
 
-def _noted(work: Work, plan: Plan) -> list[dict[str, Any]]:
+def _noted(work: RunState, plan: Plan) -> list[dict[str, Any]]:
     """The rows of `sources` that the plan knew of without opening anything."""
     return [{**row, "run_id": work.run_id, "seen_at": plan.not_before} for row in plan.noted.to_pylist()]
 
 
 def _settle_accounts(
-    work: Work, plan: Plan, spending: Spending, keep_days: float | None, command: str
+    work: RunState, plan: Plan, spending: Spending, keep_days: float | None, command: str
 ) -> PagemillError | None:
     """Count what is left, check the sum, publish the run's row; the error that ended the run, if any."""
     accounts, dataset = work.accounts, work.dataset
@@ -310,7 +312,7 @@ def _settle_accounts(
         quality = Quality.of(dataset, work.run_id, recipe.document_type)
         work.breaks = quality.breaks()
         logs = {"sources": [*_noted(work, plan), *work.sources], "quality": quality.rows()}
-        close_book(dataset, work.run_id, recipe, accounts, spending, logs, command=command)
+        close_run(dataset, work.run_id, recipe, accounts, spending, logs, command=command)
         ids = superseded_ids(dataset)
         if ids:
             staging = f"{work.run_id}-{SUPERSEDES:05d}"

@@ -16,7 +16,7 @@ from flows.runs.canary import Canary
 from flows.runs.resources import Engine, engine
 from flows.runs.run import Outcome, RunRequest, run
 from flows.settings import Settings, load_settings
-from flows.sources.selection import Order, beginning, deadline, part
+from flows.sources.selection import SelectionOrder, beginning, deadline, part
 from flows.type_loader import load_type
 from schemas.errors import PagemillError
 
@@ -33,7 +33,7 @@ class Task:
     sources: Sequence[str]
     document_type: str
     out: str
-    order: Order = "listed"
+    order: SelectionOrder = "listed"
     until: str | None = None
     budget_usd: float | None = None
     limit: int | None = None
@@ -44,7 +44,7 @@ class Task:
     canary: Canary | None = None
 
 
-def carry_out(task: Task) -> State[Any]:
+def run_scheduled(task: Task) -> State[Any]:
     """Run the task; the state says in words how it ended. Whatever needs a person's eye becomes an event."""
     try:
         settings = load_settings(model=task.model)

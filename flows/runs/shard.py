@@ -18,7 +18,7 @@ from flows.documents.stored_answers import stored_in
 from flows.documents.tools import Tools
 from flows.review.corrections import corrector
 from flows.runs.accounting import Accounts
-from flows.runs.earlier_attempt import Past
+from flows.runs.earlier_attempt import EarlierAttempt
 from flows.sources.addresses import Address
 from flows.sources.failures import failure_row
 from flows.sources.plan import Before, modified_at
@@ -32,7 +32,7 @@ from schemas.errors import STOPS, DatasetError, DocumentError, PagemillError
 
 
 @dataclass
-class Work:
+class RunState:
     """State that the shards of one run share. `stopped` is the error that ended the run early, if any."""
 
     dataset: Dataset
@@ -45,7 +45,7 @@ class Work:
     limit: int | None = None
     lender: Dataset | None = None  # whose stored answers are taken, too
     deadline: datetime.datetime | None = None  # nothing is begun after it
-    past: Past | None = None  # of a shard that another process may have been killed over
+    past: EarlierAttempt | None = None  # of a shard that another process may have been killed over
     handled: set[str] = field(default_factory=set)
     repeated: list[str] = field(default_factory=list)
     sources: list[dict[str, Any]] = field(default_factory=list)
@@ -72,10 +72,10 @@ class Work:
         return self.tools.run_id
 
 
-async def extract_shard(work: Work, name: str, addresses: Sequence[Address]) -> None:
+async def extract_shard(work: RunState, name: str, addresses: Sequence[Address]) -> None:
     """Extract and publish `addresses` as shard `name`. A shard that cannot be published stops the run, journal kept."""
     segment = work.dataset.segment(name)
-    past = work.past or Past()
+    past = work.past or EarlierAttempt()
     segment.rows.extend(map(dict, past.journaled))
     held: Batches = {}
     try:
@@ -91,7 +91,7 @@ async def extract_shard(work: Work, name: str, addresses: Sequence[Address]) -> 
         forgotten = await asyncio.to_thread(work.dataset.forgotten_ids)  # meanwhile: these were left out
         ids = [each.document.document_id for each in granted]
         known = [("skipped", 0) if each in forgotten else how for each, how in zip(ids, outcomes, strict=True)]
-        count(work.accounts, [*known, *[("failed", 0)] * unread])
+        count_statuses(work.accounts, [*known, *[("failed", 0)] * unread])
     except (DatasetError, OSError) as error:
         _stop(work, error if isinstance(error, DatasetError) else work.dataset.unusable(error))
     finally:
@@ -99,7 +99,7 @@ async def extract_shard(work: Work, name: str, addresses: Sequence[Address]) -> 
         work.on_progress()
 
 
-async def _read(work: Work, addresses: Sequence[Address], held: Batches) -> tuple[list[Spooled], int]:
+async def _read(work: RunState, addresses: Sequence[Address], held: Batches) -> tuple[list[Spooled], int]:
     """Spool what can be read, and count what cannot; what is known by its hash is done, held back or forgotten."""
     mine: list[Spooled] = []
     unread = start = 0
@@ -114,7 +114,7 @@ async def _read(work: Work, addresses: Sequence[Address], held: Batches) -> tupl
     return mine, unread
 
 
-async def _spooled(work: Work, addresses: Sequence[Address], held: Batches) -> tuple[list[Spooled], int]:
+async def _spooled(work: RunState, addresses: Sequence[Address], held: Batches) -> tuple[list[Spooled], int]:
     """Copies of those `addresses` that can be read; and the number of those that cannot."""
     spooled: list[Spooled] = []
     unread = 0
@@ -131,7 +131,7 @@ async def _spooled(work: Work, addresses: Sequence[Address], held: Batches) -> t
     return spooled, unread
 
 
-def _is_to_do(work: Work, taken: Spooled, published: Collection[str]) -> bool:
+def _is_to_do(work: RunState, taken: Spooled, published: Collection[str]) -> bool:
     """True for a document to extract; another is counted, and its file removed where it is nobody's."""
     document_id = taken.document.document_id
     if work.is_full and document_id not in published and document_id not in work.handled:
@@ -145,7 +145,7 @@ def _is_to_do(work: Work, taken: Spooled, published: Collection[str]) -> bool:
         work.accounts.skipped += 1
     elif work.past is not None and document_id in work.past.published and document_id not in work.handled:
         work.handled.add(document_id)
-        count(work.accounts, [work.past.published[document_id]])
+        count_statuses(work.accounts, [work.past.published[document_id]])
     elif document_id in published:
         work.accounts.already_done += 1
     elif document_id in work.handled:
@@ -160,7 +160,7 @@ def _is_to_do(work: Work, taken: Spooled, published: Collection[str]) -> bool:
     return False
 
 
-def _claim(work: Work, spooled: Sequence[Spooled], names: Sequence[str]) -> list[Spooled]:
+def _claim(work: RunState, spooled: Sequence[Spooled], names: Sequence[str]) -> list[Spooled]:
     """Documents among `spooled` that this shard may extract; the others are published, another run's, or another shard's."""
     if not spooled:
         return []
@@ -185,7 +185,7 @@ def _claim(work: Work, spooled: Sequence[Spooled], names: Sequence[str]) -> list
     return mine
 
 
-def _stored(work: Work, ids: Sequence[str]) -> Mapping[tuple[str, str], Mapping[str, Any]]:
+def _stored(work: RunState, ids: Sequence[str]) -> Mapping[tuple[str, str], Mapping[str, Any]]:
     """Answers paid for earlier: of this dataset, and of one that lends its own."""
     own = stored_in(work.dataset, ids)
     lent = stored_in(work.lender, ids) if work.lender is not None else {}
@@ -193,7 +193,7 @@ def _stored(work: Work, ids: Sequence[str]) -> Mapping[tuple[str, str], Mapping[
     return {**{key: {**row, "is_lent": True} for key, row in lent.items()}, **own, **kept}
 
 
-async def _one(work: Work, each: Spooled, stored: Any, segment: Segment, held: Batches) -> tuple[str, int]:
+async def _one(work: RunState, each: Spooled, stored: Any, segment: Segment, held: Batches) -> tuple[str, int]:
     """One document, whatever happens to it: its outcome and its pages. The one place that catches per document."""
     document = each.document
     try:
@@ -229,7 +229,7 @@ async def _one(work: Work, each: Spooled, stored: Any, segment: Segment, held: B
     return extracted.extraction.record.status, extracted.extraction.info.pages
 
 
-def count(accounts: Accounts, outcomes: Sequence[tuple[str, int]]) -> None:
+def count_statuses(accounts: Accounts, outcomes: Sequence[tuple[str, int]]) -> None:
     """Count what was published; what was not stays deferred."""
     for status, pages in outcomes:
         accounts.pages += pages
@@ -237,7 +237,7 @@ def count(accounts: Accounts, outcomes: Sequence[tuple[str, int]]) -> None:
             setattr(accounts, status, getattr(accounts, status) + 1)
 
 
-def _fail(work: Work, held: Batches, error: Exception, uri: str, document_id: str | None) -> None:
+def _fail(work: RunState, held: Batches, error: Exception, uri: str, document_id: str | None) -> None:
     before = work.before.failures
     attempts = before.attempts(document_id, uri) + 1
     row: pa.RecordBatch = failure_row(
@@ -246,12 +246,12 @@ def _fail(work: Work, held: Batches, error: Exception, uri: str, document_id: st
     held.setdefault("failures", []).append(row)
 
 
-def _stop(work: Work, error: PagemillError) -> None:
+def _stop(work: RunState, error: PagemillError) -> None:
     if work.stopped is None:
         work.stopped = error
 
 
-def _note_source(work: Work, address: Address, document_id: str | None, *, is_settled: bool) -> None:
+def _note_source(work: RunState, address: Address, document_id: str | None, *, is_settled: bool) -> None:
     """Remember the address when something about it is new; a time that may still change is not trusted."""
     known = work.before.known.get(address.uri)
     facts = {

@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from flows.sources.addresses import Address, Addresses
-from flows.sources.globbing import GLOB_MARKS, Identity, Seen, expand, fixed_part, glob_pattern, identity, walk
-from flows.sources.s3_listing import SCHEME, Place, Stored, find_objects, list_objects, place_of
+from flows.sources.globbing import GLOB_MARKS, Identity, Seen, expand, fixed_part, glob_pattern, identity, walk_folder
+from flows.sources.s3_listing import SCHEME, ObjectUrl, StoredObject, find_objects, list_objects, object_url
 from schemas.errors import ConfigurationError
 
 _LISTED_AT_ONCE = 65_536  # rows of a list that are looked up together
@@ -36,7 +36,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Discovered:
     """The addresses in a stable order, the sources that name many, and what could not be listed, as text."""
 
     addresses: Addresses
@@ -63,7 +63,7 @@ class _Search:
 
 def discover(
     sources: Iterable[str], out: Path | str, extensions: Collection[str], *, allow_empty: bool = False
-) -> Found:
+) -> Discovered:
     """Every address that `sources` name, folders, prefixes and globs by `extensions` only, `out` itself left out.
 
     Raises ConfigurationError for a source that matches nothing, unless `allow_empty`, and for a list or a store that
@@ -75,7 +75,7 @@ def discover(
     addresses = Addresses.collect(_all(search, named, allow_empty=allow_empty))
     if len(named) > 1 or any(source.startswith("@") for source in named):
         addresses = _once(addresses)
-    return Found(addresses, tuple(search.sources), tuple(search.troubles), search.extensions)
+    return Discovered(addresses, tuple(search.sources), tuple(search.troubles), search.extensions)
 
 
 def _all(search: _Search, named: Iterable[str], *, allow_empty: bool) -> Iterator[Address]:
@@ -122,14 +122,14 @@ def _expand(search: _Search, source: str) -> Iterator[Address]:
 
 def _folder(search: _Search, folder: str) -> Iterator[Address]:
     troubles: list[str] = []
-    for entry in walk(folder, search.extensions, search.left_out, troubles):
+    for entry in walk_folder(folder, search.extensions, search.left_out, troubles):
         yield _address(entry, folder)
     search.note(folder, f"{folder.rstrip('/')}/", None, troubles)
 
 
 def _stored(search: _Search, url: str) -> Iterator[Address]:
     """The object that `url` names, or those of a prefix or a glob."""
-    asked = place_of(url)
+    asked = object_url(url)
     if GLOB_MARKS & set(asked.key):
         yield from _prefix(search, asked, f"{fixed_part(asked.uri)}/", glob_pattern(asked.uri, hides_dots=False))
         return
@@ -140,11 +140,11 @@ def _stored(search: _Search, url: str) -> Iterator[Address]:
         yield from _prefix(search, asked, f"{asked.uri.rstrip('/')}/", None)
 
 
-def _prefix(search: _Search, asked: Place, below: str, pattern: re.Pattern[str] | None) -> Iterator[Address]:
+def _prefix(search: _Search, asked: ObjectUrl, below: str, pattern: re.Pattern[str] | None) -> Iterator[Address]:
     left_out = f"{str(search.out).rstrip('/')}/" if "://" in str(search.out) else None
     key = below.removeprefix(f"{SCHEME}{asked.bucket}/")
-    for stored in list_objects(Place(asked.bucket, key, asked.user)):
-        location = Place(asked.bucket, stored.key, asked.user)
+    for stored in list_objects(ObjectUrl(asked.bucket, key, asked.user)):
+        location = ObjectUrl(asked.bucket, stored.key, asked.user)
         if os.path.splitext(stored.key)[1].lower() not in search.extensions:  # noqa: PTH122 - a million keys at times
             continue
         if (pattern is None or pattern.fullmatch(location.uri)) and not (
@@ -158,7 +158,7 @@ def _listed(search: _Search, path: Path) -> Iterator[Address]:
     name = f"@{_absolute(str(path))}"
     rows = _rows(path)
     while some := list(islice(rows, _LISTED_AT_ONCE)):
-        objects = {url: place_of(url) for url, _ in some if url.startswith(SCHEME)}
+        objects = {url: object_url(url) for url, _ in some if url.startswith(SCHEME)}
         facts = find_objects(objects.values())
         for uri, attributes in some:
             if uri in objects:
@@ -217,7 +217,7 @@ def _address(seen: Seen, found_by: str | None, attributes: str | None = None) ->
     return Address(uri, size, time, None, attributes, None if uri == path else path, found_by)
 
 
-def _object(location: Place, facts: Stored | None, found_by: str | None, attributes: str | None) -> Address:
+def _object(location: ObjectUrl, facts: StoredObject | None, found_by: str | None, attributes: str | None) -> Address:
     size, time, etag = (None, None, None) if facts is None else (facts.size, facts.modified_us, facts.etag)
     return Address(location.uri, size, time, etag, attributes, location.opened_as, found_by)
 

@@ -22,7 +22,7 @@ from schemas.errors import DatasetError, DocumentError, InvalidCompletionError
 
 MOST_ATTEMPTS = 5
 FIRST_WAIT = datetime.timedelta(hours=20)  # so that a failure is due again the next night
-COLUMNS = ("document_id", "source_uri", "run_id", "at", "error", "attempts", "retryable", "recipe_id")
+FAILURE_COLUMNS = ("document_id", "source_uri", "run_id", "at", "error", "attempts", "retryable", "recipe_id")
 _TICK = datetime.timedelta(microseconds=1)
 
 

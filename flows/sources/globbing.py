@@ -13,7 +13,9 @@ Identity = tuple[int, int]  # device and inode
 GLOB_MARKS = frozenset("*?[")
 
 
-def walk(folder: str, extensions: Collection[str], left_out: Identity | None, troubles: list[str]) -> Iterator[Seen]:
+def walk_folder(
+    folder: str, extensions: Collection[str], left_out: Identity | None, troubles: list[str]
+) -> Iterator[Seen]:
     """Every file below `folder` with one of `extensions`; links to folders are not followed.
 
     A folder that cannot be listed goes to `troubles`, as text for people.

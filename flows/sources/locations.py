@@ -13,7 +13,7 @@ from flows.sources.spool import Spooled, spool
 from flows.storage.dataset import Dataset
 
 
-def addresses_of(dataset: Dataset, ids: Iterable[str]) -> Mapping[str, Sequence[str]]:
+def locations_of(dataset: Dataset, ids: Iterable[str]) -> Mapping[str, Sequence[str]]:
     """The addresses of each of `ids` that are not gone, the newest first. One that nobody holds is not in it."""
     rows = newest(dataset.rows("sources", ["source_uri", "document_id", "gone", "seen_at"]), "source_uri", "seen_at")
     wanted = pc.is_in(rows.column("document_id"), value_set=pa.array(list(ids), pa.string()))
@@ -26,7 +26,7 @@ def addresses_of(dataset: Dataset, ids: Iterable[str]) -> Mapping[str, Sequence[
     return found
 
 
-def standing(uri: str, addresses: Sequence[str]) -> list[str]:
+def existing_locations(uri: str, addresses: Sequence[str]) -> list[str]:
     """Those of a document's addresses at which something stands, the one that it was read at first."""
     return [row for row in dict.fromkeys((uri, *addresses)) if "://" in row or os.path.lexists(row)]
 
@@ -37,7 +37,7 @@ def spooled(document_id: str, uri: str, addresses: Sequence[str], folder: Path) 
     What stands there instead stays in `folder`: it may be another document that is asked for next. Raises DocumentError for
     what cannot be read.
     """
-    for address in standing(uri, addresses) or [uri]:
+    for address in existing_locations(uri, addresses) or [uri]:
         taken = spool(Address(address, None, None), folder)
         if taken.document.document_id == document_id:
             return taken

@@ -11,13 +11,13 @@ from collections.abc import Callable, Collection
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows.sources.discover import Found, Source
+from flows.sources.discover import Discovered, Source
 
 ONE_IN = 20
 
 
 def gone_rows(
-    missing: pa.Table, standing: Callable[[], pa.Table], found: Found, elsewhere: pa.ChunkedArray, *, allow: bool
+    missing: pa.Table, standing: Callable[[], pa.Table], found: Discovered, elsewhere: pa.ChunkedArray, *, allow: bool
 ) -> tuple[pa.Table, int]:
     """The rows of `missing` whose address is gone, and how many would be but too many went at once.
 

@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 
 from flows.sources.addresses import Address, Addresses
 from flows.sources.arrow_lookup import Index, Newest, newest, same
-from flows.sources.discover import Found
-from flows.sources.failures import COLUMNS, Failures, read_retries
+from flows.sources.discover import Discovered
+from flows.sources.failures import FAILURE_COLUMNS, Failures, read_retries
 from flows.sources.missing import gone_rows
 from flows.storage.dataset import Dataset
 
@@ -64,7 +64,7 @@ class Plan:
 
 def make_plan(
     dataset: Dataset,
-    found: Found,
+    found: Discovered,
     recipe_id: str,
     *,
     forgotten: Collection[str] = (),
@@ -77,7 +77,7 @@ def make_plan(
     `forgotten` are ids that stay out, `rehash` trusts no address to be unchanged, `allow_gone` takes all missing ones for gone.
     """
     now = now or datetime.datetime.now(datetime.UTC)
-    failures = Failures(dataset.rows("failures", COLUMNS), recipe_id, now, read_retries(dataset))
+    failures = Failures(dataset.rows("failures", FAILURE_COLUMNS), recipe_id, now, read_retries(dataset))
     addresses = found.addresses.table
     uris = addresses.column("source_uri")
     names = _compared(addresses)

@@ -21,7 +21,7 @@ _URL = re.compile(r"s3://(?:(?P<user>[^/@]*)@)?(?P<bucket>[^/@?]+)(?:/(?P<key>.*
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredObject:
     """An object as a listing shows it. `modified_us` counts microseconds since 1970 (UTC)."""
 
     key: str
@@ -31,7 +31,7 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ObjectUrl:
     """A bucket, a key or a prefix in it, and who asks: `user` is `key:secret`, empty for the environment's."""
 
     bucket: str
@@ -49,22 +49,22 @@ class Place:
         return f"{SCHEME}{self.user}@{self.bucket}/{self.key}" if self.user else None
 
 
-def place_of(url: str) -> Place:
+def object_url(url: str) -> ObjectUrl:
     """Bucket, key and user of an `s3://` URL, without its query. Raises ConfigurationError for anything else."""
     found = _URL.fullmatch(url)
     if found is None:
         raise ConfigurationError(f"{url.rpartition('@')[2]}: no bucket; an address looks like s3://bucket/prefix/")
-    return Place(found["bucket"], found["key"] or "", found["user"] or "")
+    return ObjectUrl(found["bucket"], found["key"] or "", found["user"] or "")
 
 
-def list_objects(location: Place) -> Iterator[Stored]:
+def list_objects(location: ObjectUrl) -> Iterator[StoredObject]:
     """Every object whose key begins with `place.key`, by key. Raises ConfigurationError when the store will not say."""
     store = _store(location.user)
     token: dict[str, str] = {}
     while True:
         page = _page(store, location, token)
         for entry in page.get("Contents", ()):
-            yield Stored(
+            yield StoredObject(
                 entry["Key"], int(entry["Size"]), microseconds(entry["LastModified"]), entry["ETag"].strip('"')
             )
         if not page.get("IsTruncated"):
@@ -72,26 +72,26 @@ def list_objects(location: Place) -> Iterator[Stored]:
         token = {"ContinuationToken": page["NextContinuationToken"]}
 
 
-def find_objects(places: Iterable[Place]) -> dict[str, Stored]:
+def find_objects(places: Iterable[ObjectUrl]) -> dict[str, StoredObject]:
     """The listed facts of single objects by URL, from as few pages as their keys allow; what is not there is left out."""
     by_folder: dict[tuple[str, str, str], set[str]] = {}
     for position in places:
         by_folder.setdefault((position.user, position.bucket, position.key.rpartition("/")[0]), set()).add(position.key)
-    found: dict[str, Stored] = {}
+    found: dict[str, StoredObject] = {}
     for (user, bucket, _), keys in by_folder.items():
         last = max(keys)
         prefix = os.path.commonprefix([min(keys), last])  # noqa: RUF071 - a store's prefix ends at any letter
-        for listed in list_objects(Place(bucket, prefix, user)):
+        for listed in list_objects(ObjectUrl(bucket, prefix, user)):
             if listed.key in keys:
-                found[Place(bucket, listed.key).uri] = listed
+                found[ObjectUrl(bucket, listed.key).uri] = listed
             if listed.key >= last:
                 break
     return found
 
 
-def open_object(url: str) -> tuple[IO[bytes], Stored]:
+def open_object(url: str) -> tuple[IO[bytes], StoredObject]:
     """Open an object, and its facts: every byte that is read is of that etag. Raises OSError, see `is_changed`."""
-    location = place_of(url)
+    location = object_url(url)
     store = _store(location.user)
     try:
         file = store.open(f"{location.bucket}/{location.key}", "rb", block_size=_BLOCK, cache_type="readahead")
@@ -100,7 +100,9 @@ def open_object(url: str) -> tuple[IO[bytes], Stored]:
     except _refusals() as error:
         raise OSError(str(error)) from error
     facts = file.details
-    stored = Stored(location.key, int(facts["size"]), microseconds(facts["LastModified"]), facts["ETag"].strip('"'))
+    stored = StoredObject(
+        location.key, int(facts["size"]), microseconds(facts["LastModified"]), facts["ETag"].strip('"')
+    )
     return file, stored
 
 
@@ -109,7 +111,7 @@ def microseconds(time: datetime.datetime) -> int:
     return (time - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)) // datetime.timedelta(microseconds=1)
 
 
-def _page(store: Any, location: Place, token: dict[str, str]) -> Any:
+def _page(store: Any, location: ObjectUrl, token: dict[str, str]) -> Any:
     try:
         return store.call_s3("list_objects_v2", Bucket=location.bucket, Prefix=location.key, **token)
     except _refusals() as error:

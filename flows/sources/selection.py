@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from flows.sources.addresses import Addresses
 from schemas.errors import ConfigurationError
 
-Order = Literal["listed", "newest", "oldest", "smallest"]
+SelectionOrder = Literal["listed", "newest", "oldest", "smallest"]
 _KEYS = {
     "newest": ("modified_at", "descending"),
     "oldest": ("modified_at", "ascending"),
@@ -19,7 +19,7 @@ _KEYS = {
 }
 
 
-def in_order(addresses: Addresses, order: Order) -> Addresses:
+def in_order(addresses: Addresses, order: SelectionOrder) -> Addresses:
     """The addresses by time or size, those of equal key as they were listed; what states neither comes last."""
     if order == "listed":
         return addresses
@@ -39,7 +39,7 @@ def in_range(addresses: Addresses, since: datetime.datetime | None, before: date
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Partition:
     """One of `of` parts of all addresses, counted from 1: whoever takes another part takes other addresses."""
 
     number: int
@@ -59,13 +59,13 @@ class Part:
         return addresses.filter(pa.chunked_array([[self.has(uri) for uri in uris.to_pylist()]], pa.bool_()))
 
 
-def part(text: str | None) -> Part | None:
+def part(text: str | None) -> Partition | None:
     """The part that `text` says, such as 2/4. Raises ConfigurationError for what is none."""
     if text is None:
         return None
     number, _, of = text.partition("/")
     if number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of):
-        return Part(int(number), int(of))
+        return Partition(int(number), int(of))
     raise ConfigurationError(f"--part {text}: no part; those of four, for example, are 1/4, 2/4, 3/4 and 4/4")
 
 

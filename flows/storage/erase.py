@@ -17,7 +17,7 @@ from flows.storage.quality_groups import groups_of_nobody_else
 from flows.storage.run_ids import run_of
 from flows.storage.staging import Staged, stage_and_move
 
-Keep = Callable[[pa.RecordBatch], pa.BooleanArray]  # which rows stay
+RowFilter = Callable[[pa.RecordBatch], pa.BooleanArray]  # which rows stay
 FIRST, LAST = ("documents",), ("changes",)
 REPORTS = "_work/reports"  # pages of runs, which tell ids and groups
 UNREACHABLE = (
@@ -39,7 +39,7 @@ class Forgotten:
     unreachable: tuple[str, ...] = UNREACHABLE
 
 
-def note(dataset: Dataset, name: str, ids: Collection[str]) -> None:
+def record_intent(dataset: Dataset, name: str, ids: Collection[str]) -> None:
     """Note that the command `name` (`<run_id>-<n>`) forgets `ids`, and keep these out from now on. Hold the lock.
 
     What killed commands have noted of no other documents is this one's now, which then counts what it removes.
@@ -170,7 +170,7 @@ def _emptied(dataset: Dataset, shard: str, ids: pa.Array) -> Iterator[pa.RecordB
 
 
 def kept_rows(
-    dataset: Dataset, table: str, shard: str, keep: Keep, removed: dict[str, int]
+    dataset: Dataset, table: str, shard: str, keep: RowFilter, removed: dict[str, int]
 ) -> Iterator[pa.RecordBatch]:
     """The rows of one file that stay, a row group at a time; the others are counted in `removed`."""
     for batch in dataset.shard_batches(table, shard):
@@ -179,16 +179,16 @@ def kept_rows(
         yield kept
 
 
-def not_of(ids: pa.Array) -> Keep:
+def not_of(ids: pa.Array) -> RowFilter:
     """Keeps the rows of other documents."""
     return lambda batch: pc.invert(pc.is_in(batch.column("document_id"), value_set=ids))
 
 
-def _not_in_group(groups: pa.Array) -> Keep:
+def _not_in_group(groups: pa.Array) -> RowFilter:
     return lambda batch: pc.invert(pc.is_in(batch.column("group"), value_set=groups))
 
 
-def _not_at(ids: pa.Array, addresses: pa.Array) -> Keep:
+def _not_at(ids: pa.Array, addresses: pa.Array) -> RowFilter:
     """Keeps rows of other documents; those of no document only where they name none of `addresses`."""
 
     def keep(batch: pa.RecordBatch) -> pa.BooleanArray:
@@ -200,5 +200,5 @@ def _not_at(ids: pa.Array, addresses: pa.Array) -> Keep:
     return keep
 
 
-def _all(keep: Keep, part: pa.Table) -> bool:
+def _all(keep: RowFilter, part: pa.Table) -> bool:
     return all(pc.all(keep(batch)).as_py() is not False for batch in part.to_batches())

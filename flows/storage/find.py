@@ -21,7 +21,7 @@ _LEAST_PREFIX = 6  # characters of an id
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundDocument:
     """A document; address and name are empty for one that was never published."""
 
     document_id: str
@@ -29,26 +29,26 @@ class Found:
     file_name: str
 
 
-def find_documents(dataset: Dataset, names: Sequence[str], where: str | None) -> list[Found]:
+def find_documents(dataset: Dataset, names: Sequence[str], where: str | None) -> list[FoundDocument]:
     """The documents that `names` (an id or its prefix, a path, a file name) and the SQL condition `where` mean.
 
     Raises ConfigurationError for a name that means none, or an id's prefix that means several.
     """
     documents = dataset.rows("documents", dataset.tables["documents"].names)
-    known = {row["document_id"]: Found(**row) for row in documents.select(_COLUMNS).to_pylist()}
+    known = {row["document_id"]: FoundDocument(**row) for row in documents.select(_COLUMNS).to_pylist()}
     for table in ("sources", "failures", "calls"):  # what was superseded, or has never been published
         columns = [name for name in _COLUMNS if name in dataset.tables[table].names]
         for row in dataset.rows(table, columns).to_pylist():
             if row["document_id"] is not None and row["document_id"] not in known:
                 uri = row.get("source_uri") or ""
-                known[row["document_id"]] = Found(row["document_id"], uri, os.path.basename(uri))  # noqa: PTH119
+                known[row["document_id"]] = FoundDocument(row["document_id"], uri, os.path.basename(uri))  # noqa: PTH119
     at = [(row["source_uri"], row["document_id"]) for row in dataset.rows("sources", _COLUMNS[:2]).to_pylist()]
-    chosen: dict[str, Found] = {}
+    chosen: dict[str, FoundDocument] = {}
     for name in names:
         hits = _meant(name, known, at)
         if not hits and Path(name).is_file():  # of a run at work, or of none yet: known by its bytes
             document_id = file_hash(Path(name))
-            known[document_id] = known.get(document_id) or Found(
+            known[document_id] = known.get(document_id) or FoundDocument(
                 document_id, str(Path(name).absolute()), Path(name).name
             )
             hits = {document_id}
@@ -68,10 +68,10 @@ def find_documents(dataset: Dataset, names: Sequence[str], where: str | None) ->
     return list(chosen.values())
 
 
-def _meant(name: str, known: dict[str, Found], at: Sequence[tuple[str, str | None]]) -> set[str]:
+def _meant(name: str, known: dict[str, FoundDocument], at: Sequence[tuple[str, str | None]]) -> set[str]:
     """The ids that a name means: the more exact meaning first."""
     if name in known or _is_id(name):
-        known.setdefault(name, Found(name, "", ""))
+        known.setdefault(name, FoundDocument(name, "", ""))
         return {name}
     path = name if "://" in name else str(Path(name).absolute())
     by_path = {entry.document_id for entry in known.values() if entry.source_uri == path}

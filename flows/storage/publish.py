@@ -19,14 +19,16 @@ from flows.storage.run_ids import run_of
 from flows.storage.staging import Staged, as_stated, stage_and_move
 from schemas.tables import LOG_TABLES
 
-Batches = Mapping[str, Sequence[pa.RecordBatch]]
-Last = Callable[[Batches], Batches]  # what is done to rows last, under the lock: corrections are put in
+TableBatches = Mapping[str, Sequence[pa.RecordBatch]]
+Last = Callable[[TableBatches], TableBatches]  # what is done to rows last, under the lock: corrections are put in
 _HEAVY = ("pages", "figures")  # the source's own content, which another recipe shows in another way at most
 _ORDER: tuple[str, ...] = ("documents", "changes")  # what an added shard's files end with
 _AGAIN = 100_000  # more than a run has shards: what is added to the number of one that is published once more
 
 
-def publish(dataset: Dataset, shard: str, batches: Batches, *, beside: bool = False, last: Last | None = None) -> None:
+def publish(
+    dataset: Dataset, shard: str, batches: TableBatches, *, beside: bool = False, last: Last | None = None
+) -> None:
     """Publish the rows of one shard, named `<run_id>-<n>`, or of log tables, named by their run; empty tables get no file.
 
     With `beside` the shard may have been published before, by a process that was killed before it could say so: then these
@@ -54,7 +56,7 @@ def replace_documents(
     dataset: Dataset,
     shard: str,
     staging: str,
-    batches: Batches,
+    batches: TableBatches,
     pointers: Mapping[str, Mapping[str, str]],
     *,
     last: Last | None = None,
@@ -93,7 +95,7 @@ def replace_documents(
 
 
 def correct_document(
-    dataset: Dataset, shard: str, staging: str, batches: Batches, logs: Mapping[str, Mapping[str, Any]]
+    dataset: Dataset, shard: str, staging: str, batches: TableBatches, logs: Mapping[str, Mapping[str, Any]]
 ) -> None:
     """Put a corrected document's rows in the place of its old ones, in the tables that `batches` have, and a row in each log.
 
@@ -113,7 +115,7 @@ def correct_document(
 
 
 def _replaced(
-    dataset: Dataset, shard: str, tables: Iterable[str], batches: Batches, wanted: pa.Array
+    dataset: Dataset, shard: str, tables: Iterable[str], batches: TableBatches, wanted: pa.Array
 ) -> Iterator[tuple[str, pa.Table, pa.Table]]:
     """Each table of a shard with its rows, and the new ones of the documents that are wanted."""
     for table in tables:
@@ -148,7 +150,7 @@ def end_run(
         dataset.store.unlink(f"_work/runs/{run_id}.json")
 
 
-def _add(dataset: Dataset, name: str, batches: Batches, target: str | None = None) -> None:
+def _add(dataset: Dataset, name: str, batches: TableBatches, target: str | None = None) -> None:
     kept = _without_published(dataset, _without_forgotten(dataset, batches))
     if added := _ids(kept):
         rows = [{"document_id": entry, "kind": "added"} for entry in added]
@@ -156,14 +158,14 @@ def _add(dataset: Dataset, name: str, batches: Batches, target: str | None = Non
     stage_and_move(dataset, name, _files(dataset, target or name, kept), (), _ORDER)
 
 
-def _files(dataset: Dataset, name: str, batches: Batches) -> Iterator[Staged]:
+def _files(dataset: Dataset, name: str, batches: TableBatches) -> Iterator[Staged]:
     for table in dataset.tables:
         stated = [as_stated(dataset, table, batch) for batch in batches.get(table, ()) if batch.num_rows]
         if stated:
             yield Staged(table, name, stated)
 
 
-def _without_forgotten(dataset: Dataset, batches: Batches) -> Batches:
+def _without_forgotten(dataset: Dataset, batches: TableBatches) -> TableBatches:
     """The rows that name no forgotten document, of any table: its answers and its addresses stay out, too."""
     forgotten = dataset.forgotten_ids()
     if not forgotten:
@@ -174,7 +176,7 @@ def _without_forgotten(dataset: Dataset, batches: Batches) -> Batches:
     }
 
 
-def _without_published(dataset: Dataset, batches: Batches) -> Batches:
+def _without_published(dataset: Dataset, batches: TableBatches) -> TableBatches:
     """The rows whose documents are not published yet; `calls` and `failures` keep every attempt's."""
     wanted = set(_ids(batches))
     published = dataset.published_among(wanted) if wanted else wanted
@@ -191,5 +193,5 @@ def _without(batches: Sequence[pa.RecordBatch], ids: set[str]) -> list[pa.Record
     return [batch.filter(pc.invert(pc.is_in(batch.column("document_id"), value_set=known))) for batch in batches]
 
 
-def _ids(batches: Batches) -> list[str]:
+def _ids(batches: TableBatches) -> list[str]:
     return [row for batch in batches.get("documents", ()) for row in batch.column("document_id").to_pylist()]

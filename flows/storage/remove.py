@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from flows.storage.changes import differences, numbered
 from flows.storage.claims import claim_published, claimed_by_others
 from flows.storage.dataset import KEEPS_EARLIER_ATTEMPTS, Dataset
-from flows.storage.erase import FIRST, LAST, Forgotten, erase, kept_rows, not_of, note
+from flows.storage.erase import FIRST, LAST, Forgotten, erase, kept_rows, not_of, record_intent
 from flows.storage.recover import recover
 from flows.storage.run_ids import run_of
 from flows.storage.staging import Staged, stage_and_move
@@ -51,7 +51,7 @@ def forget_documents(
 def _forget(dataset: Dataset, staging: str, wanted: list[str], *, wait: bool, poll: float) -> Forgotten:
     with dataset.lease(run_of(staging)):  # so that nobody finishes it beside us
         with dataset.locked():
-            note(dataset, staging, wanted)
+            record_intent(dataset, staging, wanted)
         while True:
             with dataset.locked():
                 recover(dataset)

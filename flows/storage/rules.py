@@ -124,7 +124,7 @@ EVERYWHERE = {
     ("sources", "of what was forgotten no address is left"): """
         select document_id from sources where document_id in (select id from forgotten)""",
 }
-COLUMNS = {  # in the order in which they are read: what is published meanwhile is in what is read last
+RULE_COLUMNS = {  # in the order in which they are read: what is published meanwhile is in what is read last
     "corrections": ("correction_id", "document_id", "run_id"),
     "changes": ("change_id", "at", "document_id", "run_id", "record", "kind", "old", "new"),
     "documents": ("document_id", "run_id", "recipe_id", "requests"),

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from flows.storage.backends.store import Out
 from flows.storage.dataset import KEEPS_EARLIER_ATTEMPTS, Dataset, remedy
 from flows.storage.open import read_dataset
-from flows.storage.rules import COLUMNS, EVERYWHERE, Rules, located_columns, shard_rules
+from flows.storage.rules import EVERYWHERE, RULE_COLUMNS, Rules, located_columns, shard_rules
 from flows.storage.run_ids import run_of
 from flows.storage.staging import is_ready
 from schemas.errors import DatasetError
@@ -29,7 +29,7 @@ _SAID = ("correction_id", "document_id", "field", "new", "context")
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class RuleViolation:
     """A rule that does not hold: where, what it says, how many rows break it, and the first of them."""
 
     table: str
@@ -38,7 +38,7 @@ class Finding:
     example: str
 
 
-def verify(out: Out) -> list[Finding]:
+def verify(out: Out) -> list[RuleViolation]:
     """Findings against the dataset at `out`; none for a sound one."""
     dataset = read_dataset(out)
     found = [*_unreadable(dataset)]
@@ -50,14 +50,14 @@ def verify(out: Out) -> list[Finding]:
     return _merged([*found, *_of_all(dataset)])
 
 
-def verify_lines(found: Sequence[Finding], out: Out) -> list[str]:
+def verify_lines(found: Sequence[RuleViolation], out: Out) -> list[str]:
     """`status --check` for people."""
     if not found:
         return [f"{out}: every key, count, sum and checksum holds"]
     return [f"{out}: {entry.table}: {entry.rule}: not so for {entry.rows:,}, first {entry.example}" for entry in found]
 
 
-def _unreadable(dataset: Dataset) -> Iterator[Finding]:
+def _unreadable(dataset: Dataset) -> Iterator[RuleViolation]:
     """Files that cannot be read in full, checksums included, or whose schema is not the table's own."""
     for table, schema in dataset.tables.items():
         for shard in dataset.files(table):
@@ -66,12 +66,12 @@ def _unreadable(dataset: Dataset) -> Iterator[Finding]:
                 if not own.equals(schema):
                     advice = remedy(dataset.location, table, shard)
                     what = f"{dataset.location}/{table}/{shard}.parquet has other columns; {advice}"
-                    yield Finding(table, "every file has the table's schema", 1, what)
+                    yield RuleViolation(table, "every file has the table's schema", 1, what)
                     continue
                 for _ in dataset.shard_batches(table, shard):
                     pass
             except DatasetError as error:
-                yield Finding(table, "every file can be read, and its checksums hold", 1, str(error))
+                yield RuleViolation(table, "every file can be read, and its checksums hold", 1, str(error))
 
 
 def _shards(dataset: Dataset) -> list[str]:
@@ -83,7 +83,7 @@ def _shards(dataset: Dataset) -> list[str]:
     return sorted(shard for shard in found if shard in whole or run_of(shard) not in at_work)
 
 
-def _of_shard(dataset: Dataset, shard: str, located: Mapping[str, Collection[str]]) -> Iterator[Finding]:
+def _of_shard(dataset: Dataset, shard: str, located: Mapping[str, Collection[str]]) -> Iterator[RuleViolation]:
     names = ["documents", "pages", "figures", "evidence", "checks", *dataset.record_tables]
     before = _columns(dataset, "corrections", _SAID)
     tables = {name: _light(dataset, name, shard) for name in names}
@@ -95,9 +95,9 @@ def _of_shard(dataset: Dataset, shard: str, located: Mapping[str, Collection[str
     yield from _broken({**tables, "corrections": unchanged}, shard_rules(dataset, located, tables))
 
 
-def _of_all(dataset: Dataset) -> Iterator[Finding]:
+def _of_all(dataset: Dataset) -> Iterator[RuleViolation]:
     live, moving = dataset.runs_at_work(), _being_moved(dataset)
-    tables = {name: _columns(dataset, name, columns) for name, columns in COLUMNS.items()}
+    tables = {name: _columns(dataset, name, columns) for name, columns in RULE_COLUMNS.items()}
     live |= dataset.runs_at_work()  # what begins or ends meanwhile, too
     moving |= _being_moved(dataset)
     tables["forgotten"] = pa.table({"id": pa.array(sorted(dataset.forgotten_ids()), pa.string())})
@@ -134,14 +134,14 @@ def _first_measured(dataset: Dataset, quality: pa.Table) -> str | None:
     return first
 
 
-def _broken(tables: Mapping[str, pa.Table], rules: Rules) -> Iterator[Finding]:
+def _broken(tables: Mapping[str, pa.Table], rules: Rules) -> Iterator[RuleViolation]:
     with duckdb.connect(config={"enable_external_access": "false", "threads": 2}) as connection:
         for name, table in tables.items():
             connection.register(name, table)
         for (table, rule), query in rules.items():
             count, example = connection.execute(f"select count(*), min(q::text) from ({query}) as t(q)").fetchall()[0]
             if count:
-                yield Finding(table, rule, count, str(example))
+                yield RuleViolation(table, rule, count, str(example))
 
 
 def _light(dataset: Dataset, table: str, shard: str) -> pa.Table:
@@ -150,13 +150,13 @@ def _light(dataset: Dataset, table: str, shard: str) -> pa.Table:
     return pa.Table.from_batches([batch.select(names) for batch in dataset.shard_batches(table, shard)], schema)
 
 
-def _merged(found: Sequence[Finding]) -> list[Finding]:
+def _merged(found: Sequence[RuleViolation]) -> list[RuleViolation]:
     """One finding a rule, over all shards."""
-    merged: dict[tuple[str, str], Finding] = {}
+    merged: dict[tuple[str, str], RuleViolation] = {}
     for entry in found:
         known = merged.get((entry.table, entry.rule))
         rows = entry.rows + (known.rows if known else 0)
-        merged[entry.table, entry.rule] = Finding(
+        merged[entry.table, entry.rule] = RuleViolation(
             entry.table, entry.rule, rows, known.example if known else entry.example
         )
     return list(merged.values())

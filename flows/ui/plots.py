@@ -36,7 +36,7 @@ class Plot:
     text: str
 
 
-def rate(title: str, amounts: pa.ChunkedArray, ended_at: pa.ChunkedArray, seconds: pa.ChunkedArray) -> Plot | None:
+def rate_plot(title: str, amounts: pa.ChunkedArray, ended_at: pa.ChunkedArray, seconds: pa.ChunkedArray) -> Plot | None:
     """Rate per second over the run: each document's amount is spread over the seconds until it was done."""
     if not len(amounts):
         return None

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from extractors.complete.lines import sheet
+from extractors.complete.lines import page_lines
 from extractors.ground.ground import ground
 from extractors.ocr import is_unread, placed, words_of
 from extractors.parse.parse import parse
@@ -62,7 +62,9 @@ def test_values_of_a_scan_are_located_on_their_lines(pages: tuple[Page, Page]) -
 
 def test_rows_of_a_scan_have_their_numbers_in_columns(pages: tuple[Page, Page]) -> None:
     printed, read = pages
-    held = [{round(line.edges[-1]) for line in sheet(page).lines if len(line.edges) >= 4} for page in (printed, read)]
+    held = [
+        {round(line.edges[-1]) for line in page_lines(page).lines if len(line.edges) >= 4} for page in (printed, read)
+    ]
     assert (
         len(held[0]) == len(held[1]) == 2
     )  # of the items and of the head: boxes of a scan differ, and are set to one place

@@ -7,11 +7,11 @@ from pydantic import BaseModel
 
 from schemas.document_type import DocumentType
 from schemas.errors import ConfigurationError
-from schemas.fields import field_tree, walk
+from schemas.fields import field_tree, walk_fields
 
 
 def kinds(schema: dict) -> dict[str, str]:
-    return {path: field.kind for path, field in walk(field_tree(schema))}
+    return {path: field.kind for path, field in walk_fields(field_tree(schema))}
 
 
 def test_every_kind_of_leaf_is_known() -> None:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from flows.storage.backends.s3 import ChangedError, Listed
+from flows.storage.backends.s3 import ChangedError, ListedObject
 
 
 class FolderClient:
@@ -49,15 +49,15 @@ class FolderClient:
             raise FileNotFoundError(key)
         return f'"{hashlib.md5(self.get(key)).hexdigest()}"'
 
-    def listed(self, folder: str) -> list[Listed]:
+    def listed(self, folder: str) -> list[ListedObject]:
         found = []
         for path in sorted((self.root / folder).glob("*")):
             with contextlib.suppress(FileNotFoundError):
                 key = path.relative_to(self.root).as_posix()
                 found.append(
-                    Listed(path.name, "", 0)
+                    ListedObject(path.name, "", 0)
                     if path.is_dir()
-                    else Listed(path.name, self.etag(key), path.stat().st_size)
+                    else ListedObject(path.name, self.etag(key), path.stat().st_size)
                 )
         return found
 

@@ -27,7 +27,7 @@ def without_prefect(
     **_: object,
 ) -> None:
     """In the place of `flows.runs.prefect_flow.through_prefect`: the same order of things, and the same signals, without a flow."""
-    from flows.runs.executor import Here
+    from flows.runs.executor import LocalExecutor
     from flows.runs.prefect_flow import _TOLD_TO_STOP, _stop_on_signals
 
     async def close() -> None:
@@ -38,7 +38,7 @@ def without_prefect(
         await shards[place](f"{run_id}-{place:05d}")
 
     async def all_shards() -> None:
-        carriers = crew or Here(one, work, endpoint)
+        carriers = crew or LocalExecutor(one, work, endpoint)
         _stop_on_signals(work, carriers, engine.settings.grace)
         try:
             first = 0 if gate is None else gate.after

@@ -33,7 +33,7 @@ _DASK = {"distributed.worker.daemon": False, "logging.distributed": "critical"}
 def _shard(name: str, message: bytes) -> bytes:
     """Runs in a process of the cluster."""
     del name  # which Prefect shows
-    return carrier.carry_out(message)
+    return carrier.carry_out_shard(message)
 
 
 @flow(name="extract")

@@ -17,9 +17,9 @@ from extractors.tabulate.tabulate import rows
 from flows.log import say
 from flows.model.budget import Spending, Spent
 from flows.runs.accounting import Accounts
-from flows.runs.dask.messages import RunFacts, ShardJob, ShardResult, type_to_tell
-from flows.runs.earlier_attempt import past_of
-from flows.runs.shard import Work, count
+from flows.runs.dask.messages import JobFacts, ShardJob, ShardResult, serialize_type
+from flows.runs.earlier_attempt import earlier_attempt_of
+from flows.runs.shard import RunState, count_statuses
 from flows.settings import Settings
 from flows.sources.addresses import Address, Addresses
 from flows.sources.failures import failure_row
@@ -56,7 +56,7 @@ def require_cluster(settings: Settings, document_type: DocumentType) -> None:
         raise ConfigurationError(
             "PAGEMILL_RUNNER=dask needs Dask: install it with `pip install 'pagemill[dask]'`, or run with PAGEMILL_RUNNER=local"
         )
-    type_to_tell(document_type)
+    serialize_type(document_type)
 
 
 def cluster_of(settings: Settings, run_id: str, shards: int) -> Cluster:
@@ -84,11 +84,17 @@ class _Share:
     documents: int = 0
 
 
-class Elsewhere:
+class ClusterCoordinator:
     """The processes of a cluster. `shards` are the addresses of each; `work` keeps the accounts and is never worked with."""
 
     def __init__(
-        self, cluster: Cluster, facts: RunFacts, work: Work, plan: Plan, spending: Spending, shards: Sequence[Addresses]
+        self,
+        cluster: Cluster,
+        facts: JobFacts,
+        work: RunState,
+        plan: Plan,
+        spending: Spending,
+        shards: Sequence[Addresses],
     ) -> None:
         self._cluster = cluster
         self._facts = facts
@@ -211,7 +217,7 @@ class Elsewhere:
     def _failed(self, job: ShardJob, error: ProcessDiedError) -> ShardResult:
         """The shard that no process survives: its documents fail, the answers that it was given are kept."""
         work, spending, failures = self._work, Spending(), self._plan.failures
-        past = past_of(work.dataset, job.name, job.former, spending)
+        past = earlier_attempt_of(work.dataset, job.name, job.former, spending)
         there = [each.uri for each in job.addresses if each.uri not in past.addresses]
         failed = [
             failure_row(
@@ -223,5 +229,5 @@ class Elsewhere:
         publish(work.dataset, job.name, held, beside=True)
         say(str(error))
         accounts = Accounts(failed=len(there))
-        count(accounts, list(past.published.values()))
+        count_statuses(accounts, list(past.published.values()))
         return ShardResult(accounts, spending.spent, frozenset(past.published), finished=len(job.addresses))

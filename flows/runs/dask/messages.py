@@ -35,7 +35,7 @@ class TypeFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class RunFacts:
+class JobFacts:
     """Facts that all shards of a run have in common. `moment` is the plan's, by which failures are due."""
 
     run_id: str
@@ -52,7 +52,7 @@ class RunFacts:
     failures_not_before: datetime.datetime
     deadline: datetime.datetime | None
 
-    def divided(self, processes: int, on_one_machine: int) -> "RunFacts":
+    def divided(self, processes: int, on_one_machine: int) -> "JobFacts":
         """As one of so many processes is told it: with its share of the calls in flight and of the split processes."""
         shares = {"concurrency": processes, "workers": on_one_machine}
         divided = {name: max(1, self.settings[name] // share) for name, share in shares.items()}
@@ -66,7 +66,7 @@ class ShardJob:
     `known` has the rows of `sources` for its addresses; `budget_nusd` and `limit` are its shares of what the run has left.
     """
 
-    run: RunFacts
+    run: JobFacts
     name: str
     addresses: tuple[Address, ...]
     known: Index
@@ -92,7 +92,7 @@ class ShardResult:
     was_tried: bool = False  # by a process that died over it
 
 
-def settings_to_tell(settings: Settings) -> dict[str, Any]:
+def serialize_settings(settings: Settings) -> dict[str, Any]:
     """The settings without secrets, and without what each process has of its own."""
     told = settings.model_dump(exclude=set(_SECRET | _OWN))
     if "@" in urlsplit(settings.base_url).netloc:
@@ -104,12 +104,12 @@ def settings_to_tell(settings: Settings) -> dict[str, Any]:
     return told
 
 
-def place_to_tell(place: str) -> str:
+def serialize_location(place: str) -> str:
     """Location of a dataset, for a process with another current folder."""
     return place if "://" in place else str(Path(place).absolute())
 
 
-def type_to_tell(document_type: DocumentType) -> TypeFacts:
+def serialize_type(document_type: DocumentType) -> TypeFacts:
     """Parts of `document_type` to rebuild it from. Raises ConfigurationError for a class that no file or name leads to."""
     if document_type.model is None:
         return TypeFacts(document_type.name, document_type.origin, document_type.schema)

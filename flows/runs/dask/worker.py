@@ -28,11 +28,11 @@ from flows.model.endpoint_memory import memory_of
 from flows.model.in_flight import Answers
 from flows.model.outage import OutageNotice
 from flows.runs.accounting import Accounts
-from flows.runs.dask.messages import RunFacts, ShardJob, ShardResult, type_told
-from flows.runs.earlier_attempt import past_of
-from flows.runs.shard import Work, extract_shard
+from flows.runs.dask.messages import JobFacts, ShardJob, ShardResult, type_told
+from flows.runs.earlier_attempt import earlier_attempt_of
+from flows.runs.shard import RunState, extract_shard
 from flows.settings import Settings, load_settings, require_model
-from flows.sources.failures import COLUMNS, Failures, read_retries
+from flows.sources.failures import FAILURE_COLUMNS, Failures, read_retries
 from flows.sources.plan import Before
 from flows.storage.backends.disk import DiskStore
 from flows.storage.dataset import Dataset
@@ -48,7 +48,7 @@ from schemas.errors import (
 LOOK_EVERY = 5.0  # seconds between two looks at the run's lease
 
 
-def carry_out(message: bytes) -> bytes:
+def carry_out_shard(message: bytes) -> bytes:
     """Carry out the shard that `message` (a pickled ShardJob) tells of; the pickled ShardResult."""
     job = pickle.loads(message)  # noqa: S301 - the run wrote it
     assert isinstance(job, ShardJob)
@@ -68,7 +68,7 @@ def end() -> None:
 class _Bench:
     """Resources kept for one run, as long as shards of it come."""
 
-    def __init__(self, run: RunFacts, stack: ExitStack) -> None:
+    def __init__(self, run: JobFacts, stack: ExitStack) -> None:
         if run.version != version("pagemill"):
             raise ConfigurationError(
                 f"a process of the cluster has Pagemill {version('pagemill')}, the run {run.version}; install the same on "
@@ -99,7 +99,7 @@ class _Bench:
         self.in_flight = asyncio.Semaphore(settings.concurrency + 2 * settings.workers)
         self.failures = _failures(self.dataset, run)
         self.forgotten = frozenset(self.dataset.forgotten_ids())
-        self.work: Work | None = None
+        self.work: RunState | None = None
         self.reason: PagemillError | None = None
 
     def stop(self, reason: PagemillError, grace: float | None) -> None:
@@ -156,7 +156,7 @@ class _Process:
         self._bench = None
         await self._stack.aclose()
 
-    async def _bench_for(self, run: RunFacts) -> _Bench:
+    async def _bench_for(self, run: JobFacts) -> _Bench:
         if self._bench is not None and self._bench.run.run_id == run.run_id:
             return self._bench
         await self.end()
@@ -193,12 +193,12 @@ async def _carry_out(bench: _Bench, job: ShardJob) -> ShardResult:
     bench.endpoint.spending = spending
     if not await asyncio.to_thread(dataset.store.is_live, job.run.run_id):
         raise RunStoppedError(f"run {job.run.run_id} has ended; nothing is written in its name")
-    past = await asyncio.to_thread(past_of, dataset, job.name, job.former, spending)
+    past = await asyncio.to_thread(earlier_attempt_of, dataset, job.name, job.former, spending)
     folder = dataset.spool(bench.run.run_id) / job.name  # of this shard alone: another may have the same bytes
     folder.mkdir(exist_ok=True)
     run = bench.run
     before = Before(job.known, bench.failures, bench.forgotten, run.not_before)
-    work = Work(
+    work = RunState(
         dataset, bench.tools, before, accounts, folder, bench.in_flight, lambda: None,
         limit=job.limit, lender=bench.lender, deadline=run.deadline, past=past, stopped=bench.reason,
     )  # fmt: skip
@@ -225,7 +225,7 @@ async def _carry_out(bench: _Bench, job: ShardJob) -> ShardResult:
     )
 
 
-def _settings(run: RunFacts) -> Settings:
+def _settings(run: JobFacts) -> Settings:
     """The run's settings with this machine's keys. Raises ModelUnavailableError where one is missing."""
     own = load_settings()
     settings = own.model_copy(update=run.settings)  # as they were validated; what is not told is this machine's own
@@ -240,9 +240,9 @@ def _settings(run: RunFacts) -> Settings:
     return settings
 
 
-def _failures(dataset: Dataset, run: RunFacts) -> Failures:
+def _failures(dataset: Dataset, run: JobFacts) -> Failures:
     """The failures as the run's plan has them: those from before it."""
-    rows = dataset.rows("failures", COLUMNS)
+    rows = dataset.rows("failures", FAILURE_COLUMNS)
     rows = rows.filter(pc.not_equal(rows.column("run_id"), run.run_id))
     failures = Failures(rows, run.recipe_id, run.moment, read_retries(dataset))
     failures.not_before = run.failures_not_before

@@ -16,8 +16,8 @@ from flows.storage.backends.parquet_files import write_parquet
 from schemas.errors import DatasetError
 
 _END = b"PAR1"  # what every Parquet file ends with
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
 class DiskStore:
@@ -164,7 +164,7 @@ class DiskStore:
         folder.mkdir(exist_ok=True)
         return folder
 
-    def map_each(self, call: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    def map_each(self, call: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
         """The results of `call`, one after the other: a disk answers at once."""
         return [call(item) for item in items]
 

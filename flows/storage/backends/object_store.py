@@ -31,8 +31,8 @@ _PAUSES = (0.2, 1.0, 3.0)  # seconds between the attempts of one request
 _AT_ONCE = 8  # requests
 _READ_WHOLE = 4 << 20  # bytes: a smaller object is read and written in one request
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
 class ObjectStore:
@@ -189,7 +189,7 @@ class ObjectStore:
         """A folder of this machine's own."""
         return Path(tempfile.mkdtemp(prefix=f"pagemill-{run_id}-"))
 
-    def map_each(self, call: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    def map_each(self, call: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
         """The results of `call`, several at once."""
         return list(self._threads.map(call, items))
 
@@ -216,12 +216,12 @@ class ObjectStore:
                 "command again"
             ) from error
 
-    def _change(self, call: Callable[[], Result]) -> Result:
+    def _change(self, call: Callable[[], _Result]) -> _Result:
         """Run a call that writes: refused where this process held the lock and may have lost it to another."""
         return self._patiently(call, lambda: self._lock.heartbeat.check() if self._lock.heartbeat is not None else None)
 
     @staticmethod
-    def _patiently(call: Callable[[], Result], before: Callable[[], None] = lambda: None) -> Result:
+    def _patiently(call: Callable[[], _Result], before: Callable[[], None] = lambda: None) -> _Result:
         for pause in _PAUSES:
             before()
             try:

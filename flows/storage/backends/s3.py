@@ -16,7 +16,7 @@ _CHANGED = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412",
 _BLOCK = 8 << 20
 _MOST_DELETED = 1000  # keys in one request
 
-Result = TypeVar("Result")
+_Result = TypeVar("_Result")
 
 
 class ChangedError(OSError):
@@ -24,7 +24,7 @@ class ChangedError(OSError):
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedObject:
     """An object below a prefix; `etag` is empty for what is itself a prefix."""
 
     name: str
@@ -50,7 +50,7 @@ class ObjectClient(Protocol):
     def etag(self, key: str) -> str:
         """An object's etag."""
 
-    def listed(self, folder: str) -> list[Listed]:
+    def listed(self, folder: str) -> list[ListedObject]:
         """Objects directly below `folder/`."""
 
     def below(self, folder: str) -> list[str]:
@@ -113,14 +113,16 @@ class S3Client:
         """An object's etag."""
         return str(self._call("head_object", Key=self._prefix + key)["ETag"])
 
-    def listed(self, folder: str) -> list[Listed]:
+    def listed(self, folder: str) -> list[ListedObject]:
         """What stands directly below `folder/`."""
         prefix = self._below(folder)
-        found: list[Listed] = []
+        found: list[ListedObject] = []
         for page in self._pages(prefix, "/"):
             objects, folders = page.get("Contents", ()), page.get("CommonPrefixes", ())
-            found += [Listed(entry["Key"].removeprefix(prefix), entry["ETag"], entry["Size"]) for entry in objects]
-            found += [Listed(entry["Prefix"].removeprefix(prefix).rstrip("/"), "", 0) for entry in folders]
+            found += [
+                ListedObject(entry["Key"].removeprefix(prefix), entry["ETag"], entry["Size"]) for entry in objects
+            ]
+            found += [ListedObject(entry["Prefix"].removeprefix(prefix).rstrip("/"), "", 0) for entry in folders]
         return [entry for entry in found if entry.name]  # a console leaves an empty object in the place of a folder
 
     def below(self, folder: str) -> list[str]:
@@ -165,7 +167,7 @@ class S3Client:
         return _told(lambda: self._fs.call_s3(method, Bucket=self._bucket, **arguments))
 
 
-def _told(call: Callable[[], Result]) -> Result:
+def _told(call: Callable[[], _Result]) -> _Result:
     """The call's result; its errors as OSErrors, of which the rest of the program knows the meaning."""
     from botocore.exceptions import BotoCoreError, ClientError
 

@@ -21,8 +21,8 @@ from schemas.errors import ConfigurationError
 Out = Path | str  # a folder, or a URL such as s3://bucket/prefix
 Stamp = tuple[object, ...]  # other when the file is
 RunLease = Lease | ObjectLease
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
 class Store(Protocol):
@@ -108,7 +108,7 @@ class Store(Protocol):
     def spool(self, run_id: str) -> Path:
         """A folder on this machine's disk for a run's copies of documents; the run removes it."""
 
-    def map_each(self, call: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    def map_each(self, call: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
         """The results of `call`, several at once where the store answers slowly."""
 
 

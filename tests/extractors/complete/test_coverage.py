@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extractors.complete.coverage import Coverage, coverage, fresh_items, uncounted
-from extractors.complete.lines import sheet
+from extractors.complete.lines import page_lines
 from extractors.parse.parse import parse
 from schemas.pipeline import Answer, Image, Located, Page, Word
 from tests.support.rows import row
@@ -15,7 +15,7 @@ from tests.support.sheets import ROOT, Row, line, located, page
 
 
 def counted(answers: list[Located], pages: list[Page]) -> list[Coverage]:
-    return coverage(answers, ROOT, [sheet(each) for each in pages])
+    return coverage(answers, ROOT, [page_lines(each) for each in pages])
 
 
 def in_chunks(pages: list[Page], rows: dict[int, list[Row]], size: int) -> list[Located]:
@@ -74,7 +74,7 @@ def test_of_a_second_answer_only_items_on_rows_that_were_open_are_taken_each_onc
     assert gap.missing == 3
 
     def taken(again: list[Row], held: int = 3) -> list[str]:
-        found = fresh_items([located([pages[1]], again)], sheet(pages[1]), gap, held)
+        found = fresh_items([located([pages[1]], again)], page_lines(pages[1]), gap, held)
         return [each.answer.answer.value["rows"][each.index]["article"] for each in found]
 
     assert taken(rows[2][:3]) == []
@@ -186,7 +186,7 @@ def test_what_only_a_picture_shows_cannot_be_counted() -> None:
     rows = [row(number) for number in range(10)]
     blind = Page(2, 595, 842, "", (), "image", "scan", image=Image(b"x", "image/png", 10, 10))
     answer = located([page(1, rows), blind], rows)
-    assert uncounted([answer], ROOT, [sheet(page(1, rows)), sheet(blind)]) == [("/rows", 2)]
+    assert uncounted([answer], ROOT, [page_lines(page(1, rows)), page_lines(blind)]) == [("/rows", 2)]
 
 
 def test_of_one_row_the_others_of_its_table_are_known() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extractors.complete.coverage import coverage, fresh_items
-from extractors.complete.lines import sheet
+from extractors.complete.lines import page_lines
 from extractors.complete.splice import items_on, splice
 from schemas.pipeline import Located, Page
 from tests.support.rows import row
@@ -16,9 +16,9 @@ from tests.support.sheets import ROOT, Row, located, page
 def with_second_answers(answers: list[Located], pages: list[Page], rows: dict[int, list[Row]]) -> list[Located]:
     """What becomes of `answers` when every page with a gap is answered whole, once more."""
     fresh = {}
-    for gap in coverage(answers, ROOT, [sheet(each) for each in pages]):
+    for gap in coverage(answers, ROOT, [page_lines(each) for each in pages]):
         again = [located([pages[gap.page - 1]], rows[gap.page])]
-        found = fresh_items(again, sheet(pages[gap.page - 1]), gap, items_on(answers, "/rows", gap.page))
+        found = fresh_items(again, page_lines(pages[gap.page - 1]), gap, items_on(answers, "/rows", gap.page))
         if found:
             fresh[gap.page] = found
     return splice(answers, fresh, "/rows")

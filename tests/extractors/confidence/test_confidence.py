@@ -4,13 +4,21 @@ from dataclasses import replace
 
 import pytest
 
-from extractors.confidence.confidence import Signs, confidence, default_weights, rated, signals, signs, weights_of
+from extractors.confidence.confidence import (
+    DocumentContext,
+    confidence,
+    default_weights,
+    document_context,
+    features,
+    rated,
+    weights_of,
+)
 from schemas.checks import CheckResult
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.pipeline import Evidence, Record
 
 ROOT = DOCUMENT_TYPES["invoice"].root
-NOTHING = Signs(frozenset(), frozenset(), asked_again=False)
+NOTHING = DocumentContext(frozenset(), frozenset(), asked_again=False)
 TOTAL = Evidence("/gross_total", "119", 1, (300, 700, 340, 710), "Gross total 119.00", "exact")
 NET = Evidence("/net_total", "100", 1, (300, 680, 340, 690), "100.00", "normalized")
 AMOUNT = Evidence("/line_items/0/amount", "60", 2, (300, 80, 340, 90), "Lamp 60", "exact")
@@ -27,8 +35,8 @@ def record(*evidence: Evidence, checks: tuple[CheckResult, ...] = ()) -> Record:
     )
 
 
-def given(*evidence: Evidence, seen: Signs = NOTHING, checks: tuple[CheckResult, ...] = ()) -> set[str]:
-    (first, *_) = signals(record(*evidence, checks=checks), ROOT, seen)
+def given(*evidence: Evidence, seen: DocumentContext = NOTHING, checks: tuple[CheckResult, ...] = ()) -> set[str]:
+    (first, *_) = features(record(*evidence, checks=checks), ROOT, seen)
     assert first is not None
     return set(first)
 
@@ -39,7 +47,7 @@ def test_how_a_value_was_found_and_its_kind_are_signals() -> None:
     assert {"in a list", "short", "field /line_items/*/amount"} <= given(AMOUNT)
     assert "record is half empty" not in given(TOTAL)
     few = replace(record(TOTAL), value={"number": "A", "gross_total": 119})
-    assert "record is half empty" in signals(few, ROOT, NOTHING)[0]
+    assert "record is half empty" in features(few, ROOT, NOTHING)[0]
 
 
 def test_checks_speak_for_what_they_cover_and_against_it() -> None:
@@ -51,7 +59,7 @@ def test_checks_speak_for_what_they_cover_and_against_it() -> None:
 
 
 def test_what_is_seen_of_the_page_counts_for_the_values_on_it() -> None:
-    seen = Signs(frozenset({1}), frozenset({1}), asked_again=True)
+    seen = DocumentContext(frozenset({1}), frozenset({1}), asked_again=True)
     assert {"page is a picture", "page hides text", "asked for again"} <= given(TOTAL, seen=seen)
     assert {"page is a picture", "page hides text"}.isdisjoint(given(AMOUNT, seen=seen))
 
@@ -73,7 +81,7 @@ def test_a_person_is_not_doubted() -> None:
 
 
 def test_the_weights_of_the_package_say_what_anybody_would() -> None:
-    def sure(each: Evidence, checks: tuple[CheckResult, ...] = (), seen: Signs = NOTHING) -> float:
+    def sure(each: Evidence, checks: tuple[CheckResult, ...] = (), seen: DocumentContext = NOTHING) -> float:
         return rated(record(each, checks=checks), ROOT, seen, default_weights()).evidence[0].confidence
 
     assert sure(TOTAL) > 0.8
@@ -81,7 +89,7 @@ def test_the_weights_of_the_package_say_what_anybody_would() -> None:
     assert sure(TOTAL) > sure(replace(TOTAL, match="fuzzy")) > sure(replace(TOTAL, match="absent"))
     assert sure(TOTAL) > sure(replace(TOTAL, match="image"))
     assert sure(replace(TOTAL, match="rejected", value=None)) < 0.5
-    assert sure(TOTAL, seen=Signs(frozenset(), frozenset({1}), asked_again=False)) < sure(TOTAL)
+    assert sure(TOTAL, seen=DocumentContext(frozenset(), frozenset({1}), asked_again=False)) < sure(TOTAL)
 
 
 def test_odds_add_up_and_never_overflow() -> None:
@@ -96,9 +104,9 @@ def test_signs_are_told_by_the_rows_of_pages() -> None:
         {"page": 2, "sent_as": "text", "hidden_text": 7, "chunk": 1},
         {"page": 3, "sent_as": "blank", "hidden_text": 0, "chunk": 2},
     ]
-    assert signs(rows, 2, 1) == Signs(frozenset({1}), frozenset({2}), asked_again=False)
-    assert signs(rows, 3, 1).asked_again
-    assert not signs(rows, 4, 2).asked_again
+    assert document_context(rows, 2, 1) == DocumentContext(frozenset({1}), frozenset({2}), asked_again=False)
+    assert document_context(rows, 3, 1).asked_again
+    assert not document_context(rows, 4, 2).asked_again
 
 
 @pytest.mark.parametrize("told", [None, [], {}, {"weights": {"sure": "x"}}, {"weights": {"sure": float("nan")}}])

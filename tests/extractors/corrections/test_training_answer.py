@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import jsonschema
 
-from extractors.corrections.training_answer import lesson
+from extractors.corrections.training_answer import training_answer
 from extractors.prompt.prompt import wire_schema
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.pipeline import Chunk, Evidence, Page, Record, Word
@@ -52,7 +52,7 @@ RECORD = Record(
 
 def answer(*numbers: int) -> dict:
     pages = tuple(each for each in PAGES if each.number in numbers)
-    return json.loads(lesson(RECORD, Chunk(0, 0, pages, (1,) * len(pages)), 2, ROOT))
+    return json.loads(training_answer(RECORD, Chunk(0, 0, pages, (1,) * len(pages)), 2, ROOT))
 
 
 def test_an_answer_for_all_pages_is_the_whole_record_and_fits_what_is_asked_for() -> None:

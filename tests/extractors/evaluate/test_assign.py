@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extractors.evaluate.assign import MOST_ROWS, assign
+from extractors.evaluate.assign import MOST_ASSIGNED_ROWS, assign
 
 ROWS = st.lists(
     st.fixed_dictionaries({name: st.sampled_from([None, 1, 2, 3]) for name in ("/a", "/b", "/c")}), max_size=5
@@ -61,17 +61,19 @@ def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def test_a_long_list_is_paired_by_what_occurs_once_without_a_matrix_of_all_by_all(sizes: list[int]) -> None:
     """5,000 rows, none of which agrees in all, 5 % missing and the rest moved: far above the size that is assigned in one go."""
-    truth = [{"/number": f"A{place}", "/amount": place % 97, "/text": place % 11} for place in range(5 * MOST_ROWS)]
+    truth = [
+        {"/number": f"A{place}", "/amount": place % 97, "/text": place % 11} for place in range(5 * MOST_ASSIGNED_ROWS)
+    ]
     found = [{**row, "/amount": -1} for place, row in enumerate(truth) if place % 20]
     found = found[len(found) // 2 :] + found[: len(found) // 2]
     pairs = assign(truth, found)
     assert all(truth[one]["/number"] == found[other]["/number"] for one, other in pairs.items())
     assert len(pairs) == len(found)
-    assert max(sizes, default=0) <= MOST_ROWS
+    assert max(sizes, default=0) <= MOST_ASSIGNED_ROWS
 
 
 def test_long_lists_without_any_unique_value_are_paired_in_blocks(sizes: list[int]) -> None:
-    truth = [{"/a": place % 7, "/b": 1} for place in range(2 * MOST_ROWS)]
-    found = [{"/a": place % 7, "/b": 2} for place in range(2 * MOST_ROWS)]
-    assert agreeing(truth, found, assign(truth, found)) == 2 * MOST_ROWS
-    assert max(sizes) <= MOST_ROWS
+    truth = [{"/a": place % 7, "/b": 1} for place in range(2 * MOST_ASSIGNED_ROWS)]
+    found = [{"/a": place % 7, "/b": 2} for place in range(2 * MOST_ASSIGNED_ROWS)]
+    assert agreeing(truth, found, assign(truth, found)) == 2 * MOST_ASSIGNED_ROWS
+    assert max(sizes) <= MOST_ASSIGNED_ROWS

@@ -8,32 +8,42 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extractors.evaluate.drift import CHANCE, LEAST_CHANGE, LEAST_NIGHTS, NIGHTS, Break, Count, Key, _tail, find_breaks
+from extractors.evaluate.drift import (
+    CHANCE,
+    LEAST_CHANGE,
+    LEAST_NIGHTS,
+    NIGHTS,
+    Break,
+    Count,
+    RateKey,
+    _tail,
+    find_breaks,
+)
 
 VENDORS = tuple(f"Vendor {number}" for number in range(20))
 FIELDS = ("/number", "/issue_date", "/gross_total", "/due_date", "/line_items/*/amount")
-TOTAL = Key("filled", "/gross_total", "Vendor 3")
+TOTAL = RateKey("filled", "/gross_total", "Vendor 3")
 
 
-def night(random_: random.Random, habits: dict[str, list[float]]) -> dict[Key, Count]:
+def night(random_: random.Random, habits: dict[str, list[float]]) -> dict[RateKey, Count]:
     """Each vendor's documents of one night: how many, and their habit, differ from night to night."""
-    found: dict[Key, Count] = {}
+    found: dict[RateKey, Count] = {}
     for vendor in VENDORS:
         total = random_.randint(0, 12)
         if not total:
             continue
         for field, share in zip(FIELDS, habits[vendor], strict=True):
             swayed = min(1.0, max(0.0, share + random_.gauss(0, 0.1) if 0 < share < 0.95 else share))
-            found[Key("filled", field, vendor)] = Count(sum(random_.random() < swayed for _ in range(total)), total)
-            found[Key("failed_check", field, vendor)] = Count(
+            found[RateKey("filled", field, vendor)] = Count(sum(random_.random() < swayed for _ in range(total)), total)
+            found[RateKey("failed_check", field, vendor)] = Count(
                 sum(random_.random() > swayed for _ in range(total)), total
             )
-        found[Key("cost_per_page", None, vendor)] = Count(0.0003 * total * random_.uniform(0.9, 1.1), total)
+        found[RateKey("cost_per_page", None, vendor)] = Count(0.0003 * total * random_.uniform(0.9, 1.1), total)
     return found
 
 
-def history(random_: random.Random, habits: dict[str, list[float]], nights: int = NIGHTS) -> dict[Key, list[Count]]:
-    before: dict[Key, list[Count]] = {}
+def history(random_: random.Random, habits: dict[str, list[float]], nights: int = NIGHTS) -> dict[RateKey, list[Count]]:
+    before: dict[RateKey, list[Count]] = {}
     for _ in range(nights):
         for key, each in night(random_, habits).items():
             before.setdefault(key, []).append(each)
@@ -66,15 +76,15 @@ def test_a_vendor_whose_totals_are_no_longer_found_is_named_the_next_morning(see
 
 def test_a_page_that_costs_twice_as_much_is_a_break() -> None:
     random_ = random.Random(1)
-    key = Key("cost_per_page", None, None)
+    key = RateKey("cost_per_page", None, None)
     before = {key: [Count(0.03 * random_.uniform(0.9, 1.1), 100) for _ in range(NIGHTS)]}
     assert find_breaks({key: Count(0.033, 100)}, before) == []
     assert [each.key for each in find_breaks({key: Count(0.06, 100)}, before)] == [key]
 
 
 def test_what_gets_better_is_no_break() -> None:
-    before = {TOTAL: [Count(1, 10)] * NIGHTS, Key("partial", None, None): [Count(9, 10)] * NIGHTS}
-    assert find_breaks({TOTAL: Count(10, 10), Key("partial", None, None): Count(0, 10)}, before) == []
+    before = {TOTAL: [Count(1, 10)] * NIGHTS, RateKey("partial", None, None): [Count(9, 10)] * NIGHTS}
+    assert find_breaks({TOTAL: Count(10, 10), RateKey("partial", None, None): Count(0, 10)}, before) == []
 
 
 def test_there_is_nothing_to_compare_with_after_few_nights() -> None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from extractors.prompt.few_shot import MOST_KEPT, dearest, page_keys, read_examples, turns
+from extractors.prompt.few_shot import MOST_KEPT, page_keys, read_examples, turns, upper_bound
 from extractors.prompt.prompt import page_content, prompt, task_text
 from extractors.tokens import count_messages
 from schemas.document_types import DOCUMENT_TYPES
@@ -58,14 +58,14 @@ def test_what_examples_cost_is_what_a_request_grows_by() -> None:
     shown = turns(examples, TASK, frozenset(), 3, has_images=True)
     grown = prompt(chunk, INVOICE, DECODING, examples=shown)
     bare = prompt(chunk, INVOICE, DECODING)
-    tokens, images, sent_bytes = dearest(examples, 3)
+    tokens, images, sent_bytes = upper_bound(examples, 3)
     assert grown.prompt_tokens == count_messages(grown.messages)
     assert grown.request_id != bare.request_id
     assert 0 <= tokens - (grown.prompt_tokens - bare.prompt_tokens) <= 3  # each example's own start is counted with it
     assert images == 1
     assert sent_bytes == len(page_content(page(1, "", is_seen=True))[1]["image_url"]["url"])
-    assert dearest(examples, 1)[0] < tokens
-    assert dearest((), 3) == (0, 0, 0)
+    assert upper_bound(examples, 1)[0] < tokens
+    assert upper_bound((), 3) == (0, 0, 0)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from extractors.prompt.field_groups import groups
 from schemas.document_types import DOCUMENT_TYPES
-from schemas.fields import Field, field_tree, walk
+from schemas.fields import Field, field_tree, walk_fields
 
 LEAF = {"type": "string"}
 NAMES = st.integers(0, 40).map(lambda number: f"f{number}")
@@ -26,7 +26,7 @@ PROPERTIES = st.recursive(
 
 
 def leaves(field: Field) -> list[str]:
-    return [path for path, _ in walk(field)]
+    return [path for path, _ in walk_fields(field)]
 
 
 @given(PROPERTIES, st.integers(1, 30))

@@ -13,7 +13,7 @@ from extractors.prompt.prompt import frame_tokens, page_tokens, prompt, system_t
 from extractors.tokens import count_messages
 from schemas.document_type import DocumentType
 from schemas.document_types import DOCUMENT_TYPES
-from schemas.fields import walk
+from schemas.fields import walk_fields
 from schemas.pipeline import Chunk, Decoding, Figure, Image, Page, Repair
 
 INVOICE = DOCUMENT_TYPES["invoice"]
@@ -33,7 +33,7 @@ def one(*pages: Page) -> Chunk:
 
 def test_every_field_and_its_description_stand_in_the_messages() -> None:
     text = system_text(INVOICE)
-    for path, field in walk(INVOICE.root):
+    for path, field in walk_fields(INVOICE.root):
         assert f"- {path.rpartition('/')[2]} (" in text
         assert field.description in text
 

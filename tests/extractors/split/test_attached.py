@@ -2,7 +2,7 @@
 
 import pymupdf
 
-from extractors.split.attached import MOST_BYTES
+from extractors.split.attached import MOST_ATTACHED_BYTES
 from extractors.split.split import SplitOptions, split
 
 
@@ -18,7 +18,7 @@ def document(*files: tuple[str, bytes]) -> bytes:
 FILES = (
     ("invoice.xml", b"<ID>INV-7</ID>"),
     ("photo.png", b"\x89PNG"),
-    ("large.csv", b"x" * (MOST_BYTES + 1)),
+    ("large.csv", b"x" * (MOST_ATTACHED_BYTES + 1)),
     ("latin.txt", b"\xe4\xf6\xfc"),
 )
 

@@ -16,7 +16,7 @@ import pymupdf
 import pytest
 
 from extractors.merge.merge import merge
-from flows.documents.ask import Asker, Result, unanswered
+from flows.documents.ask import Asker, ChunkResult, unanswered_problem
 from flows.documents.recipe import make_recipe
 from flows.model.budget import Spending
 from flows.model.endpoint import Endpoint
@@ -87,13 +87,13 @@ def outcome_of(replies: Sequence[Reply], chunk: Chunk | None = None, **settings:
     with scripted(replies) as server:
         results, kept = asyncio.run(_ask(server, chunk or pages(1), settings))
     located = [result.located for result in results if result.located is not None]
-    lost = [problem for result in results if (problem := unanswered(result)) is not None]
+    lost = [problem for result in results if (problem := unanswered_problem(result)) is not None]
     record = merge(located, TYPE, lost)
     said = tuple(f"{problem.field or 'record'}: {problem.message}" for problem in record.problems)
     return Outcome(dict(record.value), record.status, said, server.asked, kept)
 
 
-async def _ask(server: Scripted, chunk: Chunk, more: dict[str, Any]) -> tuple[list[Result], list[dict[str, Any]]]:
+async def _ask(server: Scripted, chunk: Chunk, more: dict[str, Any]) -> tuple[list[ChunkResult], list[dict[str, Any]]]:
     settings = load_settings(**{"base_url": server.url, **FAST, **more})
     endpoint = Endpoint(settings, server.url, None, Spending())
     recipe = make_recipe(TYPE, settings)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from extractors.prompt.few_shot import dearest
+from extractors.prompt.few_shot import upper_bound
 from extractors.tokens import count_messages
 from flows.documents.recipe import make_recipe
 from flows.settings import load_settings
@@ -18,11 +18,13 @@ INVOICES = SAMPLES / "invoices"
 
 @pytest.fixture(scope="module")
 def examples(samples_out: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from flows.evaluation.fine_tuning import write_lessons
+    from flows.evaluation.fine_tuning import write_fine_tuning
     from flows.storage.open import read_dataset
 
     target = tmp_path_factory.mktemp("examples") / "lines.jsonl"
-    write_lessons(read_dataset(samples_out["invoices"]), load_type("invoice"), load_settings(), target, 0, all_ok=True)
+    write_fine_tuning(
+        read_dataset(samples_out["invoices"]), load_type("invoice"), load_settings(), target, 0, all_ok=True
+    )
     return target
 
 
@@ -78,7 +80,7 @@ def test_the_recipe_is_another_with_other_examples_and_the_same_without(examples
 
 def test_pages_are_packed_into_what_the_examples_leave_of_the_window(pagemill, examples: Path) -> None:
     kind = load_type("invoice")
-    taken = dearest(make_recipe(kind, load_settings(examples=examples)).examples, 3)[0]
+    taken = upper_bound(make_recipe(kind, load_settings(examples=examples)).examples, 3)[0]
     invoice = INVOICES / "calder_point.pdf"
 
     def shown(window: int, **settings: str) -> Finished:

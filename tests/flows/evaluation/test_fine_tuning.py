@@ -46,10 +46,10 @@ def lines(path: Path) -> list[str]:
 def test_twenty_corrections_become_labels_and_lines_that_a_fine_tuning_takes(
     out: Path, tmp_path: Path, pagemill
 ) -> None:
-    from flows.review.correct import correct, document_named, opened
+    from flows.review.correct import correct, document_named, open_with_type
 
     assert len(CORRECTED) == 20
-    dataset, kind = opened(out)
+    dataset, kind = open_with_type(out)
     for name, field, value in CORRECTED:
         correct(dataset, kind, document_named(dataset, name), field, value, by="ada")
     labels = pagemill("evaluate", out, "--corrections", "--json")
@@ -144,7 +144,7 @@ def test_a_file_that_cannot_be_finished_leaves_the_one_before(
 
     monkeypatch.setattr(flows.evaluation.fine_tuning, "_write", fails)
     with pytest.raises(KeyboardInterrupt):
-        flows.evaluation.fine_tuning.write_lessons(
+        flows.evaluation.fine_tuning.write_fine_tuning(
             read_dataset(out), INVOICE, load_settings(), target, 0.1, all_ok=True
         )
     assert [each.name for each in tmp_path.iterdir() if each.suffix in {".jsonl", ".aside"}] == ["t.jsonl"]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from flows.model.cancellation import Interrupt
+from flows.model.cancellation import Cancellation
 from schemas.errors import RunStoppedError
 
 REASON = RunStoppedError("stopped")
@@ -20,7 +20,7 @@ def test_work_gives_its_result_or_its_error() -> None:
         async def fail() -> None:
             raise ValueError("x")
 
-        interrupt = Interrupt()
+        interrupt = Cancellation()
         assert await interrupt.guard(asyncio.sleep(0, "done")) == "done"
         with pytest.raises(ValueError, match="x"):
             await interrupt.guard(fail())
@@ -30,7 +30,7 @@ def test_work_gives_its_result_or_its_error() -> None:
 
 def test_what_is_at_work_and_what_comes_later_ends_with_the_reason() -> None:
     async def story() -> None:
-        interrupt = Interrupt()
+        interrupt = Cancellation()
         working = [asyncio.create_task(interrupt.guard(asyncio.sleep(600))) for _ in range(3)]
         await asyncio.sleep(0.01)
         interrupt.cut(REASON)
@@ -43,7 +43,7 @@ def test_what_is_at_work_and_what_comes_later_ends_with_the_reason() -> None:
 
 def test_what_was_paid_for_is_kept_to_its_end() -> None:
     async def story() -> None:
-        interrupt, kept = Interrupt(), []
+        interrupt, kept = Cancellation(), []
 
         async def paid() -> str:
             interrupt.release()
@@ -62,7 +62,7 @@ def test_what_was_paid_for_is_kept_to_its_end() -> None:
 
 def test_a_cancellation_from_outside_stays_one() -> None:
     async def story() -> None:
-        interrupt = Interrupt()
+        interrupt = Cancellation()
         working = asyncio.create_task(interrupt.guard(asyncio.sleep(600)))
         await asyncio.sleep(0.01)
         working.cancel()

@@ -3,17 +3,17 @@
 import asyncio
 import time
 
-from flows.model.concurrency import DOWN_AFTER, HEAD_START, Outage, Pressure
+from flows.model.concurrency import DOWN_AFTER, HEAD_START, Concurrency, Outage
 
 
-def answered(ceiling: int, **options: object) -> Pressure:
+def answered(ceiling: int, **options: object) -> Concurrency:
     """The pressure of an endpoint that has answered before."""
-    pressure = Pressure(ceiling, **options)
+    pressure = Concurrency(ceiling, **options)
     pressure.succeeded()
     return pressure
 
 
-async def in_flight(pressure: Pressure, calls: int, seconds: float) -> int:
+async def in_flight(pressure: Concurrency, calls: int, seconds: float) -> int:
     """How many calls are in flight after so many seconds."""
     now = 0
 
@@ -60,7 +60,7 @@ def test_a_retry_after_sets_the_pause() -> None:
 
 
 def test_successes_grow_by_one_a_window_up_to_the_ceiling() -> None:
-    pressure = Pressure(4, first_pause=0.01)
+    pressure = Concurrency(4, first_pause=0.01)
     pressure.turned_away(0.0)
     assert pressure.limit == 2
     for _ in range(2):
@@ -92,9 +92,9 @@ def test_no_more_calls_than_the_limit_are_in_flight() -> None:
 
 def test_the_first_request_goes_alone_for_a_moment_and_alone_until_an_answer_once_it_failed() -> None:
     async def check() -> None:
-        assert await in_flight(Pressure(8), 8, HEAD_START / 2) == 1
-        assert await in_flight(Pressure(8), 8, HEAD_START + 0.3) == 8
-        failing = Pressure(8, first_pause=0.01)
+        assert await in_flight(Concurrency(8), 8, HEAD_START / 2) == 1
+        assert await in_flight(Concurrency(8), 8, HEAD_START + 0.3) == 8
+        failing = Concurrency(8, first_pause=0.01)
         failing.failed(time.monotonic())
         assert await in_flight(failing, 8, HEAD_START + 0.3) == 1
 
@@ -103,7 +103,7 @@ def test_the_first_request_goes_alone_for_a_moment_and_alone_until_an_answer_onc
 
 def test_a_request_that_fails_first_gives_way_to_the_next() -> None:
     async def check() -> list[str]:
-        pressure = Pressure(8, first_pause=0.01)
+        pressure = Concurrency(8, first_pause=0.01)
         order: list[str] = []
 
         async def call(name: str) -> None:
@@ -137,13 +137,13 @@ def test_calls_that_fail_one_by_one_between_successes_slow_nobody_down() -> None
 
 
 def test_it_knows_how_long_the_endpoint_has_failed() -> None:
-    pressure = Pressure(1)
+    pressure = Concurrency(1)
     assert pressure.turned_away(10.0) >= 10.0
     assert pressure.turned_away(30.0) >= 30.0
 
 
 def test_a_success_ends_the_time_of_failing() -> None:
-    pressure = Pressure(1)
+    pressure = Concurrency(1)
     pressure.turned_away(0.0)
     time.sleep(0.05)
     assert pressure.turned_away(0.0) >= 0.05

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from flows.offline import asked
-from flows.offline.layout import Page
+from flows.offline.layout import TextPage
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": ["string", "null"]}}}
 
@@ -15,13 +15,13 @@ def body(content: Any, **more: Any) -> dict[str, Any]:
 
 def test_pages_of_text_and_of_parts() -> None:
     text = '<page number="3">\none\n</page>\n\n<page number="4">\ntwo\n</page>\n\nTask.'
-    assert asked.pages(body(text)) == [Page(3, "one\n"), Page(4, "two\n")]
+    assert asked.pages(body(text)) == [TextPage(3, "one\n"), TextPage(4, "two\n")]
     parts = [
         {"type": "text", "text": '<page number="3">\none\n'},
         {"type": "image_url", "image_url": {"url": "x"}},
         {"type": "text", "text": "</page>"},
     ]
-    assert asked.pages(body(parts)) == [Page(3, "one\n")]
+    assert asked.pages(body(parts)) == [TextPage(3, "one\n")]
 
 
 def test_a_block_that_is_not_closed_holds_nothing() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from flows.offline import typed
 from flows.offline.headers import is_foreign, known_phrases
-from flows.offline.layout import Page, rows
+from flows.offline.layout import TextPage, text_rows
 from flows.offline.tables import items
 from flows.offline.wanted import columns
 
@@ -28,7 +28,7 @@ Item = tuple[str | None, float | None, float | None, float | None, float | None]
 
 
 def read(text: str) -> list[Item]:
-    found = rows([Page(1, text)])
+    found = text_rows([TextPage(1, text)])
     made = items(found, ITEM, typed.habits(cell for row in found for cell in row.cells))
     return [(row["description"], row["quantity"], row["unit_price"], row["amount"], row["tax_rate"]) for row in made]
 
@@ -73,7 +73,7 @@ def test_items(text: str, expected: list[Item]) -> None:
     ],
 )
 def test_titles_of_another_table(text: str, foreign: bool) -> None:
-    assert is_foreign(rows([Page(1, text)])[0], known_phrases(columns(ITEM))) is foreign
+    assert is_foreign(text_rows([TextPage(1, text)])[0], known_phrases(columns(ITEM))) is foreign
 
 
 def test_a_number_of_a_million_digits_is_no_item() -> None:

@@ -1,9 +1,9 @@
 from flows.offline.labels import ASKEW, CROWDED, Labels, pairs
-from flows.offline.layout import Page, rows
+from flows.offline.layout import TextPage, text_rows
 
 
 def found(text: str, concept: str, labels: Labels | None = None) -> list[tuple[str, int]]:
-    lines = rows([Page(1, text)])
+    lines = text_rows([TextPage(1, text)])
     return [(pair.text, pair.far) for pair in pairs(lines, labels or Labels({})) if pair.meaning.concept == concept]
 
 

@@ -1,8 +1,8 @@
-from flows.offline.layout import Page, Row, rows
+from flows.offline.layout import TextPage, TextRow, text_rows
 
 
 def cells(text: str) -> list[tuple[str, ...]]:
-    return [row.cells for row in rows([Page(1, text)])]
+    return [row.cells for row in text_rows([TextPage(1, text)])]
 
 
 def test_lines_are_cut_at_wide_gaps_and_bars() -> None:
@@ -14,7 +14,7 @@ def test_table_rows_keep_empty_cells_and_lose_their_rules() -> None:
 
 
 def test_headings_have_a_level() -> None:
-    assert [(row.level, row.cells) for row in rows([Page(1, "## Two\n#no\n####### seven")])] == [
+    assert [(row.level, row.cells) for row in text_rows([TextPage(1, "## Two\n#no\n####### seven")])] == [
         (2, ("Two",)),
         (0, ("#no",)),
         (0, ("####### seven",)),
@@ -22,7 +22,7 @@ def test_headings_have_a_level() -> None:
 
 
 def test_blocks_end_at_blank_lines_tables_and_pages() -> None:
-    found: list[Row] = rows([Page(1, "a\nb\n\nc\n| d | e |\n| f | g |"), Page(2, "h")])
+    found: list[TextRow] = text_rows([TextPage(1, "a\nb\n\nc\n| d | e |\n| f | g |"), TextPage(2, "h")])
     blocks = [row.block for row in found]
     assert blocks[0] == blocks[1]
     assert blocks[4] == blocks[5 - 1]

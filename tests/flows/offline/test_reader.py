@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extractors.prompt.prompt import wire_schema
-from flows.offline.layout import Page
+from flows.offline.layout import TextPage
 from flows.offline.reader import read
 from schemas.document_type import DocumentType
 from schemas.document_types import DOCUMENT_TYPES
@@ -21,7 +21,7 @@ REPORT = wire_schema(DOCUMENT_TYPES["report"].root)
 
 
 def invoice(text: str) -> dict[str, Any]:
-    return read(INVOICE, [Page(1, text)])
+    return read(INVOICE, [TextPage(1, text)])
 
 
 @pytest.mark.parametrize(
@@ -153,11 +153,11 @@ def test_a_table_runs_over_pages() -> None:
     first, second = TABLE.rsplit("\n", 1)
     head = "\n".join(TABLE.splitlines()[:2])
     pages = [
-        Page(1, f"{first}\n|  | Carried forward |  |  |  |  | 5.00 |"),
-        Page(2, f"Acme Ltd   page 2\n\n{head}\n|  | Brought forward |  |  |  |  | 5.00 |\n{second}"),
+        TextPage(1, f"{first}\n|  | Carried forward |  |  |  |  | 5.00 |"),
+        TextPage(2, f"Acme Ltd   page 2\n\n{head}\n|  | Brought forward |  |  |  |  | 5.00 |\n{second}"),
     ]
     assert read(INVOICE, pages)["line_items"] == [BOLT, NUT]
-    assert read(INVOICE, [pages[0], Page(2, second)])["line_items"] == [BOLT, NUT]
+    assert read(INVOICE, [pages[0], TextPage(2, second)])["line_items"] == [BOLT, NUT]
 
 
 def test_one_matching_column_is_no_table() -> None:
@@ -166,7 +166,7 @@ def test_one_matching_column_is_no_table() -> None:
 
 def test_key_figures_by_year() -> None:
     text = "| Key figure | Unit | 2025 | 2024 |\n| --- | --- | --- | --- |\n| Revenue | EUR million | 80.4 | 74.1 |\n| Staff | people | 1,417 | - |"
-    assert read(REPORT, [Page(4, text)])["key_figures"] == [
+    assert read(REPORT, [TextPage(4, text)])["key_figures"] == [
         {"name": "Revenue", "value": 80.4, "unit": "EUR million", "period": "2025"},
         {"name": "Revenue", "value": 74.1, "unit": "EUR million", "period": "2024"},
         {"name": "Staff", "value": 1417, "unit": "people", "period": "2025"},
@@ -174,7 +174,7 @@ def test_key_figures_by_year() -> None:
 
 
 def test_title_and_sections_are_headings() -> None:
-    found = read(REPORT, [Page(1, "# Annual\n# Report\nx\n## One\n## Two\n## Three"), Page(2, "## Four")])
+    found = read(REPORT, [TextPage(1, "# Annual\n# Report\nx\n## One\n## Two\n## Three"), TextPage(2, "## Four")])
     assert found["title"] == "Annual Report"
     assert [section["heading"] for section in found["sections"]] == ["One", "Two", "Three", "Four"]
 
@@ -191,7 +191,7 @@ def test_a_property_nobody_foresaw_is_found_by_its_own_name() -> None:
         },
     }
     wire = wire_schema(DocumentType.from_schema(schema, "permit").root)
-    page = Page(1, "Permit holder: Jo Doe\nLicensed capacity   1,200\nClass: b\nGranted on 1 May 2026")
+    page = TextPage(1, "Permit holder: Jo Doe\nLicensed capacity   1,200\nClass: b\nGranted on 1 May 2026")
     assert read(wire, [page]) == {"permit_holder": "Jo Doe", "capacity": 1200, "class": "B", "granted": "2026-05-01"}
 
 
@@ -220,7 +220,7 @@ def test_a_property_nobody_foresaw_is_found_by_its_own_name() -> None:
     ],
 )
 def test_odd_schemas_do_no_harm(schema: dict[str, Any]) -> None:
-    found = read(schema, [Page(1, f"Quantity: 2.5\na: 1\n{TABLE}")])
+    found = read(schema, [TextPage(1, f"Quantity: 2.5\na: 1\n{TABLE}")])
     keys = schema.get("properties")
     assert (
         set(found) == {key for key, node in keys.items() if isinstance(node, dict)}
@@ -268,7 +268,7 @@ def squeezed(text: str) -> str:
 @given(texts=st.lists(TEXTS, max_size=3), kind=st.sampled_from(sorted(DOCUMENT_TYPES)))
 def test_any_page_gives_a_valid_answer_that_stands_on_the_pages(texts: list[str], kind: str) -> None:
     wire = wire_schema(DOCUMENT_TYPES[kind].root)
-    answer = read(wire, [Page(number, text) for number, text in enumerate(texts, 1)])
+    answer = read(wire, [TextPage(number, text) for number, text in enumerate(texts, 1)])
     jsonschema.validate(json.loads(json.dumps(answer, allow_nan=False)), wire)
     printed = squeezed("".join(texts))
     for text in strings(answer):
@@ -300,7 +300,9 @@ def test_no_line_takes_long(line: str) -> None:
 def test_a_hundred_pages_take_less_than_a_second() -> None:
     prose = "\n".join(["The approach channel was open on 354 days, and the total of all calls rose to 1,830."] * 30)
     rows = "\n".join(TABLE.splitlines()[2:] * 12)
-    pages = [Page(number, f"{prose}\n\n" + "\n".join(TABLE.splitlines()[:2]) + f"\n{rows}") for number in range(1, 101)]
+    pages = [
+        TextPage(number, f"{prose}\n\n" + "\n".join(TABLE.splitlines()[:2]) + f"\n{rows}") for number in range(1, 101)
+    ]
     read(INVOICE, pages[:1])
     start = time.process_time()
     assert len(read(INVOICE, pages)["line_items"]) == 2400

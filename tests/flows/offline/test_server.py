@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from extractors.tokens import count_messages, count_text
-from flows.offline.server import Endpoint, OfflineModel
+from flows.offline.server import LocalEndpoint, OfflineModel
 
 SCHEMA = {
     "type": "object",
@@ -35,13 +35,13 @@ def messages(number: str = "A-17") -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def endpoint() -> Iterator[Endpoint]:
+def endpoint() -> Iterator[LocalEndpoint]:
     with OfflineModel() as running:
         yield running
 
 
 @pytest.fixture
-def client(endpoint: Endpoint) -> Iterator[openai.OpenAI]:
+def client(endpoint: LocalEndpoint) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(base_url=endpoint.base_url, api_key=endpoint.api_key, max_retries=0) as made:
         yield made
 
@@ -110,7 +110,7 @@ def test_the_model_list(client: openai.OpenAI) -> None:
 
 
 @pytest.mark.parametrize("key", ["wrong", "ä", "0"])
-def test_a_wrong_token_is_refused(endpoint: Endpoint, key: str) -> None:
+def test_a_wrong_token_is_refused(endpoint: LocalEndpoint, key: str) -> None:
     with httpx.Client(base_url=endpoint.base_url) as client:
         header = {"Authorization": f"Bearer {key}".encode("latin-1")}
         for _ in range(2):  # the connection stays usable
@@ -131,20 +131,20 @@ def test_a_wrong_token_is_refused(endpoint: Endpoint, key: str) -> None:
         (b'{"messages": [], "response_format": {"type": "json_schema", "json_schema": 5}}', 200),
     ],
 )
-def test_odd_bodies(endpoint: Endpoint, body: bytes, status: int) -> None:
+def test_odd_bodies(endpoint: LocalEndpoint, body: bytes, status: int) -> None:
     header = {"Authorization": f"Bearer {endpoint.api_key}"}
     answer = httpx.post(f"{endpoint.base_url}/chat/completions", content=body, headers=header)
     assert answer.status_code == status
     assert ("error" in answer.json()) == (status != 200)
 
 
-def test_unknown_paths(endpoint: Endpoint) -> None:
+def test_unknown_paths(endpoint: LocalEndpoint) -> None:
     header = {"Authorization": f"Bearer {endpoint.api_key}"}
     assert httpx.get(f"{endpoint.base_url}/chat/completions", headers=header).status_code == 404
     assert httpx.post(f"{endpoint.base_url}/embeddings", headers=header, json={}).status_code == 404
 
 
-def test_32_at_once(endpoint: Endpoint) -> None:
+def test_32_at_once(endpoint: LocalEndpoint) -> None:
     async def ask_all() -> list[Any]:
         limit = asyncio.Semaphore(32)
         async with openai.AsyncOpenAI(base_url=endpoint.base_url, api_key=endpoint.api_key, max_retries=0) as client:
@@ -162,7 +162,7 @@ def test_32_at_once(endpoint: Endpoint) -> None:
     assert asyncio.run(ask_all()) == [f"N-{number}" for number in range(128)]
 
 
-def test_connections_are_kept(endpoint: Endpoint) -> None:
+def test_connections_are_kept(endpoint: LocalEndpoint) -> None:
     with httpx.Client(headers={"Authorization": f"Bearer {endpoint.api_key}"}) as client:
         streams = {id(client.get(f"{endpoint.base_url}/models").extensions["network_stream"]) for _ in range(3)}
         start = time.perf_counter()

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from flows.offline import typed
-from flows.offline.layout import Page, rows
+from flows.offline.layout import TextPage, text_rows
 from flows.offline.tables import items
 
 ITEM: dict[str, Any] = {
@@ -19,7 +19,7 @@ ITEM: dict[str, Any] = {
 
 
 def read(text: str) -> list[dict[str, Any]]:
-    found = rows([Page(1, text)])
+    found = text_rows([TextPage(1, text)])
     return items(found, ITEM, typed.habits(cell for row in found for cell in row.cells))
 
 

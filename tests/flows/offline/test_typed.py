@@ -67,9 +67,9 @@ def test_date(text: str, value: str | None) -> None:
         (typed.currency, "GBP", "GBP"),
         (typed.currency, "€", "EUR"),
         (typed.currency, "THE SUM", None),
-        (typed.rate, "19 % VAT (S)", Decimal(19)),
-        (typed.rate, "5,5", Decimal("5.5")),
-        (typed.rate, "1,234.50", None),
+        (typed.tax_rate, "19 % VAT (S)", Decimal(19)),
+        (typed.tax_rate, "5,5", Decimal("5.5")),
+        (typed.tax_rate, "1,234.50", None),
     ],
 )
 def test_other_kinds(read: Callable[[str], Any], text: str, value: Any) -> None:
@@ -96,8 +96,8 @@ def test_habits_are_what_the_pages_do() -> None:
     ],
 )
 def test_plain_values_are_json_of_the_wanted_type(value: Any, kind: str, made: Any) -> None:
-    assert typed.plain(value, {"type": [kind, "null"]}) == made
+    assert typed.plain_text(value, {"type": [kind, "null"]}) == made
 
 
 def test_only_choices_that_are_offered() -> None:
-    assert typed.plain("B", {"type": "string", "enum": ["A", None]}) is None
+    assert typed.plain_text("B", {"type": "string", "enum": ["A", None]}) is None

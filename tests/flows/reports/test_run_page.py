@@ -133,7 +133,7 @@ def test_what_was_forgotten_while_the_page_was_drawn_is_not_on_it(
     dataset = read_dataset(painted.out)
     partial = dataset.rows("documents", ["document_id", "status"]).to_pylist()
     mine = next(row["document_id"] for row in partial if row["status"] == "partial")
-    render, times = run_page.render, []
+    render, times = run_page.render_run, []
 
     def slow(*arguments: Any, **options: Any) -> str:
         page = render(*arguments, **options)
@@ -170,7 +170,7 @@ def test_a_run_of_an_older_pagemill_is_drawn_from_the_columns_that_it_has(painte
         dataset.tables[table] = schema.remove(schema.get_field_index(column))
     run_row_ = run_row(dataset, summary["run_id"])
     assert run_row_ is not None
-    said = text_of(run_page.render(dataset, run_row_, is_named=False))
+    said = text_of(run_page.render_run(dataset, run_row_, is_named=False))
     assert "made by an older Pagemill" in said
     assert "against the estimate" not in said
 

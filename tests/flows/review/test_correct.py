@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from flows.cli import main
-from flows.review.correct import correct, opened
+from flows.review.correct import correct, open_with_type
 from flows.review.records import read_record, read_records
 from flows.runs.forget import forget
 from flows.runs.migrate import refresh_into
@@ -106,7 +106,7 @@ def test_readers_of_changes_hear_of_it_once(place: Place) -> None:
 def test_a_correction_made_while_a_refresh_works_on_the_document_is_in_what_it_publishes(place: Place) -> None:
     place.write("a")
     place.run(kind())
-    dataset, document_type = opened(place.out)
+    dataset, document_type = open_with_type(place.out)
     document_id = the_id(place, "a")
     made = []
 
@@ -154,7 +154,7 @@ def test_what_is_forgotten_is_forgotten_here_too(place: Place) -> None:
     place.run(kind())
     for name in "ab":
         main(["correct", str(place.out), f"{name}.txt", "/colour", "secret", "--by", "ada", "--note", "secret"])
-    dataset, _ = opened(place.out)
+    dataset, _ = open_with_type(place.out)
     forget(place.out, find_documents(dataset, ["a.txt"], None), load_settings())
     assert [each for (each,) in rows(place.out, "corrections", "document_id")] == [the_id(place, "b")]
     assert verify(place.out) == []
@@ -190,7 +190,7 @@ def test_two_people_correct_at_once_and_both_hold(place: Place) -> None:
 
     def work(by: str, field: str) -> None:
         try:
-            dataset, document_type = opened(place.out)
+            dataset, document_type = open_with_type(place.out)
             for each in ids:
                 correct(dataset, document_type, each, field, by, by=by)
         except Exception as error:
@@ -210,7 +210,7 @@ def test_two_people_correct_at_once_and_both_hold(place: Place) -> None:
 def test_one_session_keeps_one_file_of_each_log(place: Place) -> None:
     place.write("a")
     place.run(kind())
-    dataset, document_type = opened(place.out)
+    dataset, document_type = open_with_type(place.out)
     for colour in ("green", "blue", "white"):
         correct(
             dataset, document_type, the_id(place, "a"), "/colour", colour, by="ada", session="20260101T000000-aaaaaa"
@@ -221,7 +221,7 @@ def test_one_session_keeps_one_file_of_each_log(place: Place) -> None:
 
 
 def test_records_are_read_back_as_they_were_published(samples_out: dict[str, Path]) -> None:
-    dataset, document_type = opened(samples_out["invoices"])
+    dataset, document_type = open_with_type(samples_out["invoices"])
     found = {each.document["file_name"]: each for each in read_records(dataset, document_type)}
     truth = json.loads((ROOT / "sample_docs" / "invoices" / "nordlicht.json").read_text())
     assert found["nordlicht.pdf"].value["gross_total"] == Decimal("8407.89")

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from flows.review.correct import correct, opened
-from flows.review.document_view import _node, page_text, shown, text_of, version_of
+from flows.review.correct import correct, open_with_type
+from flows.review.document_view import _node, document_view, page_text, text_of, version_of
 from flows.review.records import read_record
 from schemas.fields import Field, field_tree
 
@@ -81,9 +81,9 @@ def test_a_value_is_told_as_a_person_would_type_it(value: Any, scale: int, text:
 
 
 def test_a_document_is_told_with_its_places_checks_pages_and_changes(out: Path) -> None:
-    dataset, document_type = opened(out)
+    dataset, document_type = open_with_type(out)
     ids = dict(zip(*(dataset.rows("documents", ["file_name", "document_id"]).to_pydict().values()), strict=True))
-    told = shown(dataset, document_type, ids["calder_point.pdf"])
+    told = document_view(dataset, document_type, ids["calder_point.pdf"])
     assert json.loads(json.dumps(told)) == told
     record = read_record(dataset, document_type, ids["calder_point.pdf"])
     values = dict(leaf for node in told["fields"] for leaf in leaves(node))
@@ -102,7 +102,7 @@ def test_a_document_is_told_with_its_places_checks_pages_and_changes(out: Path) 
 
     correct(dataset, document_type, told["id"], "/number", "X-1", by="Ada", note="as stamped")
     correct(dataset, document_type, told["id"], "", None, by="Bo")
-    after = shown(dataset, document_type, told["id"])
+    after = document_view(dataset, document_type, told["id"])
     assert (after["corrected"], after["accepted"], after["review"]) == (["/number"], True, False)
     first, second = after["history"]
     assert (first["by"], first["field"]) == ("Bo", "")

@@ -6,7 +6,7 @@ import re
 import psutil
 import pytest
 
-from flows.review.guard import MOST_BYTES
+from flows.review.guard import MOST_BODY_BYTES
 from tests.support.reviewing import Reviewing
 
 ID = "0" * 64
@@ -116,7 +116,7 @@ def test_what_is_no_change_is_refused_with_what_is_wrong(server: Reviewing, body
 
 
 def test_a_change_says_how_long_it_is_and_is_not_too_long(server: Reviewing) -> None:
-    assert change(server, b"x" * (MOST_BYTES + 1)) == 413
+    assert change(server, b"x" * (MOST_BODY_BYTES + 1)) == 413
     assert change(server, b"", content_length=None) == 411
     assert change(server, b"", content_length=None, transfer_encoding="chunked") == 411
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.review.listing import LOW, MARKS, Listing, Wanted, marks_of
+from flows.review.listing import LOW, MARKS, Listing, ListingFilter, marks_of
 from flows.storage.backends.parquet_files import write_parquet
 from flows.storage.dataset import Dataset
 from flows.storage.open import open_dataset
@@ -116,7 +116,7 @@ def test_the_wanted_documents_come_worst_first_a_slice_at_a_time(
     start: int,
 ) -> None:
     put(dataset, documents)
-    found = Listing(dataset, TYPE).slice(Wanted(marks, group, search), start, 2)
+    found = Listing(dataset, TYPE).slice(ListingFilter(marks, group, search), start, 2)
     everything = [told(each, place) for place, each in enumerate(documents)]
     fits = [
         row
@@ -151,16 +151,16 @@ def test_a_shard_that_was_replaced_is_read_again_and_no_other(
     put(dataset, [plain("a"), plain("b", confidences=[0.9])])
     put(dataset, [plain("c")], shard=SHARD.replace("abcdef", "fedcba"), first=10)
     listing = Listing(dataset, TYPE)
-    assert [row["name"] for row in listing.slice(Wanted()).rows] == ["b", "a", "c"]
+    assert [row["name"] for row in listing.slice(ListingFilter()).rows] == ["b", "a", "c"]
     read: list[str] = []
     columns = dataset.shard_columns
     monkeypatch.setattr(
         dataset, "shard_columns", lambda table, shard, names: read.append(shard) or columns(table, shard, names)
     )
-    assert listing.slice(Wanted()).total == 3
+    assert listing.slice(ListingFilter()).total == 3
     assert read == []
     put(dataset, [plain("a", partial=True), plain("b", absences=1)])
-    assert [(row["name"], row["partial"], row["absences"]) for row in listing.slice(Wanted()).rows] == [
+    assert [(row["name"], row["partial"], row["absences"]) for row in listing.slice(ListingFilter()).rows] == [
         ("a", True, 0), ("b", False, 1), ("c", False, 0),
     ]  # fmt: skip
     assert read == [SHARD]
@@ -180,7 +180,7 @@ def test_a_dataset_of_an_older_pagemill_has_no_confidence(tmp_path: Path) -> Non
     schema = dataset.tables["evidence"]
     dataset.tables["evidence"] = schema.remove(schema.get_field_index("confidence"))
     put(dataset, [plain("a", confidences=[0.1], absences=1)])
-    (row,) = Listing(dataset, TYPE).slice(Wanted()).rows
+    (row,) = Listing(dataset, TYPE).slice(ListingFilter()).rows
     assert (row["confidence"], row["low"], row["absences"]) == (None, False, 1)
 
 

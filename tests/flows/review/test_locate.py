@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from extractors.parse.parse import parse
-from flows.review.locate import place_of
+from flows.review.locate import locate
 from schemas.fields import field_tree
 from tests.support.sheets import ROOT, items, page
 
@@ -40,14 +40,14 @@ def of_record() -> dict[str, Any]:
 
 @pytest.mark.parametrize(("row", "typed"), [(0, "4"), (1, "4"), (1, "4.0"), (2, "12")])
 def test_a_value_of_a_row_is_placed_in_its_row(row: int, typed: str) -> None:
-    found = place_of(PAGE, ROOT, of_record(), f"/rows/{row}/quantity", typed)
+    found = locate(PAGE, ROOT, of_record(), f"/rows/{row}/quantity", typed)
     assert found is not None
     assert (found.field, found.page, row_of(found.box[1])) == (f"/rows/{row}/quantity", 1, row)
 
 
 @pytest.mark.parametrize("row", [0, 2])
 def test_of_equal_prices_the_one_of_the_row_is_taken(row: int) -> None:
-    found = place_of(PAGE, ROOT, of_record(), f"/rows/{row}/price", "9,50")
+    found = locate(PAGE, ROOT, of_record(), f"/rows/{row}/price", "9,50")
     assert found is not None
     assert (row_of(found.box[1]), found.match, found.value) == (row, "normalized", "9.5")
 
@@ -60,7 +60,7 @@ def test_of_equal_prices_the_one_of_the_row_is_taken(row: int) -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_value_or_not_there_as_typed_has_no_place(pointer: str, typed: str) -> None:
-    assert place_of(PAGE, ROOT, of_record(), pointer, typed) is None
+    assert locate(PAGE, ROOT, of_record(), pointer, typed) is None
 
 
 def test_values_in_objects_and_in_lists_of_lists_are_placed() -> None:
@@ -68,9 +68,9 @@ def test_values_in_objects_and_in_lists_of_lists_are_placed() -> None:
         "total": None, "words": ["Bolt"],
         "groups": [{"a/b": {"name": None}, "rows": [{"name": "Bolt long", "price": None}, {"name": "Nut", "price": None}]}],
     }  # fmt: skip
-    assert place_of(PAGE, NESTED, record, "/total", "1.234,50") is not None
-    assert place_of(PAGE, NESTED, record, "/words/0", "Nut") is not None
-    assert place_of(PAGE, NESTED, record, "/groups/0/a~1b/name", "Article") is not None
-    found = place_of(PAGE, NESTED, record, "/groups/0/rows/1/price", "9.5")
+    assert locate(PAGE, NESTED, record, "/total", "1.234,50") is not None
+    assert locate(PAGE, NESTED, record, "/words/0", "Nut") is not None
+    assert locate(PAGE, NESTED, record, "/groups/0/a~1b/name", "Article") is not None
+    found = locate(PAGE, NESTED, record, "/groups/0/rows/1/price", "9.5")
     assert found is not None
     assert row_of(found.box[1]) == 2

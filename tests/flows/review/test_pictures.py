@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flows import cli
-from flows.documents.ocr import Scans
+from flows.documents.ocr import SecondReader
 from flows.documents.sandbox import Sandbox
 from flows.review import pictures as module
 from flows.review.pictures import Pictures
@@ -98,7 +98,7 @@ def test_the_second_reader_gives_a_scan_its_words(samples_out: dict[str, Path], 
     letter = next(row["document_id"] for row in rows if row["file_name"] == "whitmore_letter.pdf")
     (tmp_path / "copies").mkdir()
     with Sandbox(1, 120.0, 4 << 30) as roomy:
-        with_words = Pictures(dataset, roomy, tmp_path / "copies", scans=Scans(roomy, tmp_path / "read"))
+        with_words = Pictures(dataset, roomy, tmp_path / "copies", scans=SecondReader(roomy, tmp_path / "read"))
         loop = asyncio.new_event_loop()
         page = loop.run_until_complete(with_words.page(letter, 1))
         loop.close()

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image as Pixels
 
-from flows.review.correct import correct, opened
+from flows.review.correct import correct, open_with_type
 from flows.storage.open import read_dataset
 from tests.conftest import SAMPLES, Finished
 from tests.flows.storage.places import Place
@@ -121,7 +121,7 @@ def test_what_others_change_meanwhile_is_seen(out: Path) -> None:
         server.enter()
         calder = ids(server)["calder_point.pdf"]
         before = server.get(f"/api/documents/{calder}")
-        dataset, document_type = opened(out)
+        dataset, document_type = open_with_type(out)
         correct(dataset, document_type, calder, "/number", "Z-9", by="Bo")
         after = server.get(f"/api/documents/{calder}")
         assert (field(after, "number")["value"], after["history"][0]["by"]) == ("Z-9", "Bo")

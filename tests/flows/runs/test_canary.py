@@ -12,7 +12,7 @@ from flows.runs.accounting import Accounts
 from flows.runs.canary import Canary
 from flows.runs.run import Outcome, RunRequest, run
 from flows.settings import load_settings
-from flows.sources.selection import Part
+from flows.sources.selection import Partition
 from flows.storage.open import read_dataset
 from flows.storage.run_ids import new_run_id
 from flows.storage.verify import verify
@@ -100,12 +100,12 @@ def test_a_part_takes_its_documents_and_calls_none_gone(
 ) -> None:
     folder = invoices(tmp_path / "in", 8)
     with model_server() as server:
-        first = start_run(server.url, part=Part(1, 2)).summary
+        first = start_run(server.url, part=Partition(1, 2)).summary
         assert 0 < first["ok"] == first["discovered"] < 8
-        second = start_run(server.url, part=Part(2, 2)).summary
+        second = start_run(server.url, part=Partition(2, 2)).summary
         assert first["ok"] + second["ok"] == 8
         (folder / "invoice001.pdf").rename(tmp_path / "elsewhere.pdf")
-        again = [start_run(server.url, part=Part(number, 2), allow_gone=True).summary for number in (1, 2)]
+        again = [start_run(server.url, part=Partition(number, 2), allow_gone=True).summary for number in (1, 2)]
         assert [each["gone"] for each in again] == [0, 0]
         assert sum(each["already_done"] for each in again) == 7
         assert start_run(server.url, allow_gone=True).summary["gone"] == 1

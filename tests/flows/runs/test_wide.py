@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from extractors.merge.merge import merge
 from extractors.prompt.prompt import prompt
 from extractors.tokens import count_messages
-from flows.documents.ask import Asker, unanswered
+from flows.documents.ask import Asker, unanswered_problem
 from flows.documents.recipe import make_recipe
 from flows.model.budget import Spending
 from flows.model.endpoint import Endpoint
@@ -23,7 +23,7 @@ from flows.model.in_flight import Answers
 from flows.preview.estimate import Figures, _count
 from flows.settings import load_settings
 from schemas.document_type import DocumentType
-from schemas.fields import walk
+from schemas.fields import walk_fields
 from schemas.pipeline import Chunk, Page
 from tests.conftest import SHARED, need_shared
 from tests.support.answering import Reply, answering, said
@@ -96,9 +96,9 @@ def test_every_real_schema_comes_out_valid_from_a_model_of_eighty_fields(path: A
 
         results = asyncio.run(ask())
     assert all(fields(body["response_format"]["json_schema"]["schema"]) <= HOLDS for body in asked)
-    assert all(unanswered(result) is None for result in results)
+    assert all(unanswered_problem(result) is None for result in results)
     record = merge([result.located for result in results], kind)
-    for pointer, _ in walk(kind.root):
+    for pointer, _ in walk_fields(kind.root):
         value: Any = record.value
         for step in pointer.split("/")[1:]:
             key = step.replace("~1", "/").replace("~0", "~")

@@ -5,11 +5,11 @@ import datetime
 import pyarrow as pa
 import pytest
 
-from flows.sources.failures import COLUMNS, Failures, Retry
+from flows.sources.failures import FAILURE_COLUMNS, Failures, Retry
 from schemas.tables import SHARD_TABLES
 
 NOW = datetime.datetime(2026, 6, 1, 2, 0, tzinfo=datetime.UTC)
-SCHEMA = pa.schema([SHARD_TABLES["failures"].field(name) for name in COLUMNS])
+SCHEMA = pa.schema([SHARD_TABLES["failures"].field(name) for name in FAILURE_COLUMNS])
 
 
 def failure(hours_ago: float, attempts: int, **other: object) -> dict:

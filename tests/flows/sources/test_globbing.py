@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.sources.globbing import expand, fixed_part, glob_pattern, walk
+from flows.sources.globbing import expand, fixed_part, glob_pattern, walk_folder
 from schemas.errors import ConfigurationError
 
 NAMES = st.sampled_from(
@@ -62,7 +62,7 @@ def test_links_that_lead_back_end_and_links_to_folders_are_for_globs_only(tmp_pa
     (tmp_path / "in" / "self.pdf").symlink_to(tmp_path / "in" / "self.pdf")
     (tmp_path / "in" / "link").symlink_to(tmp_path / "other")
     troubles: list[str] = []
-    walked = [Path(path).name for path, _ in walk(str(tmp_path / "in"), {".pdf"}, None, troubles)]
+    walked = [Path(path).name for path, _ in walk_folder(str(tmp_path / "in"), {".pdf"}, None, troubles)]
     found = [Path(path).name for path, _ in expand(f"{tmp_path}/in/**/*.pdf", {".pdf"}, None, troubles)]
     assert (walked, found, troubles) == (["self.pdf"], ["x.pdf", "self.pdf"], [])
 
@@ -82,7 +82,7 @@ def test_a_folder_that_cannot_be_listed_is_named_and_the_rest_is_found(
 
     monkeypatch.setattr("os.scandir", refuse)
     troubles: list[str] = []
-    assert [Path(path).name for path, _ in walk(str(tmp_path), {".pdf"}, None, troubles)] == ["2.pdf"]
+    assert [Path(path).name for path, _ in walk_folder(str(tmp_path), {".pdf"}, None, troubles)] == ["2.pdf"]
     assert troubles == [f"{tmp_path}/a: cannot be listed (Permission denied)"]
 
 
@@ -96,4 +96,4 @@ def test_a_very_deep_tree_is_walked(tmp_path: Path) -> None:
         here = below
     os.close(os.open("x.pdf", os.O_CREAT, dir_fd=here))
     os.close(here)
-    assert len(list(walk(str(tmp_path), {".pdf"}, None, []))) == 1
+    assert len(list(walk_folder(str(tmp_path), {".pdf"}, None, []))) == 1

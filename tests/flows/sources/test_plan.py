@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows.sources.addresses import Address, Addresses
-from flows.sources.discover import Found, Source, discover
+from flows.sources.discover import Discovered, Source, discover
 from flows.sources.plan import Plan, make_plan
 from flows.storage.dataset import Dataset
 from flows.storage.open import open_dataset
@@ -45,7 +45,7 @@ def address(uri: str, **other: object) -> Address:
 
 
 def plan(dataset: Dataset, *addresses: Address, sources: tuple[Source, ...] = (), **options: object) -> Plan:
-    found = Found(Addresses.collect(addresses), sources, (), frozenset({".pdf"}))
+    found = Discovered(Addresses.collect(addresses), sources, (), frozenset({".pdf"}))
     return make_plan(dataset, found, "r", now=NOW, **options)
 
 

@@ -7,7 +7,7 @@ import duckdb
 import pytest
 
 from flows.sources.discover import discover
-from flows.sources.s3_listing import Place, list_objects, open_object, place_of
+from flows.sources.s3_listing import ObjectUrl, list_objects, object_url, open_object
 from flows.sources.spool import spool
 from schemas.errors import ChangedWhileReadError, ConfigurationError, UnreadableDocumentError
 
@@ -45,7 +45,7 @@ def test_a_listing_asks_for_a_page_at_a_time_and_for_no_object(
         return ask(self, method, **options, MaxKeys=3)
 
     monkeypatch.setattr(s3fs.S3FileSystem, "call_s3", counted)
-    assert [each.key for each in list_objects(Place("archive", "many/"))] == [f"many/{n}.pdf" for n in range(7)]
+    assert [each.key for each in list_objects(ObjectUrl("archive", "many/"))] == [f"many/{n}.pdf" for n in range(7)]
     assert asked == ["list_objects_v2"] * 3
 
 
@@ -68,7 +68,7 @@ def test_credentials_of_a_url_are_used_and_shown_nowhere(bucket: Callable, tmp_p
     assert address.uri == "s3://archive/in/a.pdf"
     assert "canary" not in f"{address.uri} {address.found_by} {address.attributes}"
     assert spool(address, tmp_path).document.source_uri == "s3://archive/in/a.pdf"
-    assert place_of(address.opened_as).user == "someone:canary"
+    assert object_url(address.opened_as).user == "someone:canary"
 
 
 @pytest.mark.parametrize(

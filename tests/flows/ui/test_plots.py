@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 
-from flows.ui.plots import Plot, compared, distribution, rate
+from flows.ui.plots import Plot, compared, distribution, rate_plot
 from tests.conftest import ROOT
 
 START = datetime.datetime(2026, 1, 5, 2, tzinfo=datetime.UTC)
@@ -49,7 +49,7 @@ def check(plot: Plot) -> None:
 
 
 def test_pages_are_spread_over_the_time_that_their_document_took() -> None:
-    plot = rate("Pages per second", column(10, 30), times(10, 20), column(10.0, 10.0))
+    plot = rate_plot("Pages per second", column(10, 30), times(10, 20), column(10.0, 10.0))
     assert plot is not None
     check(plot)
     assert plot.text == "2 on average over 20 s, at most 3."
@@ -57,7 +57,7 @@ def test_pages_are_spread_over_the_time_that_their_document_took() -> None:
 
 @pytest.mark.parametrize(("span", "unit"), [(30, "seconds"), (600, "minutes"), (20_000, "hours"), (400_000, "days")])
 def test_the_axis_of_time_is_in_the_unit_that_fits(span: float, unit: str) -> None:
-    plot = rate("Pages per second", column(5, 5), times(1, span), column(1.0, 1.0))
+    plot = rate_plot("Pages per second", column(5, 5), times(1, span), column(1.0, 1.0))
     assert plot is not None
     assert f">{unit} from the first" in plot.svg
 
@@ -86,7 +86,7 @@ def test_estimate_and_cost_are_bars() -> None:
 
 
 def test_nothing_to_show_is_no_plot() -> None:
-    assert rate("Pages per second", column(), times(), column()) is None
+    assert rate_plot("Pages per second", column(), times(), column()) is None
     assert distribution("Time to an answer", {"calls": column(None)}, "seconds") is None
 
 
@@ -100,7 +100,7 @@ amount = st.one_of(st.none(), st.floats(0, 1e9), st.integers(0, 10**9).map(float
 @given(st.lists(st.tuples(amount, st.floats(0, 1e6), amount), min_size=1, max_size=5))
 def test_whatever_the_numbers_something_is_drawn(rows: list[tuple[float | None, float, float | None]]) -> None:
     amounts, ends, seconds = zip(*rows, strict=True)
-    drawn = rate("Pages per second", column(*amounts), times(*ends), column(*seconds))
+    drawn = rate_plot("Pages per second", column(*amounts), times(*ends), column(*seconds))
     assert drawn is not None
     check(drawn)
     shown = distribution("Tokens of a call", {"read": column(*amounts), "written": column(*seconds)}, "tokens")

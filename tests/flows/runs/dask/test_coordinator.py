@@ -65,7 +65,7 @@ class Nearby:
             except Killed:
                 await asyncio.to_thread(carrier.end)  # what it kept in memory is gone
                 continue
-            found = await asyncio.to_thread(carrier.carry_out, message)
+            found = await asyncio.to_thread(carrier.carry_out_shard, message)
             self.results.append(pickle.loads(found))
             return found
 
@@ -188,7 +188,7 @@ def test_a_process_that_dies_over_a_shard_costs_no_answer_and_no_row(
             "moved": "flows.storage.staging.move",  # READY, and not yet moved
         }[moment]
         with mock.patch(at, side_effect=Killed), suppress(Killed):
-            carrier.carry_out(message)
+            carrier.carry_out_shard(message)
         raise Killed
 
     nearby.dies = die
@@ -210,7 +210,7 @@ def test_on_an_object_store_a_shard_is_taken_up_again_too(
     def die(name: str, tried: int, message: bytes) -> None:
         if tried == 1:
             with mock.patch("flows.runs.shard.publish", side_effect=Killed), suppress(Killed):
-                carrier.carry_out(message)
+                carrier.carry_out_shard(message)
             raise Killed
 
     nearby.dies = die
@@ -228,7 +228,7 @@ def test_what_a_killed_process_has_published_stays_beside_what_another_adds(plac
 
     def die(name: str, tried: int, message: bytes) -> None:
         if tried < 3:  # a process has done one document more each time, when it dies
-            carrier.carry_out(pickle.dumps(dataclasses.replace(pickle.loads(message), limit=1)))
+            carrier.carry_out_shard(pickle.dumps(dataclasses.replace(pickle.loads(message), limit=1)))
             raise Killed
 
     nearby.dies = die
@@ -246,7 +246,7 @@ def test_a_shard_that_no_process_survives_fails_and_the_others_go_on(place: Stud
         if name.endswith("-00000"):
             if tried == 1:
                 with mock.patch("flows.runs.shard.publish", side_effect=Killed), suppress(Killed):
-                    carrier.carry_out(message)
+                    carrier.carry_out_shard(message)
             raise Killed
 
     nearby.dies = die

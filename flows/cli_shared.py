@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from schemas.document_type import DocumentType
 from schemas.errors import PagemillError
 
 if TYPE_CHECKING:
     from flows.storage.dataset import Dataset as Stored
+    from schemas.document_type import DocumentType
 
 _UNKNOWN = "\ufffd"
 _COMMANDS = re.compile(
@@ -39,7 +39,7 @@ TypeOfDataset = Annotated[
 ]
 
 
-def type_in(dataset: "Stored", type_name: str | None) -> DocumentType:
+def type_in(dataset: "Stored", type_name: str | None) -> "DocumentType":
     """The type that --type names, else the dataset's own. Raises ConfigurationError where only its class would tell it."""
     from flows.types import load_type, type_of
 

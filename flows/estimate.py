@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from extractors.prompt import prompt
-from extractors.split.formats import FORMATS
+from extractors.split.options import SUFFIXES
 from extractors.tabulate import usd
 from flows.addresses import Address
 from flows.asking import expected_answer
@@ -58,7 +58,7 @@ def estimate(
     """Documents, pages, tokens, requests and cost of a first run over `sources`; asks no model."""
     document_type = document_type or DocumentType.from_schema(_GENERAL, "document")
     recipe = make_recipe(document_type, settings)
-    addresses = discover(sources, settings.cache_dir / "no-such-dataset", FORMATS).addresses
+    addresses = discover(sources, settings.cache_dir / "no-such-dataset", SUFFIXES).addresses
     chosen: Sequence[Address] = addresses
     if len(addresses) > SAMPLE_ABOVE and not exact:
         chosen = _sample(addresses, SAMPLE_ABOVE)

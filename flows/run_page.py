@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from flows.accounts import PARTS
 from flows.log import say
 from flows.run_facts import Row, RunFacts, calls_of, facts_of, run_row
-from flows.show_page import check_target
 from flows.storage.dataset import Dataset, read_dataset
 from flows.storage.erase import REPORTS
 from flows.storage.files import write_durably
@@ -49,6 +47,8 @@ def draw_run(out: Out, path: Path, run_id: str | None = None) -> str:
 
     Raises ConfigurationError where there is no such run, or `path` cannot be written.
     """
+    from flows.show_page import check_target
+
     dataset = read_dataset(out)
     check_target(path)
     check_outside(dataset, path)
@@ -94,6 +94,8 @@ def keep_report(dataset: Dataset, run_id: str) -> str | None:
 
 def render(dataset: Dataset, run: Row, *, is_named: bool) -> str:
     """The page's HTML."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     facts = facts_of(dataset, run, with_texts=is_named)
     calls = calls_of(dataset, facts.run_id)
     paid = pc.sum(calls.column("cost_usd")).as_py()

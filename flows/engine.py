@@ -46,7 +46,8 @@ class Engine:
         if self.server is not None:
             self.server.start()  # it comes up while Prefect is imported
         import prefect.flow_engine
-        import prefect.task_engine  # noqa: F401 - both are imported by the first flow otherwise, after the server is up
+        import prefect.task_engine
+        import prefect.utilities.visualization  # noqa: F401 - the first flow imports them else, once the server is up
 
         if self.server is not None and self.prefect_url is None:
             self.prefect_url = self.server.url()

@@ -7,6 +7,7 @@ import datetime
 import json
 import sys
 from typing import Any
+from uuid import UUID
 
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -63,3 +64,13 @@ def log_format() -> str:
         return _LogFormat().log_format
     except (ValidationError, SettingsError, ValueError):
         return "text"
+
+
+def flow_run_id() -> UUID | None:
+    """The flow run that is at work, if one is. Prefect is not imported to find out."""
+    if "prefect.context" not in sys.modules:
+        return None
+    from prefect.context import FlowRunContext
+
+    context = FlowRunContext.get()
+    return None if context is None or context.flow_run is None else context.flow_run.id

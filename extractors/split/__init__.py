@@ -2,6 +2,7 @@
 
 split      bytes to DocumentInfo, then every Page
 formats    format of the bytes, and how each format is opened
+options    options and file suffixes of split, without PyMuPDF
 page       one page: text, words, pictures, and how it is sent
 canvas     one page interpreted once, replayed for each question
 lines      characters to pieces of lines

@@ -4,28 +4,19 @@ What stops the whole document is an error; what spoils one page is that page's `
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 from extractors.split.attached import attachment_names, attachment_text
 from extractors.split.clean import clean
 from extractors.split.formats import open_document
 from extractors.split.mupdf import MuDocument, pymupdf
+from extractors.split.options import SPLIT_VERSION, SplitOptions
 from extractors.split.page import Opened, read_page
 from extractors.split.unseen import layers_off
 from schemas.errors import UnreadableDocumentError
 from schemas.pipeline import DocumentInfo, Page
 
-SPLIT_VERSION = 1
-
-
-@dataclass(frozen=True, slots=True)
-class SplitOptions:
-    """Options of a caller; everything else is decided page by page."""
-
-    images: Literal["auto", "never", "pages"] = "auto"
-    passwords: tuple[str, ...] = ()
-    attachments: Literal["never", "text"] = "never"
+__all__ = ["SPLIT_VERSION", "SplitOptions", "split"]
 
 
 def split(data: bytes, file_name: str, options: SplitOptions) -> Iterator[DocumentInfo | Page]:

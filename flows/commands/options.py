@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from schemas.document_type import DocumentType
-
 if TYPE_CHECKING:
     from flows.storage.dataset import Dataset as Stored
+    from schemas.document_type import DocumentType
 
 Sources = Annotated[list[str], typer.Argument(metavar="SOURCE...", help="files, folders, globs, s3:// URLs, @lists")]
 Type = Annotated[str, typer.Option("--type", help="a built-in type, path/to/schema.json, or path/to/file.py:Class")]
@@ -31,7 +30,7 @@ TypeOfDataset = Annotated[
 ]
 
 
-def type_in(dataset: "Stored", type_name: str | None) -> DocumentType:
+def type_in(dataset: "Stored", type_name: str | None) -> "DocumentType":
     """The type that --type names, else the dataset's own. Raises ConfigurationError where only its class would tell it."""
     from flows.type_loader import load_type, type_of
 

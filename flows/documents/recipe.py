@@ -21,7 +21,7 @@ from extractors.prompt.prompt import (
     system_text,
     task_text,
 )
-from extractors.split.split import SPLIT_VERSION, SplitOptions
+from extractors.split.options import SPLIT_VERSION, SplitOptions
 from flows.settings import Settings
 from schemas.document_type import DocumentType
 from schemas.errors import ConfigurationError

@@ -19,16 +19,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
 from extractors.ocr import words_of
-from extractors.split.page_view import look_at
-from extractors.split.split import SplitOptions, split
-from flows.settings import Settings
+from extractors.split.options import SplitOptions
 from schemas.errors import DocumentError, PagemillError, SandboxLimitError, UnreadableDocumentError
 from schemas.pipeline import DocumentInfo, Image, Page, Word
+
+if TYPE_CHECKING:  # a worker needs none
+    from flows.settings import Settings
 
 RENEW_AFTER = 200  # documents that one worker splits before a fresh one takes over: PyMuPDF's caches never shrink
 FRAME_HEAD = struct.Struct(">Q")
@@ -165,7 +166,7 @@ def ended_with_the_run(error: Exception, stopped: PagemillError | None) -> bool:
 
 
 @contextmanager
-def workplace(settings: Settings, workers: int = 1) -> Iterator[tuple[Sandbox, Path]]:
+def workplace(settings: "Settings", workers: int = 1) -> Iterator[tuple[Sandbox, Path]]:
     """A sandbox and a temporary folder, for as long as documents are looked at without a dataset.
 
     One document needs one worker: another would still be starting when the command ends, and complain of it.
@@ -188,6 +189,8 @@ def read_frames(frames: Path) -> Iterator[Page]:
 
 def split_to_frames(source: str, file_name: str, frames: str, options: SplitOptions) -> DocumentInfo | DocumentError:
     """Runs in a worker. Errors are returned, so that no traceback of a worker is printed."""
+    from extractors.split.split import split
+
     info: DocumentInfo | None = None
     try:
         data = Path(source).read_bytes()
@@ -207,6 +210,8 @@ def split_to_frames(source: str, file_name: str, frames: str, options: SplitOpti
 
 def page_of(source: str, file_name: str, number: int, passwords: tuple[str, ...]) -> Page | DocumentError:
     """Runs in a worker. Errors are returned, so that no traceback of a worker is printed."""
+    from extractors.split.page_view import look_at
+
     try:
         return look_at(Path(source).read_bytes(), file_name, number, passwords)
     except DocumentError as error:
@@ -237,6 +242,7 @@ def _confine(memory: int, parent: int) -> None:
     with suppress(OSError, AttributeError, TypeError):  # elsewhere than on Linux the watch below must do
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
+    import extractors.split.split  # noqa: F401 - PyMuPDF, before the first document comes
 
 
 def _die_with(parent: int) -> None:

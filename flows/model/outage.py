@@ -1,10 +1,11 @@
 """An endpoint that is down, said where people look: a line on the terminal, and the state of the Prefect run."""
 
 import asyncio
+import contextvars
 import time
 from contextlib import suppress
 
-from flows.log import say
+from flows.log import flow_run_id, say
 from flows.model.concurrency import Outage
 from flows.ui.text import duration
 
@@ -13,19 +14,26 @@ STATE = "AwaitingEndpoint"
 
 
 class OutageNotice:
-    """Notice of a run that its endpoint is down or back. Call it within the run's flow."""
+    """Notice of a run that its endpoint is down or back."""
 
     def __init__(self, host: str, patience: float, *, quiet: bool) -> None:
         self._host = host
         self._patience = patience
         self._quiet = quiet
         self._said_at: float | None = None
+        self._is_shown = False  # by the state of the flow run
         self._tasks: set[asyncio.Task[None]] = set()
+        self._flow: tuple[asyncio.AbstractEventLoop, contextvars.Context] | None = None
+
+    def enter_flow(self) -> None:
+        """Within the run's flow, whose state is set from now on: an outage is noticed where the work is."""
+        self._flow = asyncio.get_running_loop(), contextvars.copy_context()
 
     def __call__(self, outage: Outage | None) -> None:
         """Say that the endpoint is down (now and then), or that it is back."""
         if outage is None:
             self._said_at = None
+            self._is_shown = False
             self._say(f"{self._host} answers again; the run goes on")
             self._set_state("Running", "the endpoint answers again")
             return
@@ -34,7 +42,8 @@ class OutageNotice:
             f"{self._host} answers nobody ({outage.reason}); next try in {outage.next_try:.0f} s, the run waits for "
             f"{duration(left)} more (PAGEMILL_PATIENCE)"
         )
-        if self._said_at is None:
+        if not self._is_shown:
+            self._is_shown = self._flow is not None or flow_run_id() is not None
             self._set_state(STATE, text)
         if self._said_at is None or time.monotonic() - self._said_at >= _AGAIN:
             self._said_at = time.monotonic()
@@ -45,6 +54,15 @@ class OutageNotice:
             say(text, "endpoint")
 
     def _set_state(self, name: str, message: str) -> None:
+        if self._flow is None:
+            if flow_run_id() is not None:  # in a process of a cluster, each task has the flow's context
+                self._begin(name, message)
+            return  # else its server comes up yet; an outage that lasts is said again
+        loop, context = self._flow
+        with suppress(RuntimeError):  # the flow has ended
+            loop.call_soon_threadsafe(self._begin, name, message, context=context)
+
+    def _begin(self, name: str, message: str) -> None:
         task = asyncio.get_running_loop().create_task(_set_flow_state(name, message))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

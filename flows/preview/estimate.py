@@ -13,7 +13,7 @@ from typing import Any
 
 from extractors.chunk import is_sent
 from extractors.prompt.prompt import prompt
-from extractors.split.formats import FORMATS
+from extractors.split.options import SUFFIXES
 from extractors.tabulate.tabulate import usd
 from flows.documents.ask import expected_answer
 from flows.documents.recipe import Recipe, chunks_of, make_recipe
@@ -57,7 +57,7 @@ def estimate(
     """Documents, pages, tokens, requests and cost of a first run over `sources`; asks no model."""
     document_type = document_type or DocumentType.from_schema(_GENERAL, "document")
     recipe = make_recipe(document_type, settings)
-    addresses = discover(sources, settings.cache_dir / "no-such-dataset", FORMATS).addresses
+    addresses = discover(sources, settings.cache_dir / "no-such-dataset", SUFFIXES).addresses
     chosen: Sequence[Address] = addresses
     if len(addresses) > SAMPLE_ABOVE and not exact:
         chosen = _sample(addresses, SAMPLE_ABOVE)

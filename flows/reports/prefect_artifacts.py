@@ -5,7 +5,6 @@ most, and one that is not taken is let go.
 """
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -45,16 +44,6 @@ async def shown_progress(progress: Callable[[], RunProgress] | None) -> AsyncIte
         await asyncio.wait({showing}, timeout=LAST)
         showing.cancel()
         await asyncio.gather(showing, return_exceptions=True)  # a client that could not be opened is no matter
-
-
-def flow_run_id() -> UUID | None:
-    """The flow run that is at work, if one is. Prefect is not imported to find out."""
-    if "prefect.context" not in sys.modules:
-        return None
-    from prefect.context import FlowRunContext
-
-    context = FlowRunContext.get()
-    return None if context is None or context.flow_run is None else context.flow_run.id
 
 
 def tell_report(dataset: Dataset, run_id: str, flow_run: UUID | None, api_url: str | None) -> None:

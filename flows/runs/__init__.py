@@ -1,21 +1,23 @@
 """Runs over a dataset: what is done, shard by shard.
 
-run              `pagemill run`: prepare, plan, carry out, summarise
-refresh          `pagemill refresh`: published documents made anew
-replay           `refresh --replay`: today's parser over stored answers
-migrate          `refresh --into`: a dataset with other columns
-scheduled        nightly and backfill: parameters to a run, its end to a state
-shard            one shard: read, claim, extract, publish
-accounting       counts of a run by address; its manifest and row of `runs`
-earlier_attempt  leftovers of a shard that was tried before
-executor         executors of shards: the interface, and this process
-resources        server, sandbox and model shared by runs of a process
-prefect_flow     shards as Prefect tasks; signals and suspension
-prefect_server   our own quiet child server of Prefect
-canary           first documents of a backfill alone
-cost_guard       price and consent before money is spent
-differences      values of a sample, old and new
-forget           `pagemill forget`
-retry            `pagemill retry`
-dask             shards on a Dask cluster
+run               `pagemill run`: prepare, plan, carry out, summarise
+refresh           `pagemill refresh`: published documents made anew
+replay            `refresh --replay`: today's parser over stored answers
+migrate           `refresh --into`: a dataset with other columns
+scheduled         nightly and backfill: parameters to a run, its end to a state
+shard             one shard: read, claim, extract, publish
+accounting        counts of a run by address; its manifest and row of `runs`
+earlier_attempt   leftovers of a shard that was tried before
+executor          executors of shards: the interface, and this process
+resources         server, sandbox and model shared by runs of a process
+prefect_flow      shards as Prefect tasks; signals and suspension
+recording         shards at work recorded by Prefect beside them
+prefect_server    our own quiet child server of Prefect
+prefect_database  its database, made from stored statements at a first start
+canary            first documents of a backfill alone
+cost_guard        price and consent before money is spent
+differences       values of a sample, old and new
+forget            `pagemill forget`
+retry             `pagemill retry`
+dask              shards on a Dask cluster
 """

@@ -1,20 +1,24 @@
 """Shards as Prefect tasks: the flow around them, signals and suspension.
 
-`engine` holds what several runs of one process share: the Prefect server (our own child where none is configured), the
-split processes and the embedded model. Nothing secret, and no file's name, is a parameter of a flow or a task.
+Nothing secret, and no file's name, is a parameter of a flow or a task.
 """
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
+from typing import Any
 from uuid import UUID
 
+from flows.log import flow_run_id
 from flows.model.endpoint import Endpoint
-from flows.reports.prefect_artifacts import flow_run_id, shown_progress
+from flows.model.outage import OutageNotice
+from flows.reports.prefect_artifacts import shown_progress
 from flows.runs.executor import Executor, LocalExecutor, Stoppable
+from flows.runs.recording import Recording
 from flows.runs.resources import Engine
 from flows.ui.progress import RunProgress
 from schemas.errors import PagemillError, RunStoppedError
@@ -49,64 +53,177 @@ def through_prefect(  # noqa: PLR0913 - what its three callers differ in
 
     Prefect knows of shards and not of documents. Where Prefect itself fails, its error is raised. Without a shard there is no
     flow: a night that finds nothing new starts no server for it. Within a schedule's flow the shards are that flow's tasks.
+    Elsewhere they begin while Prefect is imported and its server comes up, which takes seconds, and are recorded beside that.
     """
     if not shards:
         asyncio.run(endpoint.close())
         return flow_run_id()
-    if engine.server is not None:
-        engine.server.start()  # it comes up while Prefect is imported
-    from prefect import flow, task
-    from prefect.cache_policies import NO_CACHE
-    from prefect.context import FlowRunContext
-    from prefect.exceptions import Pause, TerminationSignal
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+    run = _Run(engine, run_id, shards, work, endpoint, gate, command, progress)
+    if crew is None and engine.settings.global_limit is None and not _is_in_flow():
+        asyncio.run(run.beside())
+    else:  # a global limit is asked for with each request, and a cluster is the flow's own
+        run.within(crew)
+    return run.flow_run
 
+
+@dataclass(slots=True)
+class _Run:
+    """The shards of one run, and what Prefect is to know of them."""
+
+    engine: Engine
+    run_id: str
+    shards: Sequence[Callable[[str], Awaitable[None]]]
+    work: Stoppable
+    endpoint: Endpoint
+    gate: Gate | None
+    command: str
+    progress: Callable[[], RunProgress] | None
+    crew: Executor | None = None
     flow_run: UUID | None = None
 
-    @task(name="shard", task_run_name="{name}", cache_policy=NO_CACHE)
-    async def shard(name: str, place: int) -> None:
-        await shards[place](name)
+    async def beside(self) -> None:
+        """Carry the shards out here, and let Prefect record them in a thread as soon as it can."""
 
-    @flow(name=command, flow_run_name="{run_id}", validate_parameters=False)
-    async def all_shards(run_id: str) -> None:
-        nonlocal flow_run
-        flow_run = flow_run_id()
+        async def one(place: int) -> None:
+            await recording.shard(place, self.shards[place](self._name(place)))
+
+        self.crew = LocalExecutor(one, self.work, self.endpoint)
+        recording = Recording(self._record, self._stop_for)
+        is_lost = True
+        try:
+            await self._carry_out(self.crew)
+            is_lost = False
+        finally:
+            failure = await recording.end(is_lost=is_lost)
+        if failure is not None and not isinstance(failure, PagemillError):
+            raise failure
+
+    def within(self, crew: Executor | None) -> None:
+        """Carry the shards out in the flow, each within its task."""
+        self.engine.ready()
+        from prefect.exceptions import Pause, TerminationSignal
+
+        shard = self._task(lambda place: self.shards[place](self._name(place)))
 
         async def one(place: int) -> None:
             try:
-                await shard(f"{run_id}-{place:05d}", place)
+                await shard(self._name(place), place)
             except Pause:  # at an end of a task; the other shard is let come to its own
-                suspend()
+                self._suspend()
 
-        carriers = crew or LocalExecutor(one, work, endpoint)
-        suspend = partial(_stop, work, carriers, engine.settings.grace, _SUSPENDED)
-        _stop_on_signals(work, carriers, engine.settings.grace)
+        async def all_shards(run_id: str) -> None:  # noqa: ARG001 - the flow run is named by it
+            self.flow_run = flow_run_id()
+            self.crew = crew or LocalExecutor(one, self.work, self.endpoint)
+            async with self._shown(self._suspend):
+                await self._carry_out(self.crew)
+            if self.work.stopped is not None:
+                raise self.work.stopped
+
+        with self._reached():
+            try:
+                asyncio.run((all_shards if _is_in_flow() else self._flow(all_shards))(self.run_id))
+            except PagemillError as error:
+                if not self._is_told(error):
+                    raise
+            except (KeyboardInterrupt, TerminationSignal):
+                self.work.stopped = RunStoppedError(_TOLD_TO_STOP)
+
+    def _record(self, recording: Recording) -> None:
+        """The flow beside the work, in a thread of its own: its tasks end as the shards do."""
+        self.engine.ready()
+        from prefect.exceptions import Pause
+
+        doing: dict[int, Future[None]] = {}
+        shard = self._task(lambda place: asyncio.wrap_future(doing[place]))
+
+        async def one(place: int, done: Future[None]) -> None:
+            doing[place] = done
+            try:
+                await shard(self._name(place), place)
+            except Pause:
+                recording.call(self._suspend)
+
+        async def all_shards(run_id: str) -> None:  # noqa: ARG001 - the flow run is named by it
+            self.flow_run = flow_run_id()
+            async with self._shown(lambda: recording.call(self._suspend)):
+                await recording.each_shard(one)
+            if self.work.stopped is not None:
+                raise self.work.stopped
+
+        with self._reached():
+            asyncio.run(self._flow(all_shards)(self.run_id))
+
+    async def _carry_out(self, crew: Executor) -> None:
+        _stop_on_signals(self.work, crew, self.engine.settings.grace)
         try:
-            async with shown_progress(progress), _heeded_suspension(suspend):
-                first = 0 if gate is None else gate.after
-                await carriers.begin()
-                await carriers.carry_out(0, first)
-                if gate is not None:
-                    gate.judge()
-                await carriers.carry_out(first, len(shards))
+            first = 0 if self.gate is None else self.gate.after
+            await crew.begin()
+            await crew.carry_out(0, first)
+            if self.gate is not None:
+                self.gate.judge()
+            await crew.carry_out(first, len(self.shards))
         finally:
-            await endpoint.close()
-            await carriers.end()
-        if work.stopped is not None:
-            raise work.stopped
+            await self.endpoint.close()
+            await crew.end()
 
-    if engine.server is not None and engine.prefect_url is None:
-        engine.prefect_url = engine.server.url()
-    overrides = {PREFECT_API_URL: engine.prefect_url} if engine.prefect_url else {}
-    with temporary_settings(overrides):
-        try:
-            asyncio.run(all_shards(run_id) if FlowRunContext.get() is None else all_shards.fn(run_id))
-        except PagemillError as error:
-            if error is not work.stopped and str(error) != str(work.stopped):
-                raise
-        except (KeyboardInterrupt, TerminationSignal):
-            work.stopped = RunStoppedError(_TOLD_TO_STOP)
-    return flow_run
+    def _task(self, work: Callable[[int], Awaitable[None]]) -> Callable[[str, int], Awaitable[None]]:
+        from prefect import task
+        from prefect.cache_policies import NO_CACHE
+
+        async def shard(name: str, place: int) -> None:  # noqa: ARG001 - the task run is named by it
+            await work(place)
+
+        return task(name="shard", task_run_name="{name}", cache_policy=NO_CACHE)(shard)
+
+    def _flow(self, body: Callable[[str], Coroutine[Any, Any, None]]) -> Callable[[str], Coroutine[Any, Any, None]]:
+        from prefect import flow
+
+        return flow(name=self.command, flow_run_name="{run_id}", validate_parameters=False)(body)
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        """Prefect's own settings with the address of our server."""
+        from prefect.settings import PREFECT_API_URL, temporary_settings
+
+        with temporary_settings({PREFECT_API_URL: self.engine.prefect_url} if self.engine.prefect_url else {}):
+            yield
+
+    @asynccontextmanager
+    async def _shown(self, suspend: Callable[[], None]) -> AsyncIterator[None]:
+        """Within the flow: show how far it is and when the endpoint is down, and heed a suspension."""
+        if isinstance(notice := self.endpoint.pressure.on_outage, OutageNotice):
+            notice.enter_flow()
+        async with shown_progress(self.progress), _heeded_suspension(suspend):
+            yield
+
+    def _suspend(self) -> None:
+        assert self.crew is not None
+        _stop(self.work, self.crew, self.engine.settings.grace, _SUSPENDED)
+
+    def _stop_for(self, failure: BaseException) -> None:
+        """Prefect has failed beside the work: what is in flight is answered and published, and nothing more is begun."""
+        if self._is_told(failure):
+            return
+        assert self.crew is not None
+        reason = failure if isinstance(failure, PagemillError) else RunStoppedError(f"Prefect failed: {failure}")
+        self.work.stopped = self.work.stopped or reason
+        self.crew.stop(reason, None)
+
+    def _is_told(self, error: BaseException) -> bool:
+        """True when the work has ended for this very reason."""
+        return error is self.work.stopped or (isinstance(error, PagemillError) and str(error) == str(self.work.stopped))
+
+    def _name(self, place: int) -> str:
+        return f"{self.run_id}-{place:05d}"
+
+
+def _is_in_flow() -> bool:
+    """True within the flow of a schedule. Prefect is not imported to find out."""
+    if "prefect.context" not in sys.modules:
+        return False
+    from prefect.context import FlowRunContext
+
+    return FlowRunContext.get() is not None
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ The child watches its standard input, a pipe whose other end only the parent hol
 ends, the pipe closes and the child exits. PREFECT.md has the settings that keep it quiet and offline.
 """
 
+import gc
 import os
 import socket
 import sqlite3
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from flows.runs.prefect_database import place_database
 from schemas.errors import ConfigurationError
 
 QUIET = {
@@ -29,6 +31,13 @@ QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
     "DO_NOT_TRACK": "1",
+}
+_FOR_RUNS = {  # a server that stands as long as one command: nobody deploys to it, and each of these takes time at its start
+    "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
+    **{
+        f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false"
+        for name in ("SCHEDULER", "LATE_RUNS", "FOREMAN", "PAUSE_EXPIRATIONS", "CANCELLATION_CLEANUP", "TRIGGERS")
+    },
 }
 _START_SECONDS = 180.0  # a first start migrates its database: 13 s measured on two quiet cores
 
@@ -45,7 +54,9 @@ class ChildServer:
         self._port = port or _free_port()
         self._settings = dict(settings or {})
         self._told = home / f"server-{os.getpid()}-{self._port}.txt"  # what the server says, while it runs
-        self._lock = FileLock(home / "start.lock")  # two first starts would migrate one database at once
+        self._lock = FileLock(
+            home / "start.lock", thread_local=False
+        )  # two first starts would migrate one database at once
         self._process: subprocess.Popen[bytes] | None = None
         self._url: str | None = None
 
@@ -60,6 +71,7 @@ class ChildServer:
             return
         self._home.mkdir(parents=True, exist_ok=True)
         self._lock.acquire()
+        place_database(self._home)
         environment = {**os.environ, **QUIET, **self._settings, "PREFECT_HOME": str(self._home)}
         environment.pop("PREFECT_API_URL", None)
         with self._told.open(
@@ -145,7 +157,7 @@ def prefect_server(home: Path) -> Iterator[ChildServer | None]:
     if os.environ.get("PREFECT_API_URL"):
         yield None
         return
-    server = ChildServer(home)
+    server = ChildServer(home, settings=_FOR_RUNS)
     try:
         yield server
     finally:
@@ -182,8 +194,12 @@ def end_with_parent() -> None:
 
 def _serve(port: int) -> None:
     end_with_parent()
+    gc.disable()  # a third of the time of the imports is looking for waste, of which they make none
+    import prefect.server.api.server  # noqa: F401 - what uvicorn imports below
     import uvicorn
 
+    gc.freeze()
+    gc.enable()
     uvicorn.run("prefect.server.api.server:create_app", factory=True, host="127.0.0.1", port=port, log_level="critical")
 
 

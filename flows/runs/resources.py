@@ -24,6 +24,17 @@ class Engine:
     api_key: str | None
     prefect_url: str | None = field(default=None)
 
+    def ready(self) -> None:
+        """Import Prefect while its server comes up. Raises ConfigurationError where it does not."""
+        if self.server is not None:
+            self.server.start()  # it comes up while Prefect is imported
+        import prefect.flow_engine
+        import prefect.task_engine
+        import prefect.utilities.visualization  # noqa: F401 - the first flow imports them else, once the server is up
+
+        if self.server is not None and self.prefect_url is None:
+            self.prefect_url = self.server.url()
+
 
 @contextmanager
 def engine(settings: Settings) -> Iterator[Engine]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from extractors.split.formats import FORMATS
+from extractors.split.options import SUFFIXES
 from flows.documents.recipe import Recipe, make_recipe
 from flows.documents.tools import tools_for
 from flows.log import say
@@ -106,7 +106,7 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
     require_model(settings)
     require_cluster(settings, request.document_type)
     began = time.monotonic()
-    found = _in_range(discover(request.sources, request.out, FORMATS, allow_empty=request.allow_empty), request)
+    found = _in_range(discover(request.sources, request.out, SUFFIXES, allow_empty=request.allow_empty), request)
     spending = Spending(None if request.budget_usd is None else round(request.budget_usd * 1e9))
     dataset = _opened(request, engine)
     memory = memory_of(dataset, settings)

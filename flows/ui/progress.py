@@ -4,11 +4,12 @@ import sys
 import time
 from dataclasses import dataclass
 from types import TracebackType
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from typing import TYPE_CHECKING
 
 from flows.log import LOG, say
+
+if TYPE_CHECKING:  # where there is a terminal only
+    from rich.progress import Progress
 
 _PLAIN_EVERY = 15.0  # seconds between lines where there is no terminal
 
@@ -22,15 +23,7 @@ class ProgressLine:
         self._last = time.monotonic()
         self._bar: Progress | None = None
         if not self._quiet and not LOG.is_json and sys.stderr.isatty():
-            self._bar = Progress(
-                TextColumn("documents"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[pages]:,} pages  ${task.fields[cost]:.4f}"),
-                TimeElapsedColumn(),
-                TimeRemainingColumn(),
-                console=Console(stderr=True),
-            )
+            self._bar = _bar()
             self._task = self._bar.add_task("run", total=total, pages=0, cost=0.0)
 
     def __enter__(self) -> "ProgressLine":
@@ -73,3 +66,25 @@ class RunProgress:
     def text(self) -> str:
         """For people."""
         return f"{self.documents:,} of {self.total:,} documents, {self.pages:,} pages, ${self.cost_usd:.4f}"
+
+
+def _bar() -> "Progress":
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("documents"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[pages]:,} pages  ${task.fields[cost]:.4f}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )

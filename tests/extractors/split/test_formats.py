@@ -7,7 +7,8 @@ import pymupdf
 import pytest
 
 from extractors.split.formats import FORMATS, recognise
-from extractors.split.split import SplitOptions, split
+from extractors.split.options import SUFFIXES, SplitOptions
+from extractors.split.split import split
 from schemas.errors import UnsupportedDocumentError
 
 
@@ -101,3 +102,4 @@ def test_long_lines_of_text_are_not_broken():
 
 def test_pdf_stands_first_among_the_formats():
     assert next(iter(FORMATS)) == ".pdf"
+    assert tuple(FORMATS) == SUFFIXES

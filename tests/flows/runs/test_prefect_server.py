@@ -1,22 +1,30 @@
 """Our own Prefect server: there for a run that has something to do, and for no other."""
 
 import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
+from contextlib import closing
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx
 import pytest
+from tests.flows.test_run import rows
 
+from flows.runs.prefect_database import place_database
 from flows.runs.prefect_server import ChildServer, _free_port
 from flows.runs.resources import Engine, engine
 from flows.runs.run import RunRequest, run
 from flows.settings import load_settings
+from flows.storage.backends.journal import Segment
 from flows.storage.verify import verify
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.errors import ConfigurationError
-from tests.conftest import SAMPLES
+from tests.conftest import ROOT, SAMPLES
 from tests.support.database import placed
-from tests.support.outcomes import rows
 
 
 @pytest.fixture
@@ -80,3 +88,105 @@ def test_what_a_server_says_goes_to_a_file_which_cannot_fill_up_as_a_pipe_does(
     assert httpx.get(f"{url}/health").json() is True
     server.stop()
     assert not told.exists()
+
+
+def schema_of(database: Path) -> list[tuple[str, str]]:
+    with closing(sqlite3.connect(database)) as base:
+        (revision,) = base.execute("select version_num from alembic_version")
+        made = base.execute("select name, sql from sqlite_master where sql is not null").fetchall()
+    return sorted([*made, ("revision", *revision)])
+
+
+def test_the_database_that_is_made_at_once_is_the_one_that_prefect_migrates_to(
+    tmp_path: Path, prefect_database: Path
+) -> None:
+    place_database(tmp_path)
+    assert schema_of(tmp_path / "prefect.db") == schema_of(prefect_database)
+
+
+def test_of_another_prefect_and_of_a_database_that_is_there_nothing_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = tmp_path / "there"
+    there.mkdir()
+    (there / "prefect.db").write_bytes(b"of somebody")
+    place_database(there)
+    assert (there / "prefect.db").read_bytes() == b"of somebody"
+    monkeypatch.setattr("flows.runs.prefect_database.version", lambda _: "3.9.0")
+    place_database(tmp_path)
+    assert not (tmp_path / "prefect.db").exists()
+
+
+def test_statements_that_do_not_run_leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "prefect_database.sql").write_text(
+        f"-- Prefect {version('prefect')}\ncreate table flow (id);\nnonsense;"
+    )
+    monkeypatch.setattr("flows.runs.prefect_database.files", lambda _: tmp_path)
+    home = tmp_path / "home"
+    home.mkdir()
+    place_database(home)
+    assert list(home.iterdir()) == []
+
+
+def test_a_server_that_does_not_start_stops_the_run_and_what_was_asked_is_published(
+    tmp_path: Path, fresh: Engine
+) -> None:
+    home = tmp_path / "cache" / "prefect"
+    home.mkdir(parents=True)
+    (home / "prefect.db").write_bytes(b"SQLite format 3\0" + b"x" * 5000)
+    out = tmp_path / "out"
+    done = run(fresh, RunRequest([str(SAMPLES / "invoices")], DOCUMENT_TYPES["invoice"], out, quiet=True))
+    assert done.exit_code == 2
+    assert "Prefect's server did not start" in str(done.stopped)
+    summary = done.summary
+    assert summary["ok"] + summary["partial"] + summary["deferred"] == summary["discovered"]
+    assert verify(out) == []
+
+
+def test_the_work_of_a_run_begins_before_its_server_stands(
+    tmp_path: Path, fresh: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server is held back until the first answer is kept; the flow run and its shard are recorded all the same."""
+    kept = threading.Event()
+    append = Segment.append
+
+    async def noted(self: Segment, *given: object) -> None:
+        await append(self, *given)
+        kept.set()
+
+    def url(self: ChildServer) -> str:
+        assert kept.wait(60)
+        return standing(self)
+
+    standing = ChildServer.url
+    monkeypatch.setattr(Segment, "append", noted)
+    monkeypatch.setattr(ChildServer, "url", url)
+    request = RunRequest([str(SAMPLES / "invoices")], DOCUMENT_TYPES["invoice"], tmp_path / "out", quiet=True)
+    done = run(fresh, request)
+    assert done.exit_code == 0
+    (recorded,) = httpx.post(f"{fresh.prefect_url}/flow_runs/filter", json={}).json()
+    assert (recorded["name"], recorded["state"]["type"]) == (done.summary["run_id"], "COMPLETED")
+    assert recorded["end_time"] is not None
+
+
+def test_the_command_line_and_a_run_import_nothing_that_they_do_not_need() -> None:
+    heavy = {
+        "prefect",
+        "pymupdf",
+        "matplotlib",
+        "scipy",
+        "openai",
+        "duckdb",
+        "babel.dates",
+        "fastapi",
+        "uvicorn",
+        "rich",
+    }
+    script = (
+        "import sys; import flows.cli; early = set(sys.modules); import flows.settings, flows.type_loader, flows.runs.prefect_flow, flows.runs.run;"
+        "print(*sorted(early & {'pyarrow', 'numpy', 'pydantic', 'jsonschema'}), '|', *sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    early, _, later = told.partition("|")
+    assert early.split() == []
+    assert heavy & set(later.split()) == set()

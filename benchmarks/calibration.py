@@ -26,8 +26,9 @@ from extractors.confidence.fit import Labelled, fit, reliability  # noqa: E402
 from extractors.evaluate.labels import names_of  # noqa: E402
 from flows.evaluation.calibration import labelled_values  # noqa: E402
 from flows.evaluation.evaluate import compare, truth_of  # noqa: E402
+from flows.runs.request import RunRequest  # noqa: E402
 from flows.runs.resources import engine  # noqa: E402
-from flows.runs.run import RunRequest, run  # noqa: E402
+from flows.runs.run import run  # noqa: E402
 from flows.settings import load_settings  # noqa: E402
 from flows.storage.open import read_dataset  # noqa: E402
 from flows.type_loader import load_type  # noqa: E402

@@ -28,8 +28,9 @@ sys.path.insert(0, str(ROOT))
 
 from extractors.prompt.prompt import frame_tokens  # noqa: E402
 from extractors.tokens import count_text  # noqa: E402
+from flows.runs.request import RunRequest  # noqa: E402
 from flows.runs.resources import Engine, engine  # noqa: E402
-from flows.runs.run import RunRequest, run  # noqa: E402
+from flows.runs.run import run  # noqa: E402
 from flows.settings import load_settings  # noqa: E402
 from schemas.document_type import DocumentType  # noqa: E402
 from tests.support.rows import SCHEMA, row, row_model, write  # noqa: E402

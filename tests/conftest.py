@@ -192,7 +192,8 @@ def extract(offline_engine: object) -> Callable[..., object]:
     """A run in this process on the shared engine: what a command does without its start-up. No `url`: the embedded model."""
     import dataclasses
 
-    from flows.runs.run import RunRequest, run
+    from flows.runs.request import RunRequest
+    from flows.runs.run import run
     from flows.settings import load_settings
     from flows.type_loader import load_type
 
@@ -219,7 +220,8 @@ def extract(offline_engine: object) -> Callable[..., object]:
 @pytest.fixture(scope="session")
 def samples_out(tmp_path_factory: pytest.TempPathFactory, shared_engine: Any) -> dict[str, Path]:
     """The sample documents, extracted once with the embedded model: a dataset per folder."""
-    from flows.runs.run import RunRequest, run
+    from flows.runs.request import RunRequest
+    from flows.runs.run import run
     from flows.type_loader import load_type
 
     root = tmp_path_factory.mktemp("samples")

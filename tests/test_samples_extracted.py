@@ -108,7 +108,8 @@ def test_the_score_on_real_einvoices_is_no_worse_than_recorded(offline_engine: o
     import subprocess
     import sys
 
-    from flows.runs.run import RunRequest, run
+    from flows.runs.request import RunRequest
+    from flows.runs.run import run
     from flows.type_loader import load_type
 
     truth = need_shared("truth") / "einvoice"

@@ -70,8 +70,9 @@ def run_command(
     settings = load_settings(**flags, chunk_tokens=chunk_tokens)
     require_model(settings)
     document_type = load_type(type_name)
+    from flows.runs.request import RunRequest
     from flows.runs.resources import engine
-    from flows.runs.run import RunRequest, run
+    from flows.runs.run import run
     from flows.sources.selection import day, deadline, part
 
     with engine(settings) as shared:

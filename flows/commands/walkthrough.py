@@ -13,8 +13,9 @@ from extractors.values import printed
 from flows.preview.estimate import estimate
 from flows.reports.status import sum_line
 from flows.review.export import export
+from flows.runs.request import Outcome, RunRequest
 from flows.runs.resources import engine
-from flows.runs.run import Outcome, RunRequest, run
+from flows.runs.run import run
 from flows.settings import Settings, load_settings
 from flows.storage.open import read_dataset
 from flows.type_loader import load_type

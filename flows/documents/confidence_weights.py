@@ -5,25 +5,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from extractors.confidence.confidence import Weights, default_weights, weights_of
+from flows.storage.backends.layout import CALIBRATION_FILE
 from flows.storage.dataset import Dataset
 from schemas.errors import DatasetError
-
-_KEY = "_work/calibration.json"
 
 
 def weights_for(dataset: Dataset) -> Weights:
     """The dataset's own weights, else those of the package. Raises DatasetError for a file that has none."""
     try:
-        return weights_of(json.loads(dataset.store.read(_KEY)))
+        return weights_of(json.loads(dataset.store.read(CALIBRATION_FILE)))
     except FileNotFoundError:
         return default_weights()
     except ValueError as error:
         raise DatasetError(
-            f"{dataset.location}/{_KEY}: {error}; remove it, or write it anew with `pagemill evaluate --calibrate`"
+            f"{dataset.location}/{CALIBRATION_FILE}: {error}; remove it, or write it anew with `pagemill evaluate --calibrate`"
         ) from None
 
 
 def keep_weights(dataset: Dataset, weights: Mapping[str, Any]) -> None:
     """Write a dataset's own weights, whole or not at all."""
     with dataset.locked():
-        dataset.store.write(_KEY, json.dumps(weights, indent=1).encode())
+        dataset.store.write(CALIBRATION_FILE, json.dumps(weights, indent=1).encode())

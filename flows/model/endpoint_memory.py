@@ -10,6 +10,7 @@ from typing import Any
 from flows.durable_files import write_durably
 from flows.settings import Settings
 from flows.storage.backends.disk import DiskStore
+from flows.storage.backends.layout import WORK
 from flows.storage.backends.locks import exclusive
 from flows.storage.dataset import Dataset
 
@@ -48,7 +49,7 @@ class EndpointMemory:
 def memory_of(dataset: Dataset, settings: Settings) -> EndpointMemory:
     """The memory of the settings' endpoint: beside a dataset on disk, else in the user's cache."""
     if isinstance(dataset.store, DiskStore):
-        work = dataset.store.root / "_work"
+        work = dataset.store.root / WORK
         return EndpointMemory(work / "endpoints.json", work / "lock", settings.endpoint)
     cache = settings.cache_dir
     cache.mkdir(parents=True, exist_ok=True)

@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 
 from flows.log import say
 from flows.reports.run_facts import Row, RunFacts, calls_of, facts_of, run_row
+from flows.storage.backends.layout import REPORTS
 from flows.storage.backends.store import Out
 from flows.storage.dataset import Dataset
-from flows.storage.erase import REPORTS
 from flows.storage.open import read_dataset
 from flows.ui import html
 from flows.ui.html import check_outside, check_target, write_page

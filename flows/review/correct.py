@@ -24,7 +24,7 @@ from flows.storage.find import find_documents
 from flows.storage.open import open_dataset, read_dataset
 from flows.storage.publish import correct_document
 from flows.storage.recover import recover
-from flows.storage.run_ids import new_run_id, run_of
+from flows.storage.run_ids import command_shard, new_run_id, run_of
 from flows.storage.spec import spec_of
 from flows.type_loader import type_of
 from schemas.document_type import DocumentType
@@ -82,7 +82,7 @@ def correct(  # noqa: PLR0913 - each is told in a column of its own
     """
     if not by.strip():
         raise ConfigurationError("say who corrects, with --by NAME")
-    name = f"{session or new_run_id()}-00000"
+    name = command_shard(session or new_run_id(), "correct")
     with dataset.lease(run_of(name)), dataset.locked():
         recover(dataset)
         before = read_record(dataset, document_type, document_id)

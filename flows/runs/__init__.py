@@ -1,6 +1,9 @@
 """Runs over a dataset: what is done, shard by shard.
 
 run               `pagemill run`: prepare, plan, carry out, summarise
+request           a run as asked for, and as it ended
+prepare           everything that can refuse a run; its plan
+conclude          sums checked, the run's row published, its summary
 refresh           `pagemill refresh`: published documents made anew
 replay            `refresh --replay`: today's parser over stored answers
 migrate           `refresh --into`: a dataset with other columns

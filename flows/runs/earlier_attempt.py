@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flows.model.budget import Spending
+from flows.storage.backends.layout import STAGED
 from flows.storage.dataset import Dataset
 from flows.storage.publish import published_as
 from flows.storage.recover import recover
@@ -26,7 +27,7 @@ class EarlierAttempt:
 
 def earlier_attempt_of(dataset: Dataset, name: str, former: Sequence[str], spending: Spending) -> EarlierAttempt:
     """Leftovers of a killed process for the shard `name`; money it had paid is counted in `spending`."""
-    if dataset.store.names(f"_work/staged/{name}"):  # killed while it was published
+    if dataset.store.names(f"{STAGED}/{name}"):  # killed while it was published
         with dataset.locked():
             recover(dataset)
     journaled = dataset.store.read_segment(name)

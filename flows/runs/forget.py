@@ -13,7 +13,7 @@ from flows.storage.erase import Forgotten
 from flows.storage.find import FoundDocument
 from flows.storage.open import read_dataset
 from flows.storage.remove import forget_documents
-from flows.storage.run_ids import new_run_id
+from flows.storage.run_ids import command_shard, new_run_id
 from flows.ui.text import count_documents
 from schemas.errors import DatasetError
 
@@ -24,7 +24,7 @@ def forget(out: Out, documents: Sequence[FoundDocument], settings: Settings, *, 
     Raises DatasetError when a live run works on one of them and `wait` is not set.
     """
     dataset = read_dataset(out)
-    staging = f"{new_run_id()}-00000"
+    staging = command_shard(new_run_id(), "forget")
     ids = [each.document_id for each in documents]
     removed = _forget_tries(settings.cache_dir / "tries", frozenset(ids))  # first: nobody else would finish it
     done = forget_documents(dataset, staging, ids, wait=wait)

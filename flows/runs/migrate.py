@@ -7,12 +7,13 @@ people have corrected in OUT is told in NEW, too, and put in there.
 from flows.log import say
 from flows.review.corrections import carry_corrections
 from flows.runs.cost_guard import AskConsent
+from flows.runs.request import Outcome, RunRequest
 from flows.runs.resources import Engine
-from flows.runs.run import Outcome, RunRequest, run
+from flows.runs.run import run
 from flows.sources.locations import existing_locations, locations_of
 from flows.storage.backends.store import Out
 from flows.storage.open import open_dataset, read_dataset
-from flows.storage.run_ids import new_run_id
+from flows.storage.run_ids import command_shard, new_run_id
 from flows.storage.spec import spec_of
 from schemas.document_type import DocumentType
 from schemas.document_types import DOCUMENT_TYPES
@@ -56,5 +57,5 @@ def refresh_into(
     if left:
         named = ", ".join([*left[:_MOST_NAMED], *(["…"] if len(left) > _MOST_NAMED else [])])
         say(f"{len(left):,} documents stand nowhere any more, and are not in {into}: {named}")
-    carry_corrections(old, open_dataset(into, spec_of(kind)), f"{new_run_id()}-00000")
+    carry_corrections(old, open_dataset(into, spec_of(kind)), command_shard(new_run_id(), "correct"))
     return run(engine, RunRequest(addresses, kind, into, budget_usd, allow_empty=True, confirm=confirm, lender=old))

@@ -20,6 +20,7 @@ from flows.reports.prefect_artifacts import shown_progress
 from flows.runs.executor import Executor, LocalExecutor, Stoppable
 from flows.runs.recording import Recording
 from flows.runs.resources import Engine
+from flows.storage.run_ids import shard_name
 from flows.ui.progress import RunProgress
 from schemas.errors import PagemillError, RunStoppedError
 
@@ -214,7 +215,7 @@ class _Run:
         return error is self.work.stopped or (isinstance(error, PagemillError) and str(error) == str(self.work.stopped))
 
     def _name(self, place: int) -> str:
-        return f"{self.run_id}-{place:05d}"
+        return shard_name(self.run_id, place)
 
 
 def _is_in_flow() -> bool:

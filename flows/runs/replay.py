@@ -20,7 +20,7 @@ from flows.runs.refresh import Refreshed, RefreshState, Shard, make_anew, open_f
 from flows.settings import Settings
 from flows.storage.backends.store import Out
 from flows.storage.dataset import Dataset
-from flows.storage.run_ids import new_run_id
+from flows.storage.run_ids import new_run_id, shard_name
 from schemas.document_type import DocumentType
 from schemas.errors import AnswerNotStoredError
 from schemas.pipeline import Completion, Request
@@ -69,7 +69,7 @@ def _one_after_the_other(work: RefreshState, shards: Sequence[Shard]) -> None:
     async def all_shards() -> None:
         for place, shard in enumerate(shards):
             if work.stopped is None:
-                await shard(f"{work.tools.run_id}-{place:05d}")
+                await shard(shard_name(work.tools.run_id, place))
 
     asyncio.run(all_shards())
 

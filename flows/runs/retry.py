@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.sources.arrow_lookup import newest
-from flows.sources.failures import FAILURE_COLUMNS, RETRIES_FILE, Retry, is_reopened, read_retries
+from flows.sources.failures import FAILURE_COLUMNS, Retry, is_reopened, read_retries
+from flows.storage.backends.layout import RETRIES_FILE
 from flows.storage.backends.store import Out
 from flows.storage.dataset import Dataset
 from flows.storage.open import read_dataset

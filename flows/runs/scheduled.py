@@ -13,8 +13,9 @@ from prefect.states import Completed, Failed
 
 from flows.reports.status import run_lines, tell_end
 from flows.runs.canary import Canary
+from flows.runs.request import Outcome, RunRequest
 from flows.runs.resources import Engine, engine
-from flows.runs.run import Outcome, RunRequest, run
+from flows.runs.run import run
 from flows.settings import Settings, load_settings
 from flows.sources.selection import SelectionOrder, beginning, deadline, part
 from flows.type_loader import load_type

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from extractors.tabulate.tabulate import rows
 from flows.sources.arrow_lookup import Index, newest
+from flows.storage.backends.layout import RETRIES_FILE
 from flows.storage.dataset import Dataset
 from schemas.errors import DatasetError, DocumentError, InvalidCompletionError
 
@@ -142,9 +143,6 @@ def failure_row(
             }
         ],
     )
-
-
-RETRIES_FILE = "_work/retries.json"
 
 
 def read_retries(dataset: Dataset) -> list[Retry]:

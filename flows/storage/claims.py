@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 
+from flows.storage.backends.layout import CLAIMS
 from flows.storage.dataset import Dataset
 
 
@@ -31,14 +32,14 @@ def claim_published(dataset: Dataset, run_id: str, ids: Iterable[str]) -> set[st
 def _claimed(dataset: Dataset, run_id: str, granted: list[str], shard: str = "") -> set[str]:
     if granted:
         lines = "".join(f"{entry} {shard}\n" for entry in granted)
-        dataset.store.append(f"_work/claims/{run_id}", lines.encode("ascii"))
+        dataset.store.append(f"{CLAIMS}/{run_id}", lines.encode("ascii"))
     return set(granted)
 
 
 def _claims(dataset: Dataset, run_id: str) -> list[tuple[str, str]]:
     """Claims of a run: ids, each with the shard that it is for, if that is recorded."""
     try:
-        lines = dataset.store.read(f"_work/claims/{run_id}").decode("ascii").splitlines()
+        lines = dataset.store.read(f"{CLAIMS}/{run_id}").decode("ascii").splitlines()
     except FileNotFoundError:
         return []
     return [(document_id, shard) for document_id, _, shard in (line.partition(" ") for line in lines)]

@@ -6,7 +6,6 @@ claims, journal, staging, the ids that were forgotten, and a note for each run a
 
 import base64
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.storage.backends.journal import Segment
+from flows.storage.backends.layout import FORGOTTEN_FILE, RUNS, WORK
 from flows.storage.backends.parquet_files import column_has_values, read_batches, read_parquet, read_schema
 from flows.storage.backends.store import RunLease, Stamp, Store
+from flows.storage.run_ids import is_our_name
 from schemas.errors import DatasetError, UnwritableDatasetError
 from schemas.tables import LOG_TABLES
 
@@ -25,8 +26,6 @@ BIRTH_FILE = "0.parquet"
 _BIRTH = BIRTH_FILE.removesuffix(".parquet")
 KEEPS_EARLIER_ATTEMPTS = frozenset({"calls", "failures"})
 WORK_FOLDERS = ("leases", "claims", "journal", "staged", "runs", "spool", "forgets")
-_FORGOTTEN = "_work/forgotten"
-_OURS = re.compile(r"\d{8}T\d{6}-\w+(-\d+)?")  # a run's name, or a shard's
 
 
 class Dataset:
@@ -86,11 +85,11 @@ class Dataset:
 
     def entries(self, folder: str) -> list[str]:
         """The runs or shards that have something in a folder of `_work`. Raises DatasetError for what nobody of ours made."""
-        found = self.store.names(f"_work/{folder}")
+        found = self.store.names(f"{WORK}/{folder}")
         for name in found:
-            if not _OURS.fullmatch(name.removesuffix(".json").removesuffix(".aside").removesuffix(".json")):
+            if not is_our_name(name.removesuffix(".json").removesuffix(".aside").removesuffix(".json")):
                 raise DatasetError(
-                    f"{self.location}/_work/{folder}/{name} was not made by Pagemill; move it away and run again"
+                    f"{self.location}/{WORK}/{folder}/{name} was not made by Pagemill; move it away and run again"
                 )
         return found
 
@@ -188,7 +187,7 @@ class Dataset:
     def forgotten_ids(self) -> set[str]:
         """The ids that must stay out: no row, no answer and no address of theirs is written."""
         try:
-            return set(self.store.read(_FORGOTTEN).decode("ascii").split())
+            return set(self.store.read(FORGOTTEN_FILE).decode("ascii").split())
         except FileNotFoundError:
             return set()
 
@@ -197,7 +196,7 @@ class Dataset:
         before = self.forgotten_ids()
         after = before.union(ids)
         if after != before:
-            self.store.write(_FORGOTTEN, "".join(f"{entry}\n" for entry in sorted(after)).encode("ascii"))
+            self.store.write(FORGOTTEN_FILE, "".join(f"{entry}\n" for entry in sorted(after)).encode("ascii"))
 
     def runs_at_work(self) -> frozenset[str]:
         """The runs that have no row in `runs` yet: they work, or were killed and wait for recovery."""
@@ -208,14 +207,14 @@ class Dataset:
         with self.locked():
             live = self.store.live_runs() - {run_id}
             for name in sorted(self.runs_at_work() & live):
-                if json.loads(self.store.read(f"_work/runs/{name}.json")).get("schedule") == schedule:
+                if json.loads(self.store.read(f"{RUNS}/{name}.json")).get("schedule") == schedule:
                     return name
         return None
 
     def note_run(self, run_id: str, facts: Mapping[str, Any]) -> None:
         """Keep what a `runs` row needs, so that recovery can write it if this run is killed."""
         with self.locked():  # so that recovery may take what is half written for a dead run's
-            self.store.write(f"_work/runs/{run_id}.json", json.dumps(facts).encode())
+            self.store.write(f"{RUNS}/{run_id}.json", json.dumps(facts).encode())
 
     def refuse_half_shards(self) -> None:
         """Raises DatasetError when a shard has rows but no `documents`: its documents would be extracted a second time.
@@ -250,7 +249,7 @@ def _named(location: str, key: str) -> Iterator[None]:
 
 def remedy(location: str, table: str, shard: str) -> str:
     """Advice about a file that is not what Pagemill wrote."""
-    if shard != _BIRTH and not _OURS.fullmatch(shard):
+    if shard != _BIRTH and not is_our_name(shard):
         return "it was not made by Pagemill: move it away"
     if table in LOG_TABLES or shard == _BIRTH:
         advice = "move it away: only what it says is lost"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flows.storage.backends.layout import FORGETS, REPORTS
 from flows.storage.changes import numbered
 from flows.storage.claims import claimed_by_others
 from flows.storage.dataset import Dataset
@@ -19,7 +20,6 @@ from flows.storage.staging import Staged, stage_and_move
 
 RowFilter = Callable[[pa.RecordBatch], pa.BooleanArray]  # which rows stay
 FIRST, LAST = ("documents",), ("changes",)
-REPORTS = "_work/reports"  # pages of runs, which tell ids and groups
 UNREACHABLE = (
     "copies of the tables and files that others have made, and what readers hold in memory",
     "backups and snapshots of the disk, older versions and replicas of objects where the store keeps them",
@@ -45,13 +45,13 @@ def record_intent(dataset: Dataset, name: str, ids: Collection[str]) -> None:
     What killed commands have noted of no other documents is this one's now, which then counts what it removes.
     """
     store = dataset.store
-    store.make_folders(["_work/forgets"])  # a dataset of an older Pagemill has none
-    store.write(f"_work/forgets/{name}", "".join(f"{document_id}\n" for document_id in ids).encode("ascii"))
+    store.make_folders([FORGETS])  # a dataset of an older Pagemill has none
+    store.write(f"{FORGETS}/{name}", "".join(f"{document_id}\n" for document_id in ids).encode("ascii"))
     dataset.record_forgotten(ids)
     live = store.live_runs()
     for other, noted in _notes(dataset).items():
         if other != name and run_of(other) not in live and set(noted) <= set(ids):
-            store.unlink(f"_work/forgets/{other}")
+            store.unlink(f"{FORGETS}/{other}")
 
 
 def finish_forgets(dataset: Dataset) -> None:
@@ -73,7 +73,7 @@ def erase(dataset: Dataset, name: str, ids: list[str]) -> Forgotten:
     done = _erase(dataset, name, ids)
     for entry in dataset.store.names(REPORTS):
         dataset.store.unlink(f"{REPORTS}/{entry}")
-    dataset.store.unlink(f"_work/forgets/{name}")
+    dataset.store.unlink(f"{FORGETS}/{name}")
     return done
 
 
@@ -81,7 +81,7 @@ def _notes(dataset: Dataset) -> dict[str, list[str]]:
     """The ids that each command has noted; a note that was being written when its process was killed is none."""
     notes = {}
     for name in dataset.entries("forgets"):
-        key = f"_work/forgets/{name}"
+        key = f"{FORGETS}/{name}"
         if name.endswith(".aside"):
             dataset.store.unlink(key)
         else:

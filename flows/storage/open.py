@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from flows.storage.backends.layout import DATASET_FILE, WORK
 from flows.storage.backends.store import Out, Store, store_at
 from flows.storage.dataset import BIRTH_FILE, WORK_FOLDERS, Dataset, decode_schema
 from flows.storage.spec import DatasetSpec
@@ -24,11 +25,11 @@ def open_dataset(out: Out | Store, spec: DatasetSpec) -> Dataset:
     store = store_at(out) if isinstance(out, Path | str) else out
     try:
         foreign = store.foreign()
-        if foreign is not None and not store.exists("_work/dataset.json"):
+        if foreign is not None and not store.exists(DATASET_FILE):
             raise ConfigurationError(
                 f"{store.location} is no Pagemill dataset but holds {foreign!r}; name an empty or a new folder with --out"
             )
-        store.make_folders(f"_work/{folder}" for folder in WORK_FOLDERS)
+        store.make_folders(f"{WORK}/{folder}" for folder in WORK_FOLDERS)
         with store.locked():
             stated = _stated(store) or _write_statement(store, spec)
             _refuse_another(store.location, stated, spec)
@@ -71,9 +72,9 @@ def read_dataset(out: Out | Store) -> Dataset:
 
 
 def _stated(store: Store) -> dict[str, Any] | None:
-    where = f"{store.location}/_work/dataset.json"
+    where = f"{store.location}/{DATASET_FILE}"
     try:
-        stated = json.loads(store.read("_work/dataset.json"))
+        stated = json.loads(store.read(DATASET_FILE))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except ValueError as error:
@@ -91,7 +92,7 @@ def _write_statement(store: Store, spec: DatasetSpec, tables: Mapping[str, str] 
         "record_tables": list(spec.record_tables),
         "tables": tables or _encoded(spec.tables),
     }
-    store.write("_work/dataset.json", json.dumps(stated, indent=1, ensure_ascii=False).encode())
+    store.write(DATASET_FILE, json.dumps(stated, indent=1, ensure_ascii=False).encode())
     return json.loads(json.dumps(stated))  # type: ignore[no-any-return]
 
 

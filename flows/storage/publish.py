@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flows.storage.backends.layout import RUNS
 from flows.storage.changes import differences, ids_that_differ, numbered
 from flows.storage.dataset import KEEPS_EARLIER_ATTEMPTS, Dataset
 from flows.storage.recover import recover
@@ -147,7 +148,7 @@ def end_run(
         if recipe is not None and recipe["recipe_id"] not in dataset.recipe_ids():
             logs["recipes"] = [pa.RecordBatch.from_pylist([dict(recipe)], schema=LOG_TABLES["recipes"])]
         _add(dataset, run_id, logs)
-        dataset.store.unlink(f"_work/runs/{run_id}.json")
+        dataset.store.unlink(f"{RUNS}/{run_id}.json")
 
 
 def _add(dataset: Dataset, name: str, batches: TableBatches, target: str | None = None) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flows.storage.backends.layout import RUNS, STAGED, WORK
 from flows.storage.dataset import Dataset
 from flows.storage.erase import finish_forgets
 from flows.storage.run_ids import run_of
@@ -22,14 +23,14 @@ def recover(dataset: Dataset) -> None:
     """
     store = dataset.store
     live = store.live_runs()
-    for name in store.names("_work/staged"):
+    for name in store.names(STAGED):
         if name.startswith("birth-"):
-            store.remove(f"_work/staged/{name}")
+            store.remove(f"{STAGED}/{name}")
     for name in dataset.entries("staged"):
         if is_ready(dataset, name):
             move(dataset, name)
         elif run_of(name) not in live:
-            store.remove(f"_work/staged/{name}")
+            store.remove(f"{STAGED}/{name}")
     dataset.refuse_half_shards()
     for name in dataset.entries("journal"):
         if run_of(name) not in live:
@@ -38,18 +39,18 @@ def recover(dataset: Dataset) -> None:
     for name in dataset.entries("runs"):
         run_id = name.partition(".")[0]
         if name.endswith(".aside"):
-            store.unlink(f"_work/runs/{name}")  # torn
+            store.unlink(f"{RUNS}/{name}")  # torn
         elif run_id not in live:
             if not store.exists(f"runs/{run_id}.parquet"):
-                note = json.loads(store.read(f"_work/runs/{name}"))
+                note = json.loads(store.read(f"{RUNS}/{name}"))
                 files = [Staged("runs", run_id, [_killed_run(dataset, note)]), *_its_recipe(dataset, note)]
                 stage_and_move(dataset, run_id, files, (), ())
-            store.unlink(f"_work/runs/{name}")
+            store.unlink(f"{RUNS}/{name}")
     finish_forgets(dataset)
     for folder in ("spool", "claims", "leases"):
         for name in dataset.entries(folder):
             if name not in live:
-                store.remove(f"_work/{folder}/{name}")
+                store.remove(f"{WORK}/{folder}/{name}")
 
 
 def _left(dataset: Dataset, name: str) -> list[pa.RecordBatch]:

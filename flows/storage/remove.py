@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flows.storage.backends.layout import FORGETS
 from flows.storage.changes import differences, numbered
 from flows.storage.claims import claim_published, claimed_by_others
 from flows.storage.dataset import KEEPS_EARLIER_ATTEMPTS, Dataset
@@ -38,7 +39,7 @@ def forget_documents(
     except UnwritableDatasetError as error:
         is_noted = False
         with suppress(OSError):
-            is_noted = dataset.store.exists(f"_work/forgets/{staging}")
+            is_noted = dataset.store.exists(f"{FORGETS}/{staging}")
         then = (
             "what is to be forgotten is noted, but its rows may still be there: make room or check the rights, then repeat "
             "`pagemill forget`; any other command that writes removes them, too"

@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from flows.storage.backends.layout import JOURNAL, STAGED
 from flows.storage.dataset import Dataset
 from schemas.errors import DatasetError, UnwritableDatasetError
 
@@ -34,7 +35,7 @@ def stage_and_move(
 
     Hold the lock. Raises DatasetError when the store cannot be written: then nothing has changed, or everything is READY.
     """
-    store, folder = dataset.store, f"_work/staged/{name}"
+    store, folder = dataset.store, f"{STAGED}/{name}"
     try:
         store.remove(folder)
         listed = []
@@ -43,7 +44,7 @@ def stage_and_move(
             facts = store.write_parquet(f"{folder}/{staged}", dataset.tables[file.table], file.batches)
             listed.append({"table": file.table, "target": file.target, "file": staged, **facts})
         if not listed:
-            store.remove(f"_work/journal/{name}")
+            store.remove(f"{JOURNAL}/{name}")
             return
         store.settle(folder)
         ranks = {table: index - len(first) for index, table in enumerate(first)}
@@ -65,17 +66,17 @@ def stage_and_move(
 
 def is_ready(dataset: Dataset, name: str) -> bool:
     """True when a dead or living process has promised to move what is staged."""
-    return dataset.store.exists(f"_work/staged/{name}/{READY}")
+    return dataset.store.exists(f"{STAGED}/{name}/{READY}")
 
 
 def move(dataset: Dataset, name: str) -> None:
     """Do what READY says, or the rest of it. Hold the lock."""
-    store, folder = dataset.store, f"_work/staged/{name}"
+    store, folder = dataset.store, f"{STAGED}/{name}"
     for file in _listed(dataset, f"{folder}/{READY}"):
         source = f"{folder}/{file.get('file', file['table'] + '.parquet')}"
         store.move(source, f"{file['table']}/{file.get('target', name)}.parquet", file)
-    store.remove(f"_work/journal/{name}")
-    store.settle("_work/journal")
+    store.remove(f"{JOURNAL}/{name}")
+    store.settle(JOURNAL)
     store.unlink(f"{folder}/{READY}")
     store.remove(folder)
 

@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flows.storage.backends.layout import STAGED
 from flows.storage.backends.store import Out
 from flows.storage.dataset import KEEPS_EARLIER_ATTEMPTS, Dataset, remedy
 from flows.storage.open import read_dataset
@@ -109,7 +110,7 @@ def _of_all(dataset: Dataset) -> Iterator[RuleViolation]:
 
 def _being_moved(dataset: Dataset) -> set[str]:
     """The staging that is READY: its files are being moved, or wait for recovery to do it."""
-    return {name for name in dataset.store.names("_work/staged") if is_ready(dataset, name)}
+    return {name for name in dataset.store.names(STAGED) if is_ready(dataset, name)}
 
 
 def _columns(dataset: Dataset, table: str, columns: Sequence[str]) -> pa.Table:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from flows.runs.refresh import Refreshed, RefreshRequest, refresh
+from flows.runs.request import RunRequest
 from flows.runs.resources import Engine
-from flows.runs.run import RunRequest, run
+from flows.runs.run import run
 from flows.settings import load_settings
 from schemas.document_type import DocumentType
 from tests.support.moody import Moody, moody

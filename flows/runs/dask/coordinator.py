@@ -25,6 +25,7 @@ from flows.sources.addresses import Address, Addresses
 from flows.sources.failures import failure_row
 from flows.sources.plan import Plan
 from flows.storage.publish import publish
+from flows.storage.run_ids import shard_name
 from schemas.document_type import DocumentType
 from schemas.errors import BudgetExceededError, ConfigurationError, PagemillError, ProcessDiedError
 
@@ -167,7 +168,7 @@ class ClusterCoordinator:
 
     async def _one(self, waiting: _Waiting, share: _Share) -> ShardResult:
         work = self._work
-        name = f"{work.run_id}-{waiting.place:05d}"
+        name = shard_name(work.run_id, waiting.place)
         addresses = tuple(waiting.addresses)
         job = ShardJob(
             run=self._facts,
@@ -201,7 +202,7 @@ class ClusterCoordinator:
         work.finished += result.finished
         work.finished_pages += result.finished_pages
         work.on_progress()
-        name = f"{work.run_id}-{waiting.place:05d}"
+        name = shard_name(work.run_id, waiting.place)
         if result.was_tried:
             say(f"shard {name}: its process had died, and another has taken it up; what was answered was used")
         is_short = isinstance(result.stopped, BudgetExceededError) and result.needs_nusd > 0

@@ -1,5 +1,6 @@
 """Disk and S3 behind one interface.
 
+layout         names of the folders and files in `_work/`
 store          the interface, and which store OUT names
 disk           renames, fsync, flock
 object_store   whole objects, copies, renewed objects

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from flows.durable_files import file_hash, sync_folder, write_durably
 from flows.storage.backends.journal import Segment, read_segment
+from flows.storage.backends.layout import LEASES, STAGED, WORK
 from flows.storage.backends.locks import Lease, exclusive, is_live
 from flows.storage.backends.parquet_files import write_parquet
 from schemas.errors import DatasetError
@@ -26,7 +27,7 @@ class DiskStore:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.location = str(root)
-        self._work = root / "_work"
+        self._work = root / WORK
 
     def make_folders(self, folders: Iterable[str]) -> None:
         """Make folders and what is above them."""
@@ -37,7 +38,7 @@ class DiskStore:
         """The name of something in OUT besides `_work`."""
         if not self.root.exists():
             return None
-        return next((entry.name for entry in self.root.iterdir() if entry.name != "_work"), None)
+        return next((entry.name for entry in self.root.iterdir() if entry.name != WORK), None)
 
     def names(self, folder: str) -> list[str]:
         """Names of the entries directly in a folder."""
@@ -93,7 +94,7 @@ class DiskStore:
 
     def publish_parquet(self, key: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
         """Write a Parquet file aside and rename it to its place."""
-        aside = f"_work/staged/birth-{Path(key).parent.name}.parquet"
+        aside = f"{STAGED}/birth-{Path(key).parent.name}.parquet"
         self.move(aside, key, self.write_parquet(aside, schema, batches))
 
     def settle(self, folder: str) -> None:
@@ -144,7 +145,7 @@ class DiskStore:
 
     def live_runs(self) -> frozenset[str]:
         """The runs whose lease is locked. Hold the lock."""
-        return frozenset(name for name in self.names("_work/leases") if is_live(self._work / "leases" / name))
+        return frozenset(name for name in self.names(LEASES) if is_live(self._work / "leases" / name))
 
     def is_live(self, run_id: str) -> bool:
         """True while the run's lease is locked."""

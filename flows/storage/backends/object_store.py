@@ -23,6 +23,7 @@ import pyarrow as pa
 from flows.durable_files import file_hash
 from flows.storage.backends.heartbeat import Heartbeat, RemoteLock, Timing, Watcher, wait_until_known
 from flows.storage.backends.journal import Segment, rows_in
+from flows.storage.backends.layout import JOURNAL, LEASES, LOCK_FILE, WORK
 from flows.storage.backends.parquet_files import write_parquet
 from flows.storage.backends.s3 import ChangedError, ObjectClient
 from schemas.errors import DatasetError, RunStoppedError
@@ -43,7 +44,7 @@ class ObjectStore:
         self._client = client
         self._timing = timing or Timing()
         self._watcher = Watcher()
-        self._lock = RemoteLock(client, "_work/lock", location, self._timing, self._watcher)
+        self._lock = RemoteLock(client, LOCK_FILE, location, self._timing, self._watcher)
         self._leases: dict[str, Heartbeat] = {}
         self._sizes: dict[str, int] = {}
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="objects")
@@ -53,7 +54,7 @@ class ObjectStore:
 
     def foreign(self) -> str | None:
         """The name of something in OUT besides `_work`."""
-        return next((entry.name for entry in self._listed("") if entry.name != "_work"), None)
+        return next((entry.name for entry in self._listed("") if entry.name != WORK), None)
 
     def names(self, folder: str) -> list[str]:
         """Names of the entries directly in a folder."""
@@ -149,8 +150,8 @@ class ObjectStore:
         """Wait until each lease has been seen to change, or not to for long enough; the lock is watched on the way."""
 
         def states() -> dict[str, str]:
-            found = {entry.name: entry.etag for entry in self._listed("_work/leases")}
-            return {f"_work/leases/{name}": etag for name, etag in found.items() if name not in self._leases}
+            found = {entry.name: entry.etag for entry in self._listed(LEASES)}
+            return {f"{LEASES}/{name}": etag for name, etag in found.items() if name not in self._leases}
 
         wait_until_known(states, self._watcher, self._timing, self._lock.peek, self.location)
 
@@ -162,7 +163,7 @@ class ObjectStore:
         """This process's runs, and those whose lease has changed within the time after which it is dead."""
         found = [
             entry.name
-            for entry in self._listed("_work/leases")
+            for entry in self._listed(LEASES)
             if self._watcher.unchanged(_lease(entry.name), entry.etag) <= self._timing.dead_after
         ]
         return frozenset([*found, *self._leases])
@@ -182,7 +183,7 @@ class ObjectStore:
 
     def read_segment(self, name: str) -> list[dict[str, Any]]:
         """The whole rows of a segment's objects, in the order in which they were written."""
-        keys = sorted(self._patiently(lambda: self._client.below(f"_work/journal/{name}")))
+        keys = sorted(self._patiently(lambda: self._client.below(f"{JOURNAL}/{name}")))
         return list(rows_in(b"\n".join(self.map_each(self.read, keys))))
 
     def spool(self, run_id: str) -> Path:
@@ -267,8 +268,8 @@ class ObjectSegment(Segment):
 
     def _write(self, data: bytes) -> None:
         self._count += 1
-        self._keep(f"_work/journal/{self.path.name}/{self._name}-{self._count:08d}", data)
+        self._keep(f"{JOURNAL}/{self.path.name}/{self._name}-{self._count:08d}", data)
 
 
 def _lease(run_id: str) -> str:
-    return f"_work/leases/{run_id}"
+    return f"{LEASES}/{run_id}"

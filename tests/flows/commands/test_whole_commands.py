@@ -19,8 +19,9 @@ import pytest
 
 from flows import cli
 from flows.runs.forget import forget
+from flows.runs.request import RunRequest
 from flows.runs.resources import Engine
-from flows.runs.run import RunRequest, run
+from flows.runs.run import run
 from flows.settings import load_settings
 from flows.storage.backends.disk import DiskStore
 from flows.storage.find import find_documents
@@ -191,7 +192,7 @@ def test_the_recipe_of_a_run_killed_before_its_end_is_told_by_the_next_start(
     place.write("a0")
     request = RunRequest([str(place.root / "in")], place.kind, place.out, quiet=True)
     with monkeypatch.context() as patched:
-        patched.setattr("flows.runs.run._settle_accounts", killed)
+        patched.setattr("flows.runs.run.settle_accounts", killed)
         with pytest.raises(KeyboardInterrupt):
             run(place.engine(), request)
     place.making += 1  # so that no later run would tell it

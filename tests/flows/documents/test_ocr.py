@@ -11,8 +11,9 @@ import pytest
 from flows.cli import main
 from flows.documents.sandbox import Sandbox
 from flows.runs.forget import forget
+from flows.runs.request import RunRequest
 from flows.runs.resources import Engine
-from flows.runs.run import RunRequest, run
+from flows.runs.run import run
 from flows.settings import load_settings
 from flows.storage.find import find_documents
 from flows.storage.open import read_dataset

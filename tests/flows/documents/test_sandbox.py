@@ -13,7 +13,8 @@ import pytest
 from extractors.split.split import SplitOptions
 from flows.documents.sandbox import Sandbox, read_frames
 from flows.runs.refresh import RefreshRequest, refresh
-from flows.runs.run import RunRequest, run
+from flows.runs.request import RunRequest
+from flows.runs.run import run
 from flows.storage.open import read_dataset
 from flows.type_loader import load_type
 from schemas.errors import RunStoppedError

@@ -12,7 +12,8 @@ import pytest
 
 from flows.reports.quality import Quality
 from flows.reports.status import run_lines
-from flows.runs.run import RunRequest, run
+from flows.runs.request import RunRequest
+from flows.runs.run import run
 from flows.settings import load_settings
 from flows.storage.open import read_dataset
 from flows.storage.remove import forget_documents

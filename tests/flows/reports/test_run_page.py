@@ -14,8 +14,9 @@ from flows import cli
 from flows.reports import run_page
 from flows.reports.run_facts import facts_of, run_row
 from flows.reports.status import run_lines
+from flows.runs.request import RunRequest
 from flows.runs.resources import Engine
-from flows.runs.run import RunRequest, run
+from flows.runs.run import run
 from flows.settings import load_settings
 from flows.storage.open import read_dataset
 from flows.type_loader import load_type

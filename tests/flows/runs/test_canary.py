@@ -10,7 +10,8 @@ import pytest
 
 from flows.runs.accounting import Accounts
 from flows.runs.canary import Canary
-from flows.runs.run import Outcome, RunRequest, run
+from flows.runs.request import Outcome, RunRequest
+from flows.runs.run import run
 from flows.settings import load_settings
 from flows.sources.selection import Partition
 from flows.storage.open import read_dataset

@@ -19,9 +19,10 @@ import pyarrow as pa
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from flows.runs.request import RunRequest
 from flows.runs.resources import Engine
 from flows.runs.retry import retry
-from flows.runs.run import RunRequest, run
+from flows.runs.run import run
 from flows.settings import load_settings
 from flows.sources.arrow_lookup import newest
 from flows.sources.spool import spool

@@ -8,7 +8,8 @@ from pathlib import Path
 import duckdb
 
 from flows.documents.sandbox import Sandbox
-from flows.runs.run import RunRequest, run
+from flows.runs.request import RunRequest
+from flows.runs.run import run
 from flows.type_loader import load_type
 from tests.support.archives import invoices
 from tests.support.outcomes import check_sum

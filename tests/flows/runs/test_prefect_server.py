@@ -16,8 +16,9 @@ from tests.flows.test_run import rows
 
 from flows.runs.prefect_database import place_database
 from flows.runs.prefect_server import ChildServer, _free_port
+from flows.runs.request import RunRequest
 from flows.runs.resources import Engine, engine
-from flows.runs.run import RunRequest, run
+from flows.runs.run import run
 from flows.settings import load_settings
 from flows.storage.backends.journal import Segment
 from flows.storage.verify import verify

@@ -11,8 +11,9 @@ from flows.cli import main
 from flows.runs.differences import by_field, difference_lines, draw_differences
 from flows.runs.migrate import refresh_into
 from flows.runs.refresh import RefreshRequest, refresh
+from flows.runs.request import RunRequest
 from flows.runs.resources import Engine
-from flows.runs.run import RunRequest, run
+from flows.runs.run import run
 from flows.storage.verify import verify
 from flows.type_loader import load_type
 from schemas.document_type import DocumentType

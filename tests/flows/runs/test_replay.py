@@ -16,7 +16,8 @@ import pytest
 
 from flows.cli import main
 from flows.runs.replay import replay
-from flows.runs.run import RunRequest, run
+from flows.runs.request import RunRequest
+from flows.runs.run import run
 from flows.settings import load_settings
 from flows.storage.claims import claim_published
 from flows.storage.open import read_dataset

@@ -10,9 +10,10 @@ from pathlib import Path
 import pymupdf
 import pytest
 
+from flows.runs.request import RunRequest
 from flows.runs.resources import Engine
 from flows.runs.retry import retry
-from flows.runs.run import RunRequest, run
+from flows.runs.run import run
 from flows.sources.failures import read_retries
 from flows.storage.backends.disk import DiskStore
 from flows.storage.open import read_dataset

@@ -14,8 +14,9 @@ import pyarrow as pa
 import pymupdf
 import pytest
 
+from flows.runs.request import RunRequest
 from flows.runs.resources import Engine
-from flows.runs.run import RunRequest, run
+from flows.runs.run import run
 from flows.storage.open import read_dataset
 from flows.storage.verify import verify
 from flows.type_loader import load_type

@@ -22,8 +22,9 @@ import psutil
 import pytest
 from pydantic import SecretStr
 
+from flows.runs.request import RunRequest
 from flows.runs.resources import Engine
-from flows.runs.run import RunRequest, run
+from flows.runs.run import run
 from flows.settings import load_settings
 from flows.storage.verify import verify
 from flows.type_loader import load_type

@@ -19,8 +19,9 @@ from pydantic import SecretStr
 
 from flows.runs.dask import worker as carrier
 from flows.runs.dask.messages import ShardJob, ShardResult
+from flows.runs.request import Outcome, RunRequest
 from flows.runs.resources import Engine
-from flows.runs.run import Outcome, RunRequest, run
+from flows.runs.run import run
 from flows.storage.claims import claim, claimed_beside
 from flows.storage.open import read_dataset
 from flows.storage.verify import verify

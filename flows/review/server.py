@@ -82,6 +82,13 @@ def application(desk: Session, pictures: Pictures, tokens: Secrets) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _misused)
     app.add_exception_handler(HTTPException, _unknown)
     app.add_exception_handler(Exception, _at_fault)
+    _add_page(app, desk, tokens)
+    _add_documents(app, desk, pictures)
+    return app
+
+
+def _add_page(app: FastAPI, desk: Session, tokens: Secrets) -> None:
+    """The page itself: HTML, script, style."""
     groups = None if not desk.document_type.group else ".".join(desk.document_type.group)
 
     @app.get("/")
@@ -103,6 +110,10 @@ def application(desk: Session, pictures: Pictures, tokens: Secrets) -> FastAPI:
     @app.get("/favicon.ico")
     def icon() -> Response:
         return Response(status_code=204)
+
+
+def _add_documents(app: FastAPI, desk: Session, pictures: Pictures) -> None:
+    """The data of the page: documents, their pages and pictures, corrections."""
 
     @app.get("/api/documents")
     def documents(
@@ -142,8 +153,6 @@ def application(desk: Session, pictures: Pictures, tokens: Secrets) -> FastAPI:
         if not is_done:
             return JSONResponse({"error": "the record was changed meanwhile: look at it again", "document": now}, 409)
         return JSONResponse({"document": now})
-
-    return app
 
 
 def size(page: Page) -> _Json:

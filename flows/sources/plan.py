@@ -90,10 +90,58 @@ def make_plan(
         places = placing.result()  # null where an address is new
     rows = ledger.table.select(names).append_column("is_published", is_published).take(places)
 
-    has_row = pc.is_valid(places)
-    has_same_facts = pc.and_(
-        has_row, _are_same(rows, addresses, [name for name in ("bytes", "modified_at", "etag") if name in names])
+    sorted_ = _sorted(addresses, rows, places, failures, names, forgotten=forgotten, rehash=rehash)
+    pending = found.addresses.filter(sorted_.is_pending)
+
+    missing = ledger.others(uris, places)
+    missing = _details(dataset, missing.filter(pc.invert(missing.column("gone"))).column("source_uri"))
+    elsewhere = sorted_.ids.filter(pc.is_valid(sorted_.ids)) if missing.num_rows else sorted_.ids[:0]
+    gone, not_gone = gone_rows(missing, partial(_standing, dataset), found, elsewhere, allow=allow_gone)
+    gone = _replaced(gone, "gone", pa.chunked_array([pa.repeat(True, gone.num_rows)]))
+    not_before = max(now, (pc.max(ledger.table.column("seen_at")).as_py() or now) + _TICK)
+    is_settled = pc.and_(sorted_.is_unchanged, pc.invert(sorted_.is_pending))
+    described = _described(dataset, addresses, rows, is_settled)
+    return Plan(
+        pending=pending,
+        discovered=len(found.addresses),
+        already_done=pc.sum(sorted_.is_done).as_py() or 0,
+        skipped=pc.sum(sorted_.is_skipped).as_py() or 0,
+        known=Index(_details(dataset, uris.filter(pc.and_(sorted_.is_pending, pc.is_valid(places)))), "source_uri"),
+        failures=failures,
+        forgotten=frozenset(forgotten),
+        not_before=not_before,
+        noted=pa.concat_tables([described, gone]),
+        gone=gone.num_rows,
+        not_gone=not_gone,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Sorted:
+    """One value for each address: its id where its bytes are known to be unchanged, and the masks of what becomes of it."""
+
+    ids: pa.ChunkedArray
+    is_unchanged: pa.ChunkedArray
+    is_done: pa.ChunkedArray
+    is_skipped: pa.ChunkedArray
+    is_pending: pa.ChunkedArray
+
+
+def _sorted(
+    addresses: pa.Table,
+    rows: pa.Table,
+    places: pa.Array,
+    failures: Failures,
+    names: list[str],
+    *,
+    forgotten: Collection[str],
+    rehash: bool,
+) -> _Sorted:
+    """Sort addresses into done, skipped and pending; `rows` are their newest rows of `sources`, null where they are new."""
+    uris = addresses.column("source_uri")
+    has_row = pc.is_valid(places)
+    facts = [name for name in ("bytes", "modified_at", "etag") if name in names]
+    has_same_facts = pc.and_(has_row, _are_same(rows, addresses, facts))
     is_read = pc.is_valid(rows.column("document_id"))
     is_dated = pc.is_valid(addresses.column("modified_at"))
     is_unchanged = pc.and_(
@@ -102,39 +150,14 @@ def make_plan(
     if rehash:
         is_unchanged = pc.and_(is_unchanged, False)
     ids = pc.if_else(is_unchanged, rows.column("document_id"), None)
-
     is_done = pc.and_(is_unchanged, pc.fill_null(rows.column("is_published"), False))
-    kept_out = pa.array(sorted(forgotten), pa.string())
-    is_kept_out = _are_among(ids, kept_out)
-    is_held = _are_among(ids, failures.held_ids)
+    is_kept_out = _are_among(ids, pa.array(sorted(forgotten), pa.string()))
     is_unread = pc.and_(_are_among(uris, failures.held_uris), pc.invert(is_read))
-    is_held = pc.or_(is_held, pc.and_(is_unread, pc.or_(has_same_facts, pc.invert(has_row))))
+    is_held = pc.or_(_are_among(ids, failures.held_ids), pc.and_(is_unread, pc.or_(has_same_facts, pc.invert(has_row))))
     is_skipped = pc.or_(is_kept_out, pc.and_(is_held, pc.invert(is_done)))
     is_done = pc.and_(is_done, pc.invert(is_kept_out))
     is_pending = pc.invert(pc.or_(is_done, is_skipped))
-    pending = found.addresses.filter(is_pending)
-
-    missing = ledger.others(uris, places)
-    missing = _details(dataset, missing.filter(pc.invert(missing.column("gone"))).column("source_uri"))
-    elsewhere = ids.filter(pc.is_valid(ids)) if missing.num_rows else ids[:0]
-    gone, not_gone = gone_rows(missing, partial(_standing, dataset), found, elsewhere, allow=allow_gone)
-    gone = _replaced(gone, "gone", pa.chunked_array([pa.repeat(True, gone.num_rows)]))
-    not_before = max(now, (pc.max(ledger.table.column("seen_at")).as_py() or now) + _TICK)
-    is_settled = pc.and_(is_unchanged, pc.invert(is_pending))
-    described = _described(dataset, addresses, rows, is_settled)
-    return Plan(
-        pending=pending,
-        discovered=len(found.addresses),
-        already_done=pc.sum(is_done).as_py() or 0,
-        skipped=pc.sum(is_skipped).as_py() or 0,
-        known=Index(_details(dataset, uris.filter(pc.and_(is_pending, has_row))), "source_uri"),
-        failures=failures,
-        forgotten=frozenset(forgotten),
-        not_before=not_before,
-        noted=pa.concat_tables([described, gone]),
-        gone=gone.num_rows,
-        not_gone=not_gone,
-    )
+    return _Sorted(ids, is_unchanged, is_done, is_skipped, is_pending)
 
 
 def modified_at(address: Address) -> datetime.datetime | None:

@@ -36,7 +36,7 @@ _FOR_RUNS = {  # a server that stands as long as one command: nobody deploys to 
     "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
     **{
         f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false"
-        for name in ("SCHEDULER", "LATE_RUNS", "FOREMAN", "PAUSE_EXPIRATIONS", "CANCELLATION_CLEANUP", "TRIGGERS")
+        for name in ("SCHEDULER", "LATE_RUNS", "FOREMAN", "PAUSE_EXPIRATIONS", "CANCELLATION_CLEANUP")
     },
 }
 _START_SECONDS = 180.0  # a first start migrates its database: 13 s measured on two quiet cores

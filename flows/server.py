@@ -71,7 +71,8 @@ class ChildServer:
             return
         self._home.mkdir(parents=True, exist_ok=True)
         self._lock.acquire()
-        place_database(self._home)
+        if "PREFECT_SERVER_DATABASE_CONNECTION_URL" not in os.environ:
+            place_database(self._home)
         environment = {**os.environ, **QUIET, **self._settings, "PREFECT_HOME": str(self._home)}
         environment.pop("PREFECT_API_URL", None)
         with self._told.open(

@@ -21,7 +21,7 @@ NAME = "prefect.db"
 
 def place_database(home: Path) -> None:
     """Make the database in `home` where there is none. What cannot be made here, Prefect's server makes at its start."""
-    if (home / NAME).exists() or os.environ.get("PREFECT_SERVER_DATABASE_CONNECTION_URL"):
+    if (home / NAME).exists():
         return
     head, _, statements = files("flows.runs").joinpath("prefect_database.sql").read_text("utf-8").partition("\n")
     if head != _head():

@@ -36,7 +36,7 @@ _FOR_RUNS = {  # a server that stands as long as one command: nobody deploys to 
     "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
     **{
         f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false"
-        for name in ("SCHEDULER", "LATE_RUNS", "FOREMAN", "PAUSE_EXPIRATIONS", "CANCELLATION_CLEANUP", "TRIGGERS")
+        for name in ("SCHEDULER", "LATE_RUNS", "FOREMAN", "PAUSE_EXPIRATIONS", "CANCELLATION_CLEANUP")
     },
 }
 _START_SECONDS = 180.0  # a first start migrates its database: 13 s measured on two quiet cores
@@ -71,7 +71,8 @@ class ChildServer:
             return
         self._home.mkdir(parents=True, exist_ok=True)
         self._lock.acquire()
-        place_database(self._home)
+        if "PREFECT_SERVER_DATABASE_CONNECTION_URL" not in os.environ:
+            place_database(self._home)
         environment = {**os.environ, **QUIET, **self._settings, "PREFECT_HOME": str(self._home)}
         environment.pop("PREFECT_API_URL", None)
         with self._told.open(

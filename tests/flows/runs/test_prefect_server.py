@@ -178,7 +178,7 @@ def test_the_command_line_and_a_run_import_nothing_that_they_do_not_need() -> No
         "scipy",
         "openai",
         "duckdb",
-        "babel.dates",
+        "jinja2",
         "fastapi",
         "uvicorn",
         "rich",

@@ -2,5 +2,5 @@
 
 coverage  rows that no item covers, over the whole document
 lines     printed lines of a page and the numbers in them
-splice    items of a second answer set where they stand
+splice    items of a second answer inserted in page order
 """

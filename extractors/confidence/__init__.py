@@ -1,5 +1,5 @@
 """Probability that a value is right.
 
-confidence  probability from signals that code can see
+confidence  probability from signals of code
 fit         weights fitted to labels (ridge logistic regression)
 """

@@ -1,4 +1,4 @@
-"""Values put right by people, applied and learned from.
+"""People's corrections, applied and learned from.
 
 correct                corrections applied to a record
 labels_of_corrections  corrections as labels

@@ -1,7 +1,7 @@
-"""One look before a run.
+"""Previews before a run.
 
 show       `pagemill show`: the requests, without a model
 show_page  `show --html`: the requests drawn
-trial      `pagemill try`: one document, now
+trial      `pagemill try`: one document, extracted now
 estimate   `pagemill estimate`: tokens, cost, hours
 """

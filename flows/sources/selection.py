@@ -80,7 +80,7 @@ def deadline(until: str | None, now: datetime.datetime | None = None) -> datetim
     try:
         time = datetime.time.fromisoformat(until)
     except ValueError:
-        raise ConfigurationError(f"--until: invalid time of day {until}: expected HH:MM") from None
+        raise ConfigurationError(f"--until: invalid time of day {until}: expected HH:MM, such as 07:00") from None
     at = now.replace(hour=time.hour, minute=time.minute, second=0, microsecond=0)
     return at if at > now else at + datetime.timedelta(days=1)
 

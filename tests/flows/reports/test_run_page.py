@@ -172,7 +172,7 @@ def test_a_run_of_an_older_pagemill_is_drawn_from_the_columns_that_it_has(painte
     run_row_ = run_row(dataset, summary["run_id"])
     assert run_row_ is not None
     said = text_of(run_page.render_run(dataset, run_row_, is_named=False))
-    assert "made by an older Pagemill" in said
+    assert "made by an older version" in said
     assert "against the estimate" not in said
 
 

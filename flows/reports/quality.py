@@ -18,7 +18,7 @@ from flows.storage.dataset import Dataset
 from flows.storage.quality_groups import on_one_line
 from schemas.document_type import DocumentType
 from schemas.fields import escape
-from schemas.tables import RecordTable, record_tables
+from schemas.record_tables import RecordTable, record_tables
 
 _LOCATED = ("exact", "normalized", "fuzzy")
 _LOOKED_FOR = (*_LOCATED, "image", "absent")

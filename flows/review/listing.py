@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from flows.storage.backends.store import Stamp
 from flows.storage.dataset import Dataset
 from schemas.document_type import DocumentType
-from schemas.tables import record_tables
+from schemas.record_tables import record_tables
 
 LOW = 0.5  # confidence below which a value is doubtful
 PAGE = 50  # documents

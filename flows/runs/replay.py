@@ -16,7 +16,9 @@ from flows.documents.tools import tools_for
 from flows.model.budget import Spending
 from flows.model.cancellation import Cancellation
 from flows.reports.run_page import keep_report
-from flows.runs.refresh import Refreshed, RefreshState, Shard, make_anew, open_for_refresh
+from flows.runs.refresh import Shard, make_anew, open_for_refresh
+from flows.runs.refresh_request import Refreshed
+from flows.runs.refresh_shard import RefreshState
 from flows.settings import Settings
 from flows.storage.backends.store import Out
 from flows.storage.dataset import Dataset

@@ -13,7 +13,7 @@ from extractors.parse.parse import parse, parse_cut
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.errors import InvalidCompletionError
 from schemas.fields import field_tree
-from schemas.tables import arrow_type, record_tables
+from schemas.record_tables import arrow_type, record_tables
 
 INVOICE = DOCUMENT_TYPES["invoice"].root
 KINDS = field_tree(

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from extractors.tabulate.tabulate import page_batches, tabulate
 from schemas.document_type import DocumentType
 from schemas.pipeline import Chunk, Page
-from schemas.tables import SHARD_TABLES, record_tables
+from schemas.record_tables import record_tables
+from schemas.tables import SHARD_TABLES
 from tests.support.extractions import LEAVES, extraction, record, typed_records
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from extractors.split.split import SplitOptions
 from flows.documents.sandbox import Sandbox, read_frames
-from flows.runs.refresh import RefreshRequest, refresh
+from flows.runs.refresh import refresh
+from flows.runs.refresh_request import RefreshRequest
 from flows.runs.request import RunRequest
 from flows.runs.run import run
 from flows.storage.open import read_dataset

@@ -87,7 +87,7 @@ _SHARD: dict[str, _Columns] = {
     "figures": [
         *_ID,
         ("page", _INT, "number of the page, from 1"),
-        ("figure", _INT, "number of the figure on its page, from 0"),
+        ("figure", _INT, "number of the figure on its page, from 1"),
         *_BOX,
         ("kind", _TEXT, "what kind of figure it is"),
         ("caption", _TEXT, "its caption on the page"),

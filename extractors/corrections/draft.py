@@ -108,7 +108,7 @@ def close_gap(draft: Draft, list_pointer: str, index: int) -> None:
         if not pointer.startswith(f"{list_pointer}/"):
             return pointer
         step, slash, rest = pointer[len(list_pointer) + 1 :].partition("/")
-        if not step.isdigit() or int(step) < index:
+        if not is_index(step) or int(step) < index:
             return pointer
         return None if int(step) == index else f"{list_pointer}/{int(step) - 1}{slash}{rest}"
 

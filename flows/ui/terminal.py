@@ -1,7 +1,6 @@
 """The terminal: lines, JSON and complaints, with nothing in them that could command it."""
 
 import json
-import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,19 +8,13 @@ from typing import Any
 
 import typer
 
+from flows.log import harmless
 from schemas.errors import PagemillError
-
-_UNKNOWN = "\ufffd"
-
-
-_COMMANDS = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
-)  # controls, and marks that turn text around
 
 
 def print_lines(lines: list[str]) -> None:
     """Lines on standard output, without what could command a terminal: documents and models wrote parts of them."""
-    sys.stdout.write("".join(f"{_COMMANDS.sub(_UNKNOWN, line)}\n" for line in lines))
+    sys.stdout.write("".join(f"{harmless(line)}\n" for line in lines))
 
 
 def print_json(value: Any) -> None:

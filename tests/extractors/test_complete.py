@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from extractors.complete import Coverage, coverage, fresh_items, sheet, uncounted
 from extractors.parse import parse
 from schemas.pipeline import Answer, Image, Located, Page, Word
+from tests.support.examples import examples
 from tests.support.rows import row
 from tests.support.sheets import ROOT, Row, line, located, page
 
@@ -25,7 +26,7 @@ def in_chunks(pages: list[Page], rows: dict[int, list[Row]], size: int) -> list[
     ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.lists(st.integers(3, 30), min_size=1, max_size=6),
     st.sets(st.integers(0, 179), max_size=8),

@@ -13,6 +13,7 @@ from flows.review.listing import LOW, MARKS, Listing, Wanted, marks_of
 from flows.storage.dataset import Dataset, open_dataset
 from flows.storage.files import write_parquet
 from flows.types import load_type
+from tests.support.examples import examples
 
 TYPE = load_type("invoice")
 SHARD = "20260101T000000-abcdef-00000"
@@ -96,7 +97,7 @@ def badness(row: dict[str, Any]) -> tuple[Any, ...]:
     )
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     DOCUMENTS,
     st.frozensets(st.sampled_from(MARKS), max_size=2),

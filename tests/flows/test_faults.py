@@ -7,6 +7,7 @@ import collections
 import json
 import os
 import pty
+import select
 import sqlite3
 import time
 from collections.abc import Callable
@@ -28,6 +29,7 @@ from tests.support.database import placed
 from tests.support.fault_server import started
 from tests.support.outcomes import check_sum, rows
 from tests.support.scripted import scripted
+from tests.support.waiting import wait_until
 
 RIGHT = {None, "fenced", "parts", "usage"}  # kinds whose answer says everything
 QUICK = {"PAGEMILL_BACKOFF": "0.02", "PAGEMILL_REQUEST_TIMEOUT": "3"}
@@ -188,6 +190,8 @@ def asked_at_a_terminal(begin: Callable[..., Begun], answer: str, *arguments: ob
     process = begin(*arguments, terminal=os.ttyname(theirs), **environment)
     said = b""
     while b"Go on?" not in said:
+        wait_until(lambda: select.select([ours], [], [], 0.1)[0] or process.poll() is not None)
+        assert process.poll() is None, said
         said += os.read(ours, 4096)
     os.close(theirs)  # the command has it open
     os.write(ours, answer.encode())

@@ -10,7 +10,7 @@ import duckdb
 import psutil
 import pytest
 
-from extractors.split.split import SplitOptions
+from extractors.split.options import SplitOptions
 from flows.documents.sandbox import Sandbox, read_frames
 from flows.runs.refresh import refresh
 from flows.runs.refresh_request import RefreshRequest

@@ -10,7 +10,8 @@ import pytest
 
 from extractors.chunk import is_sent
 from extractors.prompt.prompt import prompt
-from extractors.split.split import SplitOptions, split
+from extractors.split.options import SplitOptions
+from extractors.split.split import split
 from flows.documents.recipe import chunks_of, make_recipe
 from flows.preview import show_page as module
 from flows.preview.show_page import ShownDocument, show_page, write_show_page

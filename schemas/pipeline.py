@@ -253,7 +253,7 @@ TEMPERATURE = 0.15  # the model card's recommendation
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """What decides how the model writes: part of the request's identity."""
+    """Settings of how the model writes: part of the request's identity."""
 
     model: str
     window: int

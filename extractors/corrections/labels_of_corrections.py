@@ -66,8 +66,8 @@ def _enter(reading: _Reading, correction: Correction, target: Field, root: Field
     if last == "-":
         at = f"{lists}/{reading.lengths[lists]}"
         reading.lengths[lists] += 1
-    known = next((place for place in reading.places if place.at == at), None)
-    outer = next((place for place in reading.places if place.at and at.startswith(f"{place.at}/")), None)
+    known = next((position for position in reading.places if position.at == at), None)
+    outer = next((position for position in reading.places if position.at and at.startswith(f"{position.at}/")), None)
     if known is not None:
         known.last = new
     elif outer is not None:  # within what people have given as a whole

@@ -1,4 +1,4 @@
-"""What a caller of `split` may choose, and what it reads: without PyMuPDF, which only the processes that split need."""
+"""Options and suffixes of `split`, without PyMuPDF, which only the processes that split need."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,7 +12,7 @@ SUFFIXES = (  # the keys of formats.FORMATS, which says how each is opened
 
 @dataclass(frozen=True, slots=True)
 class SplitOptions:
-    """What a caller may choose; everything else is decided page by page."""
+    """Options of a caller; everything else is decided page by page."""
 
     images: Literal["auto", "never", "pages"] = "auto"
     passwords: tuple[str, ...] = ()

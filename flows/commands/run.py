@@ -160,8 +160,8 @@ def refresh_command(
         done, stopped = refresh(shared, request)
     tell_refreshed(done, out, is_sample=sample is not None)
     if html is not None and sample is not None:
-        said = {"dataset": out, "documents looked at": str(done.refreshed), "cost": dollars(done.cost_usd)}
-        draw_differences(done.differences, done.refreshed, said, html, done.disagreements)
+        about = {"dataset": out, "documents looked at": str(done.refreshed), "cost": dollars(done.cost_usd)}
+        draw_differences(done.differences, done.refreshed, about, html, done.disagreements)
     if as_json:
         print_json(asdict(done))
     else:

@@ -1,4 +1,4 @@
-"""What happened, told from the tables.
+"""Reports of runs and datasets, made from the tables.
 
 status             `pagemill status`, and the last lines of a run
 last_run           the newest run, for status

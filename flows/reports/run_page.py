@@ -126,7 +126,7 @@ def _plots(facts: RunFacts, calls: Any, cost: Cost) -> list[Any]:
     if cost.paid is not None and cost.estimated:
         amounts = {"paid": cost.paid, "estimate": cost.estimated}
         drawn.append(plots.compared("Estimate and cost", amounts, f"{cost.text[0].upper()}{cost.text[1:]}."))
-    return [each for each in drawn if each is not None]
+    return [plot for plot in drawn if plot is not None]
 
 
 def _namer(*, is_named: bool) -> Callable[[Row], str]:

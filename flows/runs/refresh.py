@@ -117,7 +117,7 @@ def make_anew(  # noqa: PLR0913 - what a refresh and a replay differ in
                 locations_of(dataset, chosen.column("document_id").to_pylist()),
             )  # fmt: skip
             try:
-                carry_out(work, [partial(refresh_shard, work, *each) for each in _by_shard(dataset, chosen)])
+                carry_out(work, [partial(refresh_shard, work, *entry) for entry in _by_shard(dataset, chosen)])
             finally:
                 shutil.rmtree(spool_folder, ignore_errors=True)
         done.deferred = accounts.deferred = done.chosen - done.refreshed - len(done.kept)
@@ -142,7 +142,7 @@ def _chosen(dataset: Dataset, request: RefreshRequest, recipe_id: str) -> pa.Tab
         )
     documents = dataset.rows("documents", ["document_id", "source_uri", "status", "recipe_id", "cost_usd"])
     if request.documents or request.where:
-        ids = [each.document_id for each in find_documents(dataset, request.documents, request.where)]
+        ids = [document.document_id for document in find_documents(dataset, request.documents, request.where)]
         documents = documents.filter(pc.is_in(documents.column("document_id"), value_set=pa.array(ids, pa.string())))
     if request.is_all:
         documents = documents.filter(pc.not_equal(documents.column("recipe_id"), recipe_id))
@@ -160,6 +160,6 @@ def _by_shard(dataset: Dataset, chosen: pa.Table) -> Iterator[tuple[str, list[di
     """The chosen documents by the shard that they stand in."""
     wanted = {row["document_id"]: row for row in chosen.to_pylist()}
     for shard, part in dataset.parts("documents", ["document_id"]).items():
-        held = [wanted[each] for each in part.column(0).to_pylist() if each in wanted]
-        if held and f"{shard}.parquet" != BIRTH_FILE:
-            yield shard, held
+        documents = [wanted[document_id] for document_id in part.column(0).to_pylist() if document_id in wanted]
+        if documents and f"{shard}.parquet" != BIRTH_FILE:
+            yield shard, documents

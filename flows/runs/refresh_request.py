@@ -88,4 +88,6 @@ def tell_refreshed(done: Refreshed, out: Out, *, is_sample: bool) -> None:
 
 def kept_lines(kept: Sequence[Kept]) -> list[str]:
     """Documents that kept old rows, and why, for people."""
-    return [f"kept as it was: {each.source_uri}: {each.reason.removeprefix(f'{each.source_uri}: ')}" for each in kept]
+    return [
+        f"kept as it was: {entry.source_uri}: {entry.reason.removeprefix(f'{entry.source_uri}: ')}" for entry in kept
+    ]

@@ -41,7 +41,7 @@ class RefreshState:
     on_progress: Callable[[], None]
     is_sample: bool
     spending: Spending
-    held: Mapping[str, Sequence[str]]  # where each document stands, beside where it was read
+    locations: Mapping[str, Sequence[str]]  # where each document stands, beside where it was read
     stopped: PagemillError | None = None
     is_full: bool = False
 
@@ -58,25 +58,25 @@ async def refresh_shard(work: RefreshState, shard: str, documents: Sequence[Mapp
     try:
         mine, stored = await asyncio.to_thread(_taken, work, [row["document_id"] for row in documents])
         outcomes = await asyncio.gather(*(_one(work, row, stored, segment.append, mine) for row in documents))
-        held: Batches = {}
+        batches: Batches = {}
         for outcome in outcomes:
             if outcome is not None and not isinstance(outcome, Kept):
                 for table, found in outcome[1].items():
-                    held.setdefault(table, []).extend(found)
+                    batches.setdefault(table, []).extend(found)
         if segment.rows:
             await asyncio.to_thread(publish, dataset, name, {"calls": [rows("calls", segment.rows)]})
         document_type = work.tools.recipe.document_type
         pointers = pointers_of(document_type)
-        if held and work.is_sample:
-            after, disagreed = await asyncio.to_thread(with_corrections, dataset, held, document_type)
+        if batches and work.is_sample:
+            after, disagreed = await asyncio.to_thread(with_corrections, dataset, batches, document_type)
             done.disagreements += disagreed
             found = await asyncio.to_thread(differences_of, dataset, shard, after, pointers)
             done.differences += found
-            done.changed += len({each.document_id for each in found})
-        elif held:
+            done.changed += len({difference.document_id for difference in found})
+        elif batches:
             staging = f"{name}9"  # beside the journal's own name, which publishing the answers has ended
             last = corrector(dataset, document_type)
-            changed = await asyncio.to_thread(replace_documents, dataset, shard, staging, held, pointers, last=last)
+            changed = await asyncio.to_thread(replace_documents, dataset, shard, staging, batches, pointers, last=last)
             done.changed += changed  # not in one line: another shard may have added meanwhile
         forgotten = await asyncio.to_thread(dataset.forgotten_ids)  # meanwhile: these were left out
         for row, outcome in zip(documents, outcomes, strict=True):
@@ -114,7 +114,7 @@ def _taken(work: RefreshState, ids: Sequence[str]) -> tuple[set[str], StoredAnsw
 
 def _spooled(work: RefreshState, document_id: str, uri: str) -> Spooled | None:
     """The document as it stands at `uri`, or where it has moved to; null where something else stands there now."""
-    return spooled(document_id, uri, work.held.get(document_id, ()), work.spool_folder)
+    return spooled(document_id, uri, work.locations.get(document_id, ()), work.spool_folder)
 
 
 async def _one(

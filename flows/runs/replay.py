@@ -69,9 +69,9 @@ def replay(out: Out, settings: Settings, document_type: DocumentType | None = No
 
 def _one_after_the_other(work: RefreshState, shards: Sequence[Shard]) -> None:
     async def all_shards() -> None:
-        for place, shard in enumerate(shards):
+        for index, shard in enumerate(shards):
             if work.stopped is None:
-                await shard(shard_name(work.tools.run_id, place))
+                await shard(shard_name(work.tools.run_id, index))
 
     asyncio.run(all_shards())
 

@@ -62,7 +62,7 @@ def rate_plot(title: str, amounts: pa.ChunkedArray, ended_at: pa.ChunkedArray, s
 def distribution(title: str, values: Mapping[str, pa.ChunkedArray], unit: str) -> Plot | None:
     """Histogram of one or two series of one unit."""
     series = {name: _numbers(column) for name, column in values.items()}
-    series = {name: held for name, held in series.items() if held.size}
+    series = {name: sizes for name, sizes in series.items() if sizes.size}
     if not series:
         return None
     whole = np.concatenate(list(series.values()))
@@ -70,16 +70,16 @@ def distribution(title: str, values: Mapping[str, pa.ChunkedArray], unit: str) -
     is_wide = bool(above.size) and float(whole.max()) > _WIDE * float(above.min())
     low, high = (float(above.min()), float(above.max())) if is_wide else (0.0, float(whole.max()) or 1.0)
     edges = np.geomspace(low, high, _BINS + 1) if is_wide else np.linspace(low, high, _BINS + 1)
-    counts = {name: np.histogram(np.clip(held, low, high), edges)[0] for name, held in series.items()}
-    drawing = _Drawing(high, float(max(each.max() for each in counts.values())), low if is_wide else None)
+    counts = {name: np.histogram(np.clip(sizes, low, high), edges)[0] for name, sizes in series.items()}
+    drawing = _Drawing(high, float(max(count.max() for count in counts.values())), low if is_wide else None)
     drawing.mark_height(_ticks(drawing.high, 4, least=1.0))
     drawing.mark_width(_powers(low, high) if is_wide else _ticks(high, 5))
-    for (_, each), colour in zip(counts.items(), (_BAR, _SECOND), strict=False):
-        drawing.steps(edges.tolist(), each.tolist(), colour, 0.85 if len(series) == 1 else 0.7)
+    for (_, entry), colour in zip(counts.items(), (_BAR, _SECOND), strict=False):
+        drawing.steps(edges.tolist(), entry.tolist(), colour, 0.85 if len(series) == 1 else 0.7)
     drawing.name_width(unit)
     if len(series) > 1:
         drawing.name_colours(dict(zip(series, (_BAR, _SECOND), strict=False)))
-    parts = [f"{f'{name}: ' if len(series) > 1 else ''}{_spread(held, unit)}" for name, held in series.items()]
+    parts = [f"{f'{name}: ' if len(series) > 1 else ''}{_spread(sizes, unit)}" for name, sizes in series.items()]
     return Plot(title, drawing.svg(), f"{'; '.join(parts)}.")
 
 
@@ -88,8 +88,8 @@ def compared(title: str, amounts: Mapping[str, float], text: str) -> Plot:
     drawing = _Drawing(max(amounts.values()) * _HEADROOM, 0.0, left=_NAMES)
     drawing.mark_width(_ticks(drawing.wide, 4), lambda value: f"${_said(value)}")
     space = (_BOTTOM - _TOP) / len(amounts)
-    for place, ((name, amount), colour) in enumerate(zip(amounts.items(), (_BAR, _SECOND, _LINE), strict=False)):
-        middle = _TOP + space * (place + 0.5)
+    for index, ((name, amount), colour) in enumerate(zip(amounts.items(), (_BAR, _SECOND, _LINE), strict=False)):
+        middle = _TOP + space * (index + 0.5)
         width = drawing.across(amount) - _NAMES
         drawing.add(f"<rect {_at(_NAMES, middle - 0.275 * space, 'x y')} {_at(width, 0.55 * space, 'width height')} ")
         drawing.parts[-1] += f'style="fill: {colour}"/>'
@@ -142,12 +142,12 @@ class _Drawing:
             )
             self.write(_said(value), self.left - 5, self.upwards(value) + 3, "end")
 
-    def mark_width(self, values: Sequence[float], said: Callable[[float], str] | None = None) -> None:
+    def mark_width(self, values: Sequence[float], label: Callable[[float], str] | None = None) -> None:
         """Ticks below the drawing, and what they are worth."""
         for value in values:
-            place = self.across(value)
-            self.add(f'<path d="M{_number(place)} {_number(_BOTTOM)}v3" style="stroke: {_SOFT}"/>')
-            self.write((said or _said)(value), place, _BOTTOM + 13, "middle")
+            x = self.across(value)
+            self.add(f'<path d="M{_number(x)} {_number(_BOTTOM)}v3" style="stroke: {_SOFT}"/>')
+            self.write((label or _said)(value), x, _BOTTOM + 13, "middle")
 
     def name_width(self, text: str) -> None:
         """Title of the horizontal axis."""
@@ -155,16 +155,16 @@ class _Drawing:
 
     def name_colours(self, colours: Mapping[str, str]) -> None:
         """Legend of the series, in the upper right corner."""
-        for place, (name, colour) in enumerate(colours.items()):
-            top = _TOP + 2 + 12 * place
+        for index, (name, colour) in enumerate(colours.items()):
+            top = _TOP + 2 + 12 * index
             self.add(f'<rect {_at(_RIGHT - 60, top, "x y")} width="14" height="6" style="fill: {colour}"/>')
             self.write(name, _RIGHT - 42, top + 6, "start")
 
     def write(self, text: str, x: float, y: float, anchor: str) -> None:
         """Text at a place."""
-        place = _at(x, y, "x y")
+        position = _at(x, y, "x y")
         self.add(
-            f'<text {place} style="fill: {_SOFT}; font-size: 9px; text-anchor: {anchor}">{escape(text, quote=False)}</text>'
+            f'<text {position} style="fill: {_SOFT}; font-size: 9px; text-anchor: {anchor}">{escape(text, quote=False)}</text>'
         )
 
     def add(self, element: str) -> None:
@@ -197,7 +197,7 @@ def _ticks(high: float, most: int, *, least: float = 0.0) -> list[float]:
     power = 10.0 ** math.floor(math.log10(rough))
     steps = (1, 2, 5, 10) if least else (1, 2, 2.5, 5, 10)
     step = power * next(step for step in steps if step * power >= rough * (1 - 1e-9))
-    return [step * place for place in range(int(high / step * (1 + 1e-9)) + 1)]
+    return [step * index for index in range(int(high / step * (1 + 1e-9)) + 1)]
 
 
 def _powers(low: float, high: float) -> list[float]:
@@ -216,11 +216,11 @@ def _numbers(column: pa.ChunkedArray, missing: float | None = None) -> Any:
     return column.cast(pa.float64()).to_numpy()
 
 
-def _spread(held: Any, unit: str) -> str:
-    middle, most = (float(each) for each in np.percentile(held, [50, 95]))
+def _spread(values: Any, unit: str) -> str:
+    middle, most = (float(entry) for entry in np.percentile(values, [50, 95]))
     return (
-        f"{held.size:,} in all, half of them up to {_said(middle)} {unit}, 95 % up to {_said(most)}, the largest "
-        f"{_said(float(held.max()))}"
+        f"{values.size:,} in all, half of them up to {_said(middle)} {unit}, 95 % up to {_said(most)}, the largest "
+        f"{_said(float(values.max()))}"
     )
 
 

@@ -45,7 +45,8 @@ from flows.storage.spec import DatasetSpec  # noqa: E402
 from schemas.document_type import DocumentType  # noqa: E402
 from schemas.document_types import DOCUMENT_TYPES  # noqa: E402
 from schemas.pipeline import Document, DocumentInfo, Record  # noqa: E402
-from schemas.tables import LOG_TABLES, SHARD_TABLES, all_tables, record_tables  # noqa: E402
+from schemas.record_tables import all_tables, record_tables  # noqa: E402
+from schemas.tables import LOG_TABLES, SHARD_TABLES  # noqa: E402
 
 SIZES, SHARD, TIMES = (1_000, 10_000, 100_000, 1_000_000), 1_024, 3
 STOCK = {

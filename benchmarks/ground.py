@@ -28,7 +28,8 @@ sys.path.insert(0, str(ROOT))
 
 from extractors.ground.ground import ground  # noqa: E402
 from extractors.parse.parse import parse  # noqa: E402
-from extractors.split.split import SplitOptions, split  # noqa: E402
+from extractors.split.options import SplitOptions  # noqa: E402
+from extractors.split.split import split  # noqa: E402
 from schemas.document_type import DocumentType  # noqa: E402
 from schemas.fields import keys_of, value_at  # noqa: E402
 from schemas.pipeline import Evidence, Page  # noqa: E402

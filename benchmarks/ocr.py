@@ -27,7 +27,8 @@ from extractors.complete.lines import page_lines  # noqa: E402
 from extractors.ground.ground import ground  # noqa: E402
 from extractors.ocr import placed, words_of  # noqa: E402
 from extractors.parse.parse import parse  # noqa: E402
-from extractors.split.split import SplitOptions, split  # noqa: E402
+from extractors.split.options import SplitOptions  # noqa: E402
+from extractors.split.split import split  # noqa: E402
 from schemas.document_type import DocumentType  # noqa: E402
 from schemas.pipeline import Page  # noqa: E402
 

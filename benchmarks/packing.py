@@ -20,7 +20,8 @@ sys.path.insert(0, str(ROOT))
 
 from extractors.chunk import answer_estimator  # noqa: E402
 from extractors.prompt.prompt import prompt  # noqa: E402
-from extractors.split.split import SplitOptions, split  # noqa: E402
+from extractors.split.options import SplitOptions  # noqa: E402
+from extractors.split.split import split  # noqa: E402
 from flows.documents.recipe import chunks_of, make_recipe  # noqa: E402
 from flows.settings import load_settings  # noqa: E402
 from schemas.document_type import DocumentType  # noqa: E402

@@ -28,7 +28,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from extractors.split.clean import clean  # noqa: E402 - the project's root is on the path only now
-from extractors.split.split import SplitOptions, split  # noqa: E402
+from extractors.split.options import SplitOptions  # noqa: E402
+from extractors.split.split import split  # noqa: E402
 from schemas.errors import DocumentError  # noqa: E402
 from schemas.pipeline import DocumentInfo, Page  # noqa: E402
 

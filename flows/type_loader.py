@@ -14,7 +14,7 @@ from schemas.document_type import DocumentType
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.errors import ConfigurationError
 from schemas.fields import GROUP_KEYWORD
-from schemas.tables import record_tables
+from schemas.record_tables import record_tables
 
 
 def load_type(name: str) -> DocumentType:

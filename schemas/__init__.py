@@ -8,7 +8,8 @@ document_types  dict of the built-in document types
 invoice         document type of invoices and credit notes
 report          document type of reports
 models          table of known models: window, limits, prices
-tables          Arrow schema of every table; record tables of a type
+tables          Arrow schema of every table of ours
+record_tables   tables that a document type makes
 checks          declared checks (`x-pagemill-checks`), parsed and evaluated
 catalog         `catalog.sql` of a dataset: views for DuckDB
 dictionary      `README.md` of a dataset: its data dictionary

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from schemas.document_type import DocumentType
 from schemas.fields import escape
-from schemas.tables import LOG_TABLES, SHARD_TABLES, RecordTable, record_tables
+from schemas.record_tables import RecordTable, record_tables
+from schemas.tables import LOG_TABLES, SHARD_TABLES
 
 _EARLIER_ATTEMPTS = ("calls", "failures")  # tables whose rows count before their document is published
 _HEAD = """\

@@ -3,7 +3,8 @@
 import pyarrow as pa
 
 from schemas.document_type import DocumentType
-from schemas.tables import LOG_TABLES, SHARD_TABLES, all_tables, record_tables
+from schemas.record_tables import all_tables, record_tables
+from schemas.tables import LOG_TABLES, SHARD_TABLES
 
 _HEAD = """\
 # {name}

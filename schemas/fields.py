@@ -111,6 +111,38 @@ def field_at(root: Field, keys: Iterable[str]) -> Field | None:
     return here
 
 
+def pattern_of(root: Field, pointer: str) -> str:
+    """A JSON pointer with `*` for each index of a list, as `walk_fields` writes it: `/line_items/*/amount`.
+
+    The schema tells an index from the name of a field, which may be digits, too: `/2024`.
+    """
+    return pointer_to("*" if is_item else key for key, is_item in _walked(root, pointer))
+
+
+def item_pointers(root: Field, pointer: str) -> Iterator[str]:
+    """The pointer of each list item that `pointer` leads through or to, the outermost first."""
+    keys: list[str] = []
+    for key, is_item in _walked(root, pointer):
+        keys.append(key)
+        if is_item:
+            yield pointer_to(keys)
+
+
+def pointer_to(keys: Iterable[str]) -> str:
+    """The JSON pointer through `keys` (RFC 6901)."""
+    return "".join(f"/{escape(key)}" for key in keys)
+
+
+def _walked(root: Field, pointer: str) -> Iterator[tuple[str, bool]]:
+    """The keys of a pointer, each with whether it is an index of a list."""
+    here: Field | None = root
+    for key in keys_of(pointer):
+        item = None if here is None else here.item
+        is_item = item is not None and is_index(key)
+        yield key, is_item
+        here = item if is_item or here is None else next((child for child in here.fields if child.name == key), None)
+
+
 def value_at(value: Any, keys: Iterable[str]) -> Any:
     """The value that `keys` lead to in a record or an answer; None where there is none."""
     for key in keys:

@@ -14,6 +14,7 @@ from tests.conftest import ROOT, SAMPLES
 
 DOCUMENTS = [
     "README.md",
+    "CONTRIBUTING.md",
     "docs/operations.md",
     "docs/tables.md",
     "docs/contributing.md",
@@ -28,6 +29,7 @@ NOT_RUN = {
     "make run": "run by .ci/run, twice",
     "make test": "this is it",
     "make lint": "part of make test",
+    "make test-all": "takes half an hour: run by hand",
     "make test-real": "compiles for minutes: run by hand",
     "prefect gcl create": "needs a Prefect server; tests/flows/model/test_rate_limits.py makes the same limit",
     "prefect worker start": "runs until it is stopped; tests/flows/schedules/test_workers.py starts two",

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,3 +38,9 @@ def test_the_map_of_a_room_names_its_modules_and_nothing_else(folder: Path) -> N
 
 def test_the_hall_of_flows_holds_few_modules() -> None:
     assert len([path for path in (ROOT / "flows").glob("*.py") if path.stem != "__init__"]) <= LEVEL
+
+
+def test_the_picture_of_the_rooms_is_of_these_rooms(tmp_path: Path) -> None:
+    drawn = tmp_path / "rooms.svg"
+    subprocess.run([sys.executable, ROOT / "docs" / "pictures" / "draw_rooms.py", drawn], check=True)
+    assert drawn.read_text() == (ROOT / "docs" / "pictures" / "rooms.svg").read_text()

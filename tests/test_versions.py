@@ -12,7 +12,8 @@ import pytest
 from extractors.chunk import Room, chunk
 from extractors.parse.parse import PARSE_VERSION, parse
 from extractors.prompt.prompt import PROMPT_VERSION, page_tokens, prompt
-from extractors.split.split import SPLIT_VERSION, SplitOptions, split
+from extractors.split.options import SPLIT_VERSION, SplitOptions
+from extractors.split.split import split
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.pipeline import Decoding, Page
 from tests.conftest import ROOT, SAMPLES

@@ -13,21 +13,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from extractors.complete.lines import PageLines, PrintedLine
+from extractors.complete.shapes import LEAST_ROWS, fits, is_row_beyond_doubt, shapes_of
 from schemas.fields import Field, escape, keys_of, value_at
 from schemas.pipeline import Box, Evidence, Located
 
-_EDGE = 2.0  # points by which the edges of one column differ from row to row
-_NEARLY_ALWAYS = (
-    0.8  # of the rows have a number in a column of the list's, as a rule: those in descriptions align by chance
-)
-_OFTEN = 0.5  # the same where no column has that many
 _AT_EDGE = 2  # lines at the top and the bottom of a page that may be its header and footer
-_SELDOM = 0.15  # the same where no column has that many: debit and credit
-_WITHOUT = 0.3  # of the rows, at most, may have no number at all
-_USUAL = 0.2  # of the rows begin with a word of one look, where such words tell a row
-_ODD = 0.1  # of the rows a shape is learned from that may be none
-_MANY_ROWS = 8  # from which on one column of numbers is shape enough, and half of the rows say what a column is
-_LEAST_ROWS = 3  # of a page, to have a look of its own; of a table, to be worth a doubt
 _LEAST_GAP = 2  # lines between two rows of one table, at least: a description that goes on, a heading
 _HEAD = 3  # lines above a table by which it is known again
 _LINE_GAP = 4.0  # heights of a line between two rows of one table, at least
@@ -61,16 +51,6 @@ class Fresh:
     height: float
     answer: Located
     index: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    starts: tuple[float, float]  # within which a row begins: a row number may be set to the right
-    edges: tuple[float, ...]
-    least: int  # numbers in columns that a row has
-    firsts: frozenset[int]  # what the first words of rows look like, where nearly all look like one of few
-    heads: bool  # rows have nothing but years in their columns
-    is_sure: bool  # learned from many rows
 
 
 @dataclass(slots=True)
@@ -166,12 +146,12 @@ def _of_list(
     others: Mapping[int, set[int]],
     counts: Mapping[int, int],
 ) -> Iterator[Coverage]:
-    shapes = _shapes(sheets, covered)
+    shapes = shapes_of(sheets, covered)
     if shapes is None:
         return
     running = _running(sheets, covered)
     gap, reach = _gap(covered), _reach(sheets, covered)
-    is_few = sum(map(len, covered.values())) < _LEAST_ROWS
+    is_few = sum(map(len, covered.values())) < LEAST_ROWS
     tables: list[_Table] = []
     for sheet in sheets:
         shape = shapes[sheet.number]
@@ -181,10 +161,10 @@ def _of_list(
             if at in covered[sheet.number]
             or (
                 at not in others[sheet.number]
-                and _fits(line, shape)
+                and fits(line, shape)
                 and (
                     _key(line) not in running
-                    or _is_row_beyond_doubt(line, shape)
+                    or is_row_beyond_doubt(line, shape)
                     or _AT_EDGE <= at < len(sheet.lines) - _AT_EDGE
                 )
             )
@@ -197,38 +177,13 @@ def _of_list(
         of_list = {at for table in here if table.is_of_list for at in table.rows} | own
         if is_few and len(of_list - own) == 1:
             of_list = own  # below a row or two stands their sum, as a rule
-        doubtful = {
-            at for table in here if not table.is_of_list and len(table.rows) >= _LEAST_ROWS for at in table.rows
-        }
+        doubtful = {at for table in here if not table.is_of_list and len(table.rows) >= LEAST_ROWS for at in table.rows}
         if of_list or doubtful:
             missing = max(0, len(of_list) - max(len(own), counts[sheet.number]))
             again = bool(missing or (doubtful and not own))
             yield Coverage(
                 pointer, sheet.number, frozenset(of_list), frozenset(own), frozenset(doubtful), missing, again
             )
-
-
-def _shapes(sheets: Sequence[PageLines], covered: Mapping[int, set[int]]) -> dict[int, _Shape] | None:
-    """Shape of a row on each page: as on this page, in the document, or on the nearest page that has one."""
-    own = {
-        sheet.number: shape
-        for sheet in sheets
-        if len(covered[sheet.number]) >= _LEAST_ROWS
-        and (shape := _shape([sheet.lines[at] for at in sorted(covered[sheet.number])])) is not None
-    }
-    of_all = _shape([sheet.lines[at] for sheet in sheets for at in sorted(covered[sheet.number])])
-    if of_all is None and not own:
-        return None
-    numbers = sorted(own)
-    looks = {}
-    for sheet in sheets:
-        mine = own.get(sheet.number)
-        if mine is not None and len(covered[sheet.number]) >= _MANY_ROWS:
-            looks[sheet.number] = mine  # of few rows, numbers in descriptions may align by chance
-        else:
-            near = min(numbers, key=lambda number: abs(number - sheet.number), default=None)
-            looks[sheet.number] = of_all or mine or own[near or 0]
-    return looks
 
 
 def _tables(
@@ -341,55 +296,3 @@ def _index_on(lines: Sequence[PrintedLine], box: Box) -> int | None:
     middle = (box[1] + box[3]) / 2
     near = min(range(len(lines)), key=lambda at: abs(lines[at].middle - middle), default=None)
     return near if near is not None and abs(lines[near].middle - middle) <= max(1.0, lines[near].height) else None
-
-
-def _shape(rows: Sequence[PrintedLine]) -> _Shape | None:
-    """Common shape of the covered rows; None for no rows, or without numbers in columns."""
-    columns: list[tuple[float, int]] = []
-    for edge in sorted(edge for row in rows for edge in row.edges):
-        if columns and edge - columns[-1][0] <= _EDGE:
-            columns[-1] = (edge, columns[-1][1] + 1)
-        else:
-            columns.append((edge, 1))
-    is_many = len(rows) >= _MANY_ROWS
-    for often in (_NEARLY_ALWAYS, _OFTEN, _SELDOM) if is_many else (_NEARLY_ALWAYS,):
-        edges = tuple(edge for edge, count in columns if count >= often * len(rows))
-        counts = sorted(sum(_is_at(edge, edges) for edge in row.edges) for row in rows)
-        odd = int(_ODD * len(rows))  # a value may have been found on a line that is no row
-        least = counts[odd] if counts else 0
-        if is_many and often == _SELDOM and not least:
-            least = counts[int(_WITHOUT * len(rows))]  # rows "on request" have no number
-        if least:
-            break
-    else:
-        return None
-    if len(rows) < _LEAST_ROWS and least > 2:
-        least -= 1  # one of so few rows' numbers may stand in a description
-    if least == 1 and not is_many:
-        return None  # one column alone is soon met by chance
-    starts = sorted(row.start for row in rows)
-    firsts = Counter(row.first for row in rows)
-    usual = frozenset(first for first, count in firsts.items() if count >= _USUAL * len(rows))
-    heads = sum(row.heads for row in rows) > len(rows) / 2
-    return _Shape((starts[odd], starts[-1 - odd]), edges, least, usual, heads, is_many)
-
-
-def _fits(line: PrintedLine, shape: _Shape) -> bool:
-    aligned = sum(_is_at(edge, shape.edges) for edge in line.edges)
-    first, last = shape.starts
-    if aligned < shape.least or not first - _EDGE <= line.start <= last + _EDGE or (line.heads and not shape.heads):
-        return False
-    if not line.sums:
-        return True
-    return shape.is_sure and (
-        _is_row_beyond_doubt(line, shape) or (line.sums == "charge" and line.first in shape.firsts)
-    )
-
-
-def _is_row_beyond_doubt(line: PrintedLine, shape: _Shape) -> bool:
-    """True for a line with a number in every column of several, which no header, footer or total has by chance."""
-    return not line.heads and len(shape.edges) > 1 and all(_is_at(edge, line.edges) for edge in shape.edges)
-
-
-def _is_at(edge: float, edges: Sequence[float]) -> bool:
-    return any(abs(edge - entry) <= _EDGE for entry in edges)

@@ -15,7 +15,7 @@ from importlib import resources
 from typing import Any
 
 from extractors.values import fold_text
-from schemas.fields import Field, field_at, keys_of, value_at, walk_fields
+from schemas.fields import Field, field_at, keys_of, pattern_of, value_at, walk_fields
 from schemas.pipeline import Evidence, Record
 
 Weights = Mapping[str, float]  # by signal; `sure` is the intercept
@@ -77,7 +77,7 @@ def features(record: Record, root: Field, context: DocumentContext) -> list[dict
         if entry.match in _NOT_READ:
             signals.append(None)
             continue
-        path = "".join(f"/{'*' if step.isdigit() else step}" for step in entry.field.split("/")[1:])
+        path = pattern_of(root, entry.field)
         if path not in labels:
             labels[path] = _label(field_at(root, keys_of(path)))
         kind, label = labels[path]

@@ -5,14 +5,27 @@ item of a list is found by what it said (`Correction.context`), and nearest to w
 is a problem of the record, never a value in the wrong row.
 """
 
-import copy
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from extractors.corrections.draft import (
+    Disagreement,
+    Draft,
+    accept_record,
+    as_text,
+    as_typed,
+    close_gap,
+    is_present,
+    is_within,
+    leaves_of,
+    mark_corrected,
+    record_evidence,
+    set_value,
+)
 from extractors.merge.status import checked, is_doubtful, status_of
 from extractors.parse.coerce import is_empty, parse_json, parse_value
-from extractors.values import json_text, printed
+from extractors.values import json_text
 from schemas.document_type import DocumentType
 from schemas.errors import ConfigurationError
 from schemas.fields import Field, escape, field_at, is_index, keys_of, value_at
@@ -20,42 +33,7 @@ from schemas.pipeline import Correction, Evidence, Problem, Record
 
 _SAME_ITEM = 0.5  # of the values that an item had; the others may be what another recipe reads otherwise
 _SAME_ROW = 0.8  # of an item that is added or taken out as a whole
-_ABOUT_VALUES = {
-    "rejected",
-    "conflict",
-    "unanswered",
-    "absent",
-    "joined",
-}  # problems that a correction of their place ends
 _FOUND_ANEW = {"check", "required", "misplaced"}
-
-
-@dataclass(frozen=True, slots=True)
-class Disagreement:
-    """A place where a machine reads something else than what a person has said: both as text."""
-
-    field: str
-    machine: str | None
-    corrected: str | None
-
-
-@dataclass(slots=True)
-class _Draft:
-    """A record on its way from what a machine read to what people say."""
-
-    value: dict[str, Any]
-    evidence: list[Evidence]
-    problems: list[Problem]
-    item_pages: dict[str, int | None]
-    corrected: list[str]
-    disagreements: list[Disagreement] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, record: Record) -> "_Draft":
-        value: dict[str, Any] = copy.deepcopy(dict(record.value))
-        return cls(
-            value, list(record.evidence), list(record.problems), dict(record.item_pages), list(record.corrected_fields)
-        )
 
 
 def correction_of(
@@ -87,7 +65,7 @@ def correction_of(
         raise ConfigurationError(f"{pointer}: give a value as JSON" + ("" if is_added else ", such as [] or {}"))
     before = None if is_added else value_at(record.value, keys)
     after = None if text is None else _read(text, target, pointer)
-    correction = Correction(pointer, _text(before), _text(after), evidence=evidence)
+    correction = Correction(pointer, as_text(before), as_text(after), evidence=evidence)
     if is_added:
         correction = replace(correction, context=json_text({"equal": _alike(holder, after)}))
     elif (item := _item_of(record.value, keys)) is not None:
@@ -98,7 +76,7 @@ def correction_of(
 
 def corrected(record: Record, correction: Correction, document_type: DocumentType) -> Record:
     """The record with one correction more, at exactly the place that it names."""
-    draft = _Draft.of(record)
+    draft = Draft.of(record)
     _put(draft, correction, keys_of(correction.field), document_type)
     return _finished(draft, record, document_type)
 
@@ -107,7 +85,7 @@ def reapplied(
     record: Record, corrections: Sequence[Correction], document_type: DocumentType
 ) -> tuple[Record, tuple[Disagreement, ...]]:
     """Newly read record with all earlier corrections applied, oldest first; and the values where the two differ."""
-    draft = _Draft.of(record)
+    draft = Draft.of(record)
     lost: list[Problem] = []
     for correction in corrections:
         try:
@@ -131,11 +109,11 @@ def reapplied(
     return _finished(draft, record, document_type, lost), found
 
 
-def _put(draft: _Draft, correction: Correction, keys: Sequence[str], document_type: DocumentType) -> None:
+def _put(draft: Draft, correction: Correction, keys: Sequence[str], document_type: DocumentType) -> None:
     """Put one correction in at the place that `keys` lead to."""
     root = document_type.root
     if not keys:
-        _accept(draft, correction, root)
+        accept_record(draft, correction, root)
         return
     target = field_at(root, ["*" if key == "-" else key for key in keys])
     assert target is not None
@@ -146,93 +124,22 @@ def _put(draft: _Draft, correction: Correction, keys: Sequence[str], document_ty
         pointer = f"{pointer[:-2]}/{len(holder)}"
         holder.append(new)
         draft.item_pages[pointer] = correction.evidence.page if correction.evidence else None
-        _tell(draft, correction, pointer, target, new)
+        record_evidence(draft, correction, pointer, target, new)
     elif isinstance(holder, list) and new is None:
         index = int(keys[-1])
-        draft.disagreements.append(Disagreement(pointer, _text(holder.pop(index)), None))
-        _close_gap(draft, pointer.rpartition("/")[0], index)
-        _name(draft, pointer.rpartition("/")[0])
+        draft.disagreements.append(Disagreement(pointer, as_text(holder.pop(index)), None))
+        close_gap(draft, pointer.rpartition("/")[0], index)
+        mark_corrected(draft, pointer.rpartition("/")[0])
         return
     else:
         before = value_at(draft.value, keys)
-        draft.disagreements.append(Disagreement(pointer, _text(before), _text(new)))
-        _set(draft.value, keys, new)
-        _tell(draft, correction, pointer, target, new, is_same=before == new)
-    _name(draft, pointer)
+        draft.disagreements.append(Disagreement(pointer, as_text(before), as_text(new)))
+        set_value(draft.value, keys, new)
+        record_evidence(draft, correction, pointer, target, new, is_same=before == new)
+    mark_corrected(draft, pointer)
 
 
-def _accept(draft: _Draft, correction: Correction, root: Field) -> None:
-    """Make the record the one that was accepted; what a machine reads otherwise is a disagreement."""
-    accepted = _as_told(parse_json(correction.new or "{}"), root)
-    before, after = dict(_leaves(draft.value, root, "")), dict(_leaves(accepted, root, ""))
-    draft.value = accepted
-    for pointer in dict.fromkeys((*before, *after)):
-        if before.get(pointer) != after.get(pointer):
-            draft.disagreements.append(Disagreement(pointer, _text(before.get(pointer)), _text(after.get(pointer))))
-            draft.evidence = [entry for entry in draft.evidence if entry.field != pointer]
-            draft.problems = [
-                problem for problem in draft.problems if problem.field != pointer or problem.kind not in _ABOUT_VALUES
-            ]
-            if after.get(pointer) is not None:
-                draft.evidence.append(_said(pointer, after[pointer], None))
-    draft.item_pages = {key: page for key, page in draft.item_pages.items() if _is_there(accepted, key)}
-    _name(draft, "")
-
-
-def _tell(
-    draft: _Draft, correction: Correction, pointer: str, target: Field, new: Any, *, is_same: bool = False
-) -> None:
-    """Evidence that a person says so, in the place of what a machine had; what is confirmed keeps its place on the page."""
-    known = next((entry for entry in draft.evidence if entry.field == pointer and entry.match != "conflict"), None)
-    evidence = correction.evidence or (known if is_same else None)
-    draft.evidence = [
-        entry for entry in draft.evidence if not _is_within(entry.field, pointer) or entry.match == "conflict"
-    ]
-    draft.problems = [
-        problem
-        for problem in draft.problems
-        if not _is_within(problem.field, pointer) or problem.kind not in _ABOUT_VALUES
-    ]
-    if target.is_leaf:
-        draft.evidence.append(_said(pointer, new, evidence))
-    else:
-        draft.evidence += [
-            _said(below, value, evidence) for below, value in _leaves(new, target, pointer) if value is not None
-        ]
-        lists = [item_page for item_page in draft.item_pages if item_page.startswith(f"{pointer}/")]
-        for entry in lists:
-            del draft.item_pages[entry]
-
-
-def _said(pointer: str, value: Any, evidence: Evidence | None) -> Evidence:
-    text = None if value is None else printed(value)
-    if evidence is None:
-        return Evidence(pointer, text, None, None, None, "corrected", 1.0)
-    return replace(evidence, field=pointer, value=text, match="corrected", confidence=1.0)
-
-
-def _close_gap(draft: _Draft, list_pointer: str, index: int) -> None:
-    """Leave out what is told of the item at `place`, and move what is told of those behind it."""
-
-    def moved(pointer: str) -> str | None:
-        if not pointer.startswith(f"{list_pointer}/"):
-            return pointer
-        step, slash, rest = pointer[len(list_pointer) + 1 :].partition("/")
-        if not step.isdigit() or int(step) < index:
-            return pointer
-        return None if int(step) == index else f"{list_pointer}/{int(step) - 1}{slash}{rest}"
-
-    draft.evidence = [
-        replace(entry, field=there) for entry in draft.evidence if (there := moved(entry.field)) is not None
-    ]
-    draft.problems = [
-        replace(problem, field=there) for problem in draft.problems if (there := moved(problem.field)) is not None
-    ]
-    draft.item_pages = {there: page for key, page in draft.item_pages.items() if (there := moved(key)) is not None}
-    draft.corrected = [there for entry in draft.corrected if (there := moved(entry)) is not None]
-
-
-def _finished(draft: _Draft, record: Record, document_type: DocumentType, lost: Sequence[Problem] = ()) -> Record:
+def _finished(draft: Draft, record: Record, document_type: DocumentType, lost: Sequence[Problem] = ()) -> Record:
     """The record that a draft has become, with its checks made and its problems looked for anew."""
     root = document_type.root
     kept = [
@@ -270,7 +177,7 @@ def _refuse_invalid(record: Record, document_type: DocumentType, pointer: str) -
         for problem in document_type.validate(record.value)
         if problem.kind == "rejected"
         and problem.field
-        and (_is_within(problem.field, pointer) or _is_within(pointer, problem.field))
+        and (is_within(problem.field, pointer) or is_within(pointer, problem.field))
     ]
     if wrong:
         raise ConfigurationError(f"{pointer}: {wrong[0].message}; nothing was changed")
@@ -290,23 +197,13 @@ def _read(text: str, target: Field, pointer: str) -> Any:
     return found
 
 
-def _as_told(value: Any, target: Field) -> Any:
-    """Value that `json_text` has written, in the types of its fields again; items without a value are items, too."""
-    if target.kind == "object":
-        mapping = value if isinstance(value, Mapping) else {}
-        return {child.name: _as_told(mapping.get(child.name), child) for child in target.fields}
-    if target.item is not None:
-        return [_as_told(entry, target.item) for entry in value or ()]
-    return parse_value(value, target, "")[0]
-
-
-def _found_again(draft: _Draft, correction: Correction, root: Field) -> list[str] | None:
+def _found_again(draft: Draft, correction: Correction, root: Field) -> list[str] | None:
     """Present keys of a correction: empty where nothing is left to do; None where its row has gone."""
     keys = keys_of(correction.field)
     if field_at(root, ["*" if key == "-" else key for key in keys]) is None:
         return None
     if correction.context is None:
-        return keys if not keys or _is_there(draft.value, correction.field) else None
+        return keys if not keys or is_present(draft.value, correction.field) else None
     context = parse_json(correction.context)
     if keys[-1] == "-":
         holder = value_at(draft.value, keys[:-1])
@@ -325,12 +222,12 @@ def _found_again(draft: _Draft, correction: Correction, root: Field) -> list[str
     assert item is not None
     is_whole = len(keys) == at + 1
     is_removed = is_whole and correction.new is None
-    known = _as_told(context, item)
+    known = as_typed(context, item)
     index = _nearest(items or [], known, int(keys[at]), item, keys[at + 1 :], _SAME_ROW if is_removed else _SAME_ITEM)
     if index is None:
         return [] if is_removed else None
     found = [*keys[:at], str(index), *keys[at + 1 :]]
-    return found if is_whole or _is_there(draft.value, "".join(f"/{escape(key)}" for key in found)) else None
+    return found if is_whole or is_present(draft.value, "".join(f"/{escape(key)}" for key in found)) else None
 
 
 def _nearest(
@@ -341,11 +238,11 @@ def _nearest(
     Where nothing else is known of it, it is the one that says at that place what was corrected.
     """
     but = "".join(f"/{escape(key)}" for key in below)
-    stated = {at: value for at, value in _leaves(known, item, "") if value is not None}
+    stated = {at: value for at, value in leaves_of(known, item, "") if value is not None}
     wanted = {at: value for at, value in stated.items() if at != but} or stated
     best: tuple[float, int] | None = None
     for at, entry in enumerate(items):
-        there = dict(_leaves(entry, item, ""))
+        there = dict(leaves_of(entry, item, ""))
         share = sum(there.get(pointer) == value for pointer, value in wanted.items()) / max(1, len(wanted))
         if share >= least and (best is None or (share, -abs(at - index)) > (best[0], -abs(best[1] - index))):
             best = share, at
@@ -375,48 +272,6 @@ def _item_of(value: Mapping[str, Any], keys: Sequence[str]) -> Any:
 def _is_list(root: Field, keys: Sequence[str]) -> bool:
     found = field_at(root, keys)
     return found is not None and found.item is not None
-
-
-def _is_there(value: Any, pointer: str) -> bool:
-    *path, last = keys_of(pointer)
-    holder = value_at(value, path)
-    if isinstance(holder, list):
-        return is_index(last) and int(last) < len(holder)
-    return isinstance(holder, Mapping) and last in holder
-
-
-def _leaves(value: Any, target: Field, pointer: str) -> Iterator[tuple[str, Any]]:
-    """Every leaf below a value, with its JSON pointer; null ones, too."""
-    if target.kind == "object":
-        for child in target.fields:
-            below = value.get(child.name) if isinstance(value, Mapping) else None
-            yield from _leaves(below, child, f"{pointer}/{escape(child.name)}")
-    elif target.item is not None:
-        for index, entry in enumerate(value or ()):
-            yield from _leaves(entry, target.item, f"{pointer}/{index}")
-    else:
-        yield pointer, value
-
-
-def _set(value: Any, keys: Sequence[str], new: Any) -> None:
-    *path, last = keys
-    holder = value_at(value, path)
-    holder[int(last) if isinstance(holder, list) else last] = new
-
-
-def _name(draft: _Draft, pointer: str) -> None:
-    if pointer not in draft.corrected:
-        draft.corrected.append(pointer)
-
-
-def _is_within(pointer: str, outer: str) -> bool:
-    return pointer == outer or pointer.startswith(f"{outer}/")
-
-
-def _text(value: Any) -> str | None:
-    if value is None:
-        return None
-    return json_text(value) if isinstance(value, Mapping | list) else printed(value)
 
 
 def _known(root: Field) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from extractors.evaluate.score import Scored, score_at
 from extractors.parse.coerce import parse_json
-from schemas.fields import Field, escape, field_at, keys_of, value_at
+from schemas.fields import Field, escape, field_at, is_index, keys_of, pattern_of, value_at
 from schemas.pipeline import Correction
 
 
@@ -76,7 +76,7 @@ def _enter(reading: _Reading, correction: Correction, target: Field, root: Field
         if isinstance(inside, dict):
             inside[key] = new
     else:
-        reading.places.append(_Place(correction.field, at, _general(keys_of(at)), old, new))
+        reading.places.append(_Place(correction.field, at, pattern_of(root, at), old, new))
     if is_item and correction.new is None:
         _close_gap(reading, lists, int(last))
 
@@ -87,7 +87,7 @@ def _close_gap(reading: _Reading, lists: str, index: int) -> None:
     kept = []
     for entry in reading.places:
         step, slash, rest = entry.at.removeprefix(f"{lists}/").partition("/")
-        if not entry.at.startswith(f"{lists}/") or not step.isdigit() or int(step) < index:
+        if not entry.at.startswith(f"{lists}/") or not is_index(step) or int(step) < index:
             kept.append(entry)
         elif int(step) > index:
             entry.at = f"{lists}/{int(step) - 1}{slash}{rest}"
@@ -96,10 +96,6 @@ def _close_gap(reading: _Reading, lists: str, index: int) -> None:
             entry.at = ""  # the removed item has no pointer: another item may get its index
             kept.append(entry)
     reading.places = kept
-
-
-def _general(keys: Sequence[str]) -> str:
-    return "".join(f"/{'*' if key.isdigit() else escape(key)}" for key in keys)
 
 
 def _value(text: str | None, target: Field) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 from extractors.ground.ground import ground
 from extractors.values import json_text
-from schemas.fields import Field, escape
+from schemas.fields import Field, escape, item_pointers
 from schemas.pipeline import Answer, Chunk, Record
 
 _FOUND = frozenset({"exact", "normalized", "fuzzy"})
@@ -35,10 +35,8 @@ class _Placed:
         self._known = {entry.field: entry.page for entry in record.evidence if entry.match != "conflict" and entry.page}
         self._items = {pointer: page for pointer, page in record.item_pages.items() if page}
         for pointer, page in self._known.items():
-            steps = pointer.split("/")
-            for end in range(3, len(steps) + 1):
-                if steps[end - 1].isdigit():
-                    self._items.setdefault("/".join(steps[:end]), page)
+            for item in item_pointers(root, pointer):
+                self._items.setdefault(item, page)
         scalars = {name: value for name, value in record.value.items() if not isinstance(value, list)}
         here = ground(Answer(_filled(scalars, root)), root, chunk.index, chunk.pages)
         self._here = {pointer for pointer, entry in here.evidence.items() if entry.match in _FOUND}

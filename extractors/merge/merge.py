@@ -11,7 +11,7 @@ from typing import Any
 from extractors.merge.conflicts import Settled, chosen, settle_conflicts
 from extractors.merge.status import checked, is_doubtful, status_of
 from schemas.document_type import DocumentType
-from schemas.fields import Field, escape, keys_of, value_at
+from schemas.fields import Field, escape, item_pointers, keys_of, value_at
 from schemas.pipeline import Evidence, Located, Match, Problem, Record
 
 
@@ -69,7 +69,7 @@ def merge(
         needs_review=is_doubtful(known_problems, evidence, checks, document_type.root),
         first_page=min(pages, default=None),
         last_page=max(pages, default=None),
-        item_pages=_item_pages(evidence),
+        item_pages=_item_pages(evidence, document_type.root),
         checks=checks,
         unsettled=tuple(pointer for pointer in conflicts if pointer not in {entry.field for entry in settled}),
     )
@@ -230,14 +230,12 @@ def _absent(evidence: Iterable[Evidence]) -> Iterator[Evidence]:
     return (entry for entry in evidence if entry.match == "absent")
 
 
-def _item_pages(evidence: Iterable[Evidence]) -> dict[str, int | None]:
+def _item_pages(evidence: Iterable[Evidence], root: Field) -> dict[str, int | None]:
     """The first located page of each list item, by the item's pointer."""
     pages: dict[str, int | None] = {}
     for entry in evidence:
-        steps = entry.field.split("/")
-        for end in range(3, len(steps) + 1):
-            if steps[end - 1].isdigit() and entry.page is not None:
-                item = "/".join(steps[:end])
+        if entry.page is not None:
+            for item in item_pointers(root, entry.field):
                 first_page = pages.get(item)
                 pages[item] = entry.page if first_page is None else min(first_page, entry.page)
     return pages

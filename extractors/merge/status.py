@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from schemas.checks import CheckResult, run_check
 from schemas.document_type import DocumentType
-from schemas.fields import Field, field_at, keys_of
+from schemas.fields import Field, field_at, keys_of, pattern_of
 from schemas.pipeline import Evidence, Problem
 
 _PARTIAL = {"rejected", "unanswered", "required", "page", "check", "rows"}
@@ -38,7 +38,7 @@ def is_doubtful(
 
 
 def _is_unproven_money(evidence: Evidence, root: Field, proven: Container[str]) -> bool:
-    general = "".join(f"/{'*' if step.isdigit() else step}" for step in evidence.field.split("/")[1:])
+    general = pattern_of(root, evidence.field)
     if evidence.match != "image" or general in proven:
         return False
     field = field_at(root, keys_of(evidence.field))

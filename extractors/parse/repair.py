@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from schemas.fields import Field, escape, field_at, keys_of
+from schemas.fields import Field, escape, field_at, is_index, keys_of
 from schemas.pipeline import Answer, Problem, Repair
 
 INDEX_NAME = "item"  # name of the integer field with the index of an item
@@ -64,7 +64,7 @@ def _item_note(value: Any, steps: Sequence[str]) -> str:
     """Description of the item that a pointer leads through: its index, and the first text that it has."""
     for step in steps:
         if isinstance(value, list):
-            item = value[int(step)] if step.isdigit() and int(step) < len(value) else None
+            item = value[int(step)] if is_index(step) and int(step) < len(value) else None
             texts = [entry for entry in item.values() if isinstance(entry, str)] if isinstance(item, Mapping) else []
             return f" (item {step}{f', {texts[0][:60]!r}' if texts else ''})"
         value = value.get(step) if isinstance(value, Mapping) else None

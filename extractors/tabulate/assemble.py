@@ -7,7 +7,7 @@ from schemas.checks import CheckResult
 from schemas.document_type import DocumentType
 from schemas.fields import Field, escape
 from schemas.pipeline import Evidence, Problem, Record
-from schemas.tables import RecordTable, record_tables
+from schemas.record_tables import RecordTable, record_tables
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]  # rows of one document, by table
 

@@ -34,7 +34,7 @@ def correct_command(
     from flows.review.correct import correct, corrected_line, document_named, open_with_type
     from flows.type_loader import load_type
     from schemas.errors import ConfigurationError
-    from schemas.tables import pointer_of
+    from schemas.record_tables import pointer_of
 
     if is_accepted == (field is not None) or (field is not None and is_null == (value is not None)):
         raise ConfigurationError("give FIELD and VALUE, FIELD and --null, or --accept alone")
@@ -68,7 +68,7 @@ def why_command(
     from flows.review.why import draw_why, why, why_json, why_lines
     from flows.settings import load_settings
     from flows.storage.open import read_dataset
-    from schemas.tables import pointer_of
+    from schemas.record_tables import pointer_of
 
     dataset = read_dataset(out)
     document_type = type_in(dataset, type_name)

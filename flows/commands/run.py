@@ -129,7 +129,7 @@ def refresh_command(
     document_type = load_type(type_name) if type_name is not None else None
     settings = load_settings(model=model, images=images, chunk_tokens=chunk_tokens, log_format=log_format)
     if use_stored:
-        from flows.runs.refresh import refresh_lines, tell_refreshed
+        from flows.runs.refresh_request import refresh_lines, tell_refreshed
         from flows.runs.replay import replay
 
         replayed = replay(out, settings, document_type)
@@ -138,7 +138,8 @@ def refresh_command(
         return 0
     require_model(settings)
     from flows.runs.differences import difference_lines, draw_differences
-    from flows.runs.refresh import RefreshRequest, refresh, refresh_lines, tell_refreshed
+    from flows.runs.refresh import refresh
+    from flows.runs.refresh_request import RefreshRequest, refresh_lines, tell_refreshed
     from flows.runs.resources import engine
 
     if into is not None:
@@ -159,8 +160,8 @@ def refresh_command(
         done, stopped = refresh(shared, request)
     tell_refreshed(done, out, is_sample=sample is not None)
     if html is not None and sample is not None:
-        said = {"dataset": out, "documents looked at": str(done.refreshed), "cost": dollars(done.cost_usd)}
-        draw_differences(done.differences, done.refreshed, said, html, done.disagreements)
+        about = {"dataset": out, "documents looked at": str(done.refreshed), "cost": dollars(done.cost_usd)}
+        draw_differences(done.differences, done.refreshed, about, html, done.disagreements)
     if as_json:
         print_json(asdict(done))
     else:

@@ -27,7 +27,7 @@ def types_command(context: typer.Context) -> int | None:
 def types_check(name: Annotated[str, typer.Argument(metavar="TYPE")]) -> int:
     """Check a document type and show the tables and columns that it makes."""
     from flows.type_loader import load_type
-    from schemas.tables import record_tables
+    from schemas.record_tables import record_tables
 
     lines = []
     for table in record_tables(load_type(name)):

@@ -176,19 +176,19 @@ def _chunks(recipe: Recipe, reader: Reader, frames: Path, reading: _Reading, doc
             reading.batches.setdefault(table, []).extend(batches)
         cut.clear()
 
-    for each in chunks_of(recipe, reader, read_frames(frames)):
-        reading.notes.add(each)
-        if each.part == 0:
+    for chunk in chunks_of(recipe, reader, read_frames(frames)):
+        reading.notes.add(chunk)
+        if chunk.part == 0:
             note()
-            reading.problems += [Problem("", "page", page.problem) for page in each.pages if page.problem is not None]
+            reading.problems += [Problem("", "page", page.problem) for page in chunk.pages if page.problem is not None]
             reading.problems += [
                 Problem("", "hidden", f"page {page.number}: {page.hidden_text} hidden characters were left out")
-                for page in each.pages
+                for page in chunk.pages
                 if page.hidden_text
             ]
-        cut.append(each)
-        if is_sent(each):
-            yield each
+        cut.append(chunk)
+        if is_sent(chunk):
+            yield chunk
     note()
 
 
@@ -207,8 +207,8 @@ async def _answered(asker: Asker, chunks: Iterator[Chunk]) -> AsyncIterator[Chun
     """Results in page order, a few chunks in flight. When one fails, those in flight are still waited for: they are paid."""
     flying: deque[asyncio.Task[list[ChunkResult]]] = deque()
     try:
-        for each in chunks:
-            flying.append(asyncio.create_task(asker.ask(each)))
+        for chunk in chunks:
+            flying.append(asyncio.create_task(asker.ask(chunk)))
             if len(flying) >= CHUNKS_IN_FLIGHT:
                 for result in await flying.popleft():
                     yield result

@@ -29,11 +29,11 @@ def show_document(
     with workplace(settings) as (sandbox, folder):
         document_id, chunks, requests = asyncio.run(_prepared(sandbox, recipe, path, folder))
     if html is not None:
-        from flows.preview.show_page import Prepared, write_show_page
+        from flows.preview.show_page import ShownDocument, write_show_page
 
         price = Prices(settings).cost_nusd
         sent = [chunk for chunk in chunks if is_sent(chunk) for _ in recipe.group_roots]
-        write_show_page(html, Prepared(path.name, document_id, document_type, sent, requests, price))
+        write_show_page(html, ShownDocument(path.name, document_id, document_type, sent, requests, price))
     return {
         "document_id": document_id,
         "pages": [

@@ -33,7 +33,7 @@ _MEANING = {
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class ShownDocument:
     """A document as it would be sent: one of `requests` for each of `chunks`. `cost_nusd` is the price of tokens in and out."""
 
     file_name: str
@@ -44,12 +44,12 @@ class Prepared:
     cost_nusd: Callable[[int, int], int | None]
 
 
-def write_show_page(target: Path, prepared: Prepared) -> None:
+def write_show_page(target: Path, prepared: ShownDocument) -> None:
     """Write the page to `target`, whole or not at all. Raises ConfigurationError where it cannot be written."""
     write_page(target, show_page(prepared))
 
 
-def show_page(prepared: Prepared) -> str:
+def show_page(prepared: ShownDocument) -> str:
     """The page as HTML."""
     templates = environment()
     sheets = list(_sheets(prepared))
@@ -137,7 +137,7 @@ class _Sheet:
         return any(picture.number == 0 and picture.url for picture in self.pictures)
 
 
-def _sheets(prepared: Prepared) -> Iterator[_Sheet]:
+def _sheets(prepared: ShownDocument) -> Iterator[_Sheet]:
     index, room = 0, MOST_PICTURE_BYTES
     for position, (chunk, request) in enumerate(zip(prepared.chunks, prepared.requests, strict=True)):
         urls = iter(_urls(request))
@@ -230,7 +230,7 @@ def _within(most: int, template: Template, sheets: Sequence[_Sheet]) -> Iterator
         yield text
 
 
-def _answer_tokens(prepared: Prepared) -> int:
+def _answer_tokens(prepared: ShownDocument) -> int:
     root = prepared.document_type.root
     rows = answer_estimator(root)
     return sum(scalar_answer_tokens(root) + sum(map(rows, chunk.pages)) for chunk in prepared.chunks)

@@ -1,4 +1,4 @@
-"""Reports of runs and datasets, from the tables.
+"""Reports of runs and datasets, made from the tables.
 
 status             `pagemill status`, and the summary of a run
 last_run           the newest run, for status

@@ -17,12 +17,11 @@ from extractors.evaluate.drift import NIGHTS, Break, Count, RateKey, find_breaks
 from flows.storage.dataset import Dataset
 from flows.storage.quality_groups import on_one_line
 from schemas.document_type import DocumentType
-from schemas.fields import escape
-from schemas.tables import RecordTable, record_tables
+from schemas.fields import escape, pattern_of
+from schemas.record_tables import RecordTable, record_tables
 
 _LOCATED = ("exact", "normalized", "fuzzy")
 _LOOKED_FOR = (*_LOCATED, "image", "absent")
-_INDEX = r"/\d+(/|$)"
 _Sums = defaultdict[RateKey, list[float]]  # count and total
 
 
@@ -129,7 +128,7 @@ def _measure_shard(
 
     evidence = dataset.shard_rows("evidence", shard)
     evidence = evidence.filter(pc.is_in(evidence.column("match"), value_set=pa.array(_LOOKED_FOR)))
-    field = pc.replace_substring_regex(evidence.column("field"), pattern=_INDEX, replacement=r"/*\1")
+    field = _patterns(evidence.column("field"), document_type)
     is_good = pc.is_in(evidence.column("match"), value_set=pa.array(_LOCATED))
     _add_shares("located", groups.of(evidence), field, is_good, counts)
     checks = dataset.shard_rows("checks", shard)
@@ -141,6 +140,15 @@ def _measure_shard(
         _add(counts, ("partial", None, group), int(row["status"] == "partial"), 1)
         if row["cost_usd"] is not None and row["pages"]:
             _add(counts, ("cost_per_page", None, group), row["cost_usd"], row["pages"])
+
+
+def _patterns(pointers: pa.ChunkedArray, document_type: DocumentType) -> pa.ChunkedArray:
+    """JSON pointers with `*` for list indexes. Each distinct pointer is looked at once: documents share most of them."""
+    distinct = pc.unique(pointers)
+    patterns = pa.array([pattern_of(document_type.root, pointer) for pointer in distinct.to_pylist()], pa.string())
+    return pa.chunked_array(
+        [patterns.take(pc.index_in(chunk, value_set=distinct)) for chunk in pointers.chunks], pa.string()
+    )
 
 
 class _Groups:

@@ -15,7 +15,7 @@ from flows.storage.dataset import Dataset
 from flows.storage.publish import Last, TableBatches, publish
 from schemas.document_type import DocumentType
 from schemas.pipeline import Correction
-from schemas.tables import record_tables
+from schemas.record_tables import record_tables
 
 _RECORD = ("status", "problems", "problem_kinds")  # columns of `documents` that are made from the record
 

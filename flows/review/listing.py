@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from flows.storage.backends.store import Stamp
 from flows.storage.dataset import Dataset
 from schemas.document_type import DocumentType
-from schemas.tables import record_tables
+from schemas.record_tables import record_tables
 
 LOW = 0.5  # values of lower confidence are doubtful
 PAGE = 50  # documents of one page

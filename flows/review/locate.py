@@ -6,7 +6,7 @@ from typing import Any
 
 from extractors.ground.ground import ground
 from extractors.parse.coerce import parse_value
-from schemas.fields import Field, escape, field_at, keys_of, value_at
+from schemas.fields import Field, escape, field_at, is_index, keys_of, value_at
 from schemas.pipeline import Answer, Evidence, Page
 
 
@@ -30,7 +30,7 @@ def _around(
     root: Field, record: Mapping[str, Any], keys: Sequence[str], field: Field, value: Any
 ) -> tuple[Field, dict[str, Any], str]:
     """A field and an answer with the value to locate, alone or within its list item, and its pointer in that answer."""
-    places = [at for at, key in enumerate(keys) if key.isdigit() and _is_table(root, keys[:at])]
+    places = [at for at, key in enumerate(keys) if is_index(key) and _is_table(root, keys[:at])]
     if not places or places[-1] + 1 == len(keys):
         leaf = replace(field, name=field.name or "value")
         return Field("", "object", fields=(leaf,)), {leaf.name: value}, f"/{leaf.name}"

@@ -21,7 +21,7 @@ from flows.ui.html import render, write_page
 from flows.ui.text import dollars, one_line
 from schemas.document_type import DocumentType
 from schemas.errors import ConfigurationError, DocumentError
-from schemas.fields import field_at, is_index, keys_of, value_at
+from schemas.fields import field_at, is_index, keys_of, pattern_of, value_at
 from schemas.pipeline import Page
 
 _CALL = (
@@ -72,7 +72,7 @@ def why(dataset: Dataset, document_type: DocumentType, document_id: str, pointer
         )
     rows = [entry for entry in record.evidence if entry["field"] == pointer]
     own = next((entry for entry in rows if entry["match"] != "conflict"), None)
-    general = "/".join("*" if is_index(key) else key for key in pointer.split("/"))
+    general = pattern_of(document_type.root, pointer)
     checks_of_field = {check.name for check in document_type.checks if general in check.fields}
     page = own["page"] if own else None
     return Why(

@@ -5,6 +5,8 @@ request           a run as asked for, and as it ended
 prepare           everything that can refuse a run; its plan
 conclude          sums checked, the run's row published, its summary
 refresh           `pagemill refresh`: published documents made anew
+refresh_request   a refresh as asked for, and its result
+refresh_shard     one shard of a refresh
 replay            `refresh --replay`: today's parser over stored answers
 migrate           `refresh --into`: a dataset with other columns
 scheduled         nightly and backfill: parameters to a run, its end to a state

@@ -64,11 +64,11 @@ def open_run(
 
     Damaged files are told on standard error: what the run publishes is sound, but no reader reads the table any more.
     """
-    for each in dataset.damaged():
-        say(each)
+    for message in dataset.damaged():
+        say(message)
     facts = {**accounts.as_row(), "run_id": run_id, "started_at": accounts.started_at.isoformat()}
-    said = recipe.row()
-    facts |= {"recipe": {**said, "first_used_at": said["first_used_at"].isoformat()}}
+    recipe_row = recipe.row()
+    facts |= {"recipe": {**recipe_row, "first_used_at": recipe_row["first_used_at"].isoformat()}}
     about = {"recipe_id": recipe.recipe_id, "version": version("pagemill"), "command": command, "schedule": schedule}
     dataset.note_run(run_id, {**facts, **about})
 
@@ -99,5 +99,5 @@ def close_run(  # noqa: PLR0913 - each is a column of its own
         "completion_tokens": spending.completion_tokens,
         "cost_usd_estimated": spending.expected_nusd / 1e9 or None,
     }
-    told = recipe.row() if is_published and accounts.done else None
-    end_run(dataset, run_id, row, logs or {}, told)
+    recipe_row = recipe.row() if is_published and accounts.done else None
+    end_run(dataset, run_id, row, logs or {}, recipe_row)

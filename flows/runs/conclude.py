@@ -17,7 +17,7 @@ from flows.storage.expire import expire_content
 from flows.storage.remove import supersede_documents
 from flows.storage.run_ids import command_shard
 from schemas.errors import DatasetError, PagemillError
-from schemas.tables import pointers_of
+from schemas.record_tables import pointers_of
 
 
 def settle_accounts(

@@ -18,14 +18,14 @@ def require_price(settings: Settings, budget_usd: float | None) -> None:
         )
 
 
-def confirm_cost(settings: Settings, cost_usd: float, said: str, confirm: AskConsent | None) -> None:
+def confirm_cost(settings: Settings, cost_usd: float, purpose: str, confirm: AskConsent | None) -> None:
     """Ask before what costs more than PAGEMILL_CONFIRM_ABOVE; `said` tells what for, `confirm` is null where nobody sits.
 
     Raises ConfigurationError where there is nobody to ask, or who says no.
     """
     if cost_usd <= settings.confirm_above:
         return
-    text = f"{said} ${cost_usd:.2f}, more than PAGEMILL_CONFIRM_ABOVE (${settings.confirm_above:.2f})"
+    text = f"{purpose} ${cost_usd:.2f}, more than PAGEMILL_CONFIRM_ABOVE (${settings.confirm_above:.2f})"
     if confirm is None:
         raise ConfigurationError(f"{text}; cap it with --budget, or raise PAGEMILL_CONFIRM_ABOVE. Nothing was sent")
     if not confirm(text):

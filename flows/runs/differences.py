@@ -45,7 +45,7 @@ def differences_of(
     dataset: Dataset, shard: str, batches: TableBatches, pointers: Mapping[str, Mapping[str, str]]
 ) -> list[Difference]:
     """Differences of new rows from the published ones of a shard, and changes of status."""
-    ids = pa.array([each for batch in batches["documents"] for each in batch.column("document_id").to_pylist()])
+    ids = pa.array([row for batch in batches["documents"] for row in batch.column("document_id").to_pylist()])
     found = []
     for table, fields in {**pointers, "documents": {"status": "status"}}.items():
         old = dataset.shard_rows(table, shard)
@@ -53,7 +53,7 @@ def differences_of(
         new = [as_stated(dataset, table, batch) for batch in batches.get(table, ())]
         rows = old, pa.Table.from_batches(new, dataset.tables[table])
         if table == "documents":
-            rows = tuple(each.append_column("record", pa.array([0] * each.num_rows, pa.int64())) for each in rows)
+            rows = tuple(row.append_column("record", pa.array([0] * row.num_rows, pa.int64())) for row in rows)
         found += [
             Difference(row["document_id"], row["field"], row["old"], row["new"])
             for row in differences(*rows, fields, "replaced")
@@ -64,33 +64,33 @@ def differences_of(
 def by_field(found: Sequence[Difference], documents: int) -> list[FieldDifference]:
     """The fields that differ, those that do in most documents first."""
     fields: dict[str, list[Difference]] = {}
-    for each in found:
-        fields.setdefault(each.field, []).append(each)
-    counts = {name: len({each.document_id for each in there}) for name, there in fields.items()}
+    for entry in found:
+        fields.setdefault(entry.field, []).append(entry)
+    counts = {name: len({entry.document_id for entry in there}) for name, there in fields.items()}
     listed = [
         FieldDifference(name, counts[name], counts[name] / max(1, documents), there[0])
         for name, there in fields.items()
     ]
-    return sorted(listed, key=lambda each: (-each.documents, each.field))
+    return sorted(listed, key=lambda entry: (-entry.documents, entry.field))
 
 
 def difference_lines(found: Sequence[Difference], documents: int) -> list[str]:
     """The table for a terminal: each field with a bar, how often it differs, and an example."""
     listed = by_field(found, documents)
-    width = max((len(each.field) for each in listed), default=0)
+    width = max((len(entry.field) for entry in listed), default=0)
     return [
-        f"{each.field:{width}}  {'#' * max(1, round(_BAR * each.share)):{_BAR}}  {each.documents:,} of {documents:,}  "
-        f"{one_line(each.example.old, _SHOWN)} -> {one_line(each.example.new, _SHOWN)}"
-        for each in listed
+        f"{entry.field:{width}}  {'#' * max(1, round(_BAR * entry.share)):{_BAR}}  {entry.documents:,} of {documents:,}  "
+        f"{one_line(entry.example.old, _SHOWN)} -> {one_line(entry.example.new, _SHOWN)}"
+        for entry in listed
     ]
 
 
 def disagreement_lines(found: Sequence[Disagreed]) -> list[str]:
     """Values that a recipe reads otherwise than people have corrected them, for a terminal."""
     lines = [
-        f"  {each.document_id[:12]} {each.field}: {one_line(each.machine, _SHOWN)} is read, "
-        f"{one_line(each.corrected, _SHOWN)} says {each.by}"
-        for each in found[:_NAMED]
+        f"  {entry.document_id[:12]} {entry.field}: {one_line(entry.machine, _SHOWN)} is read, "
+        f"{one_line(entry.corrected, _SHOWN)} says {entry.by}"
+        for entry in found[:_NAMED]
     ]
     return [*lines, f"  and {len(found) - _NAMED:,} more"] if len(found) > _NAMED else lines
 

@@ -33,10 +33,10 @@ def earlier_attempt_of(dataset: Dataset, name: str, former: Sequence[str], spend
     journaled = dataset.store.read_segment(name)
     names = published_as(dataset, name)[:-1]
     rows: list[dict[str, Any]] = []
-    for each in names:
-        rows += dataset.shard_columns("documents", each, ("document_id", "source_uri", "status", "pages")).to_pylist()
+    for entry in names:
+        rows += dataset.shard_columns("documents", entry, ("document_id", "source_uri", "status", "pages")).to_pylist()
         columns = ("cost_usd", "attempts", "prompt_tokens", "completion_tokens")
-        spending.enter_calls(dataset.shard_columns("calls", each, columns).to_pylist())
+        spending.enter_calls(dataset.shard_columns("calls", entry, columns).to_pylist())
     spending.enter_calls(journaled)
     return EarlierAttempt(
         former,

@@ -52,12 +52,12 @@ class LocalExecutor:
         """A few at a time."""
         few = asyncio.Semaphore(SHARDS_IN_FLIGHT)
 
-        async def one(place: int) -> None:
+        async def one(index: int) -> None:
             async with few:
                 if self.work.stopped is None and not self.work.is_full:
-                    await self.shard(place)
+                    await self.shard(index)
 
-        await asyncio.gather(*(one(place) for place in range(first, last)))
+        await asyncio.gather(*(one(index) for index in range(first, last)))
 
     def stop(self, reason: PagemillError, grace: float | None) -> None:
         """The endpoint is this process's own."""

@@ -25,7 +25,7 @@ def forget(out: Out, documents: Sequence[FoundDocument], settings: Settings, *, 
     """
     dataset = read_dataset(out)
     staging = command_shard(new_run_id(), "forget")
-    ids = [each.document_id for each in documents]
+    ids = [document.document_id for document in documents]
     removed = _forget_tries(settings.cache_dir / "tries", frozenset(ids))  # first: nobody else would finish it
     done = forget_documents(dataset, staging, ids, wait=wait)
     if removed:
@@ -42,7 +42,7 @@ def forget_lines(done: Forgotten, out: Out) -> list[str]:
     return [
         f"{out}: {count_documents(count)} forgotten and kept out from now on; rows removed: {rows}",
         f"{done.changes_emptied:,} rows of changes without their values now",
-        *(f"not reached: {each}" for each in done.unreachable),
+        *(f"not reached: {entry}" for entry in done.unreachable),
     ]
 
 

@@ -43,16 +43,16 @@ def refresh_into(
             "file with --type"
         )
     documents = old.rows("documents", ["document_id", "source_uri"]).to_pylist()
-    held = locations_of(old, [each["document_id"] for each in documents])
+    locations = locations_of(old, [document["document_id"] for document in documents])
     left, addresses = [], []
-    for each in documents:
-        there = held.get(each["document_id"], ())
-        places = existing_locations(each["source_uri"], there)
+    for document in documents:
+        there = locations.get(document["document_id"], ())
+        places = existing_locations(document["source_uri"], there)
         if not places:
-            left.append(each["source_uri"])
+            left.append(document["source_uri"])
             continue
         addresses.append(
-            next((place for place in places if place in there), places[0])
+            next((address for address in places if address in there), places[0])
         )  # another may stand where it was
     if left:
         named = ", ".join([*left[:_MOST_NAMED], *(["…"] if len(left) > _MOST_NAMED else [])])

@@ -36,7 +36,7 @@ def place_database(home: Path) -> None:
 
 
 def statements_of(database: Path) -> Iterator[str]:
-    """What makes a database such as this: its tables and indexes in their order, and how far it is migrated."""
+    """Statements that make such a database: its tables and indexes in their order, and the revision of its migrations."""
     yield _head()
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as base:
         for (statement,) in base.execute("select sql from sqlite_master where sql is not null order by rowid"):

@@ -85,8 +85,8 @@ class _Run:
     async def beside(self) -> None:
         """Carry the shards out here, and let Prefect record them in a thread as soon as it can."""
 
-        async def one(place: int) -> None:
-            await recording.shard(place, self.shards[place](self._name(place)))
+        async def one(index: int) -> None:
+            await recording.shard(index, self.shards[index](self._name(index)))
 
         self.crew = LocalExecutor(one, self.work, self.endpoint)
         recording = Recording(self._record, self._stop_for)
@@ -104,11 +104,11 @@ class _Run:
         self.engine.ready()
         from prefect.exceptions import Pause, TerminationSignal
 
-        shard = self._task(lambda place: self.shards[place](self._name(place)))
+        shard = self._task(lambda index: self.shards[index](self._name(index)))
 
-        async def one(place: int) -> None:
+        async def one(index: int) -> None:
             try:
-                await shard(self._name(place), place)
+                await shard(self._name(index), index)
             except Pause:  # at an end of a task; the other shard is let come to its own
                 self._suspend()
 
@@ -135,12 +135,12 @@ class _Run:
         from prefect.exceptions import Pause
 
         doing: dict[int, Future[None]] = {}
-        shard = self._task(lambda place: asyncio.wrap_future(doing[place]))
+        shard = self._task(lambda index: asyncio.wrap_future(doing[index]))
 
-        async def one(place: int, done: Future[None]) -> None:
-            doing[place] = done
+        async def one(index: int, done: Future[None]) -> None:
+            doing[index] = done
             try:
-                await shard(self._name(place), place)
+                await shard(self._name(index), index)
             except Pause:
                 recording.call(self._suspend)
 
@@ -171,8 +171,8 @@ class _Run:
         from prefect import task
         from prefect.cache_policies import NO_CACHE
 
-        async def shard(name: str, place: int) -> None:  # noqa: ARG001 - the task run is named by it
-            await work(place)
+        async def shard(name: str, index: int) -> None:  # noqa: ARG001 - the task run is named by it
+            await work(index)
 
         return task(name="shard", task_run_name="{name}", cache_policy=NO_CACHE)(shard)
 
@@ -214,8 +214,8 @@ class _Run:
         """True when the work has ended for this very reason."""
         return error is self.work.stopped or (isinstance(error, PagemillError) and str(error) == str(self.work.stopped))
 
-    def _name(self, place: int) -> str:
-        return shard_name(self.run_id, place)
+    def _name(self, index: int) -> str:
+        return shard_name(self.run_id, index)
 
 
 def _is_in_flow() -> bool:

@@ -77,12 +77,12 @@ class ChildServer:
         environment.pop("PREFECT_API_URL", None)
         with self._told.open(
             "wb"
-        ) as told:  # no pipe: one that nobody reads fills up in time, and then the server stands still
+        ) as output:  # no pipe: one that nobody reads fills up in time, and then the server stands still
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 [sys.executable, "-m", "flows.runs.prefect_server", str(self._port)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
-                stderr=told,
+                stderr=output,
                 env=environment,
                 start_new_session=True,  # Ctrl-C is for the run, which still needs its server to end well
             )

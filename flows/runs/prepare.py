@@ -100,14 +100,14 @@ def first_line(settings: Settings, dataset: Dataset, recipe: Recipe) -> str:
     if not older.num_rows:
         return first
     cost = pc.sum(older.column("cost_usd")).as_py()
-    said = "" if cost is None else f", which cost about ${cost:.2f},"
+    spent = "" if cost is None else f", which cost about ${cost:.2f},"
     kind = recipe.document_type
     named = (
         f" --type {kind.origin}" if kind.origin not in {"", kind.name} else ""
     )  # a file may be another than the dataset knows
     return (
         f"{first}; {older.num_rows:,} published documents are of another recipe and stay as they are: `pagemill refresh "
-        f"{dataset.location}{named} --sample 20` shows what would change, `--all`{said} in its place makes them anew"
+        f"{dataset.location}{named} --sample 20` shows what would change, `--all`{spent} in its place makes them anew"
     )
 
 

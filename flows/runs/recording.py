@@ -28,10 +28,10 @@ class Recording:
         self._on_failure = on_failure
         threading.Thread(target=self._run, name="prefect", daemon=True).start()
 
-    async def shard(self, place: int, work: Awaitable[None]) -> None:
+    async def shard(self, index: int, work: Awaitable[None]) -> None:
         """Do the work of a shard, and let it be recorded."""
         done: Future[None] = Future()
-        self._begun.put((place, done))
+        self._begun.put((index, done))
         try:
             await work
         except BaseException as error:
@@ -52,7 +52,7 @@ class Recording:
         recorded: set[asyncio.Task[Any]] = set()
         while (begun := await asyncio.to_thread(self._begun.get)) is not None:
             recorded.add(asyncio.ensure_future(record(*begun)))
-            recorded -= {each for each in recorded if each.done() and each.exception() is None}
+            recorded -= {entry for entry in recorded if entry.done() and entry.exception() is None}
         await asyncio.gather(*recorded)
 
     def call(self, function: Callable[[], None]) -> None:

@@ -16,7 +16,9 @@ from flows.documents.tools import tools_for
 from flows.model.budget import Spending
 from flows.model.cancellation import Cancellation
 from flows.reports.run_page import keep_report
-from flows.runs.refresh import Refreshed, RefreshState, Shard, make_anew, open_for_refresh
+from flows.runs.refresh import Shard, make_anew, open_for_refresh
+from flows.runs.refresh_request import Refreshed
+from flows.runs.refresh_shard import RefreshState
 from flows.settings import Settings
 from flows.storage.backends.store import Out
 from flows.storage.dataset import Dataset
@@ -67,9 +69,9 @@ def replay(out: Out, settings: Settings, document_type: DocumentType | None = No
 
 def _one_after_the_other(work: RefreshState, shards: Sequence[Shard]) -> None:
     async def all_shards() -> None:
-        for place, shard in enumerate(shards):
+        for index, shard in enumerate(shards):
             if work.stopped is None:
-                await shard(shard_name(work.tools.run_id, place))
+                await shard(shard_name(work.tools.run_id, index))
 
     asyncio.run(all_shards())
 

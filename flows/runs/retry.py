@@ -51,8 +51,8 @@ def retry(out: Out, error: str | None = None) -> dict[str, int]:
 def retry_lines(counts: Mapping[str, int], out: Out) -> list[str]:
     """`retry` for people."""
     total = sum(counts.values())
-    told = [f"  {count:,} {name}" for name, count in counts.items()]
-    return [f"{out}: {total:,} failure{'' if total == 1 else 's'} due at the next run", *told]
+    lines = [f"  {count:,} {name}" for name, count in counts.items()]
+    return [f"{out}: {total:,} failure{'' if total == 1 else 's'} due at the next run", *lines]
 
 
 def open_rows(dataset: Dataset, rows: pa.Table) -> pa.Table:
@@ -75,11 +75,11 @@ def _require_known(out: Out, error: str | None, rows: pa.Table) -> None:
         raise ConfigurationError(f"no failure in {out} is named {error!r}; there are: {', '.join(names) or 'none'}")
 
 
-def _others(held: Iterable[Retry], word: Retry) -> list[Retry]:
+def _others(retries: Iterable[Retry], word: Retry) -> list[Retry]:
     """Retries that `word` does not cover."""
-    return [each for each in held if word.error is not None and each.error != word.error]
+    return [retry for retry in retries if word.error is not None and retry.error != word.error]
 
 
 def _write(dataset: Dataset, retries: Iterable[Retry]) -> None:
-    held: list[dict[str, Any]] = [{"at": each.at.isoformat(), "error": each.error} for each in retries]
-    dataset.store.write(RETRIES_FILE, json.dumps(held, indent=1).encode())
+    entries: list[dict[str, Any]] = [{"at": retry.at.isoformat(), "error": retry.error} for retry in retries]
+    dataset.store.write(RETRIES_FILE, json.dumps(entries, indent=1).encode())

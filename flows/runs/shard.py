@@ -77,20 +77,20 @@ async def extract_shard(work: RunState, name: str, addresses: Sequence[Address])
     segment = work.dataset.segment(name)
     past = work.past or EarlierAttempt()
     segment.rows.extend(map(dict, past.journaled))
-    held: Batches = {}
+    batches: Batches = {}
     try:
-        spooled, unread = await _read(work, addresses, held)
+        spooled, unread = await _read(work, addresses, batches)
         granted = await asyncio.to_thread(_claim, work, spooled, [name, *past.names])
-        stored = await asyncio.to_thread(_stored, work, [each.document.document_id for each in granted])
-        outcomes = await asyncio.gather(*(_one(work, each, stored, segment, held) for each in granted))
+        stored = await asyncio.to_thread(_stored, work, [document.document.document_id for document in granted])
+        outcomes = await asyncio.gather(*(_one(work, document, stored, segment, batches) for document in granted))
         if segment.rows:
-            held["calls"] = [rows("calls", segment.rows)]
-        if held:
+            batches["calls"] = [rows("calls", segment.rows)]
+        if batches:
             last = corrector(work.dataset, work.tools.recipe.document_type)
-            await asyncio.to_thread(publish, work.dataset, name, held, beside=work.past is not None, last=last)
+            await asyncio.to_thread(publish, work.dataset, name, batches, beside=work.past is not None, last=last)
         forgotten = await asyncio.to_thread(work.dataset.forgotten_ids)  # meanwhile: these were left out
-        ids = [each.document.document_id for each in granted]
-        known = [("skipped", 0) if each in forgotten else how for each, how in zip(ids, outcomes, strict=True)]
+        ids = [document.document.document_id for document in granted]
+        known = [("skipped", 0) if document in forgotten else how for document, how in zip(ids, outcomes, strict=True)]
         count_statuses(work.accounts, [*known, *[("failed", 0)] * unread])
     except (DatasetError, OSError) as error:
         _stop(work, error if isinstance(error, DatasetError) else work.dataset.unusable(error))
@@ -99,33 +99,33 @@ async def extract_shard(work: RunState, name: str, addresses: Sequence[Address])
         work.on_progress()
 
 
-async def _read(work: RunState, addresses: Sequence[Address], held: Batches) -> tuple[list[Spooled], int]:
+async def _read(work: RunState, addresses: Sequence[Address], batches: Batches) -> tuple[list[Spooled], int]:
     """Spool what can be read, and count what cannot; what is known by its hash is done, held back or forgotten."""
     mine: list[Spooled] = []
     unread = start = 0
     while start < len(addresses) and work.stopped is None and not work.is_full:
         end = len(addresses) if work.limit is None else start + work.limit - len(work.handled)
-        spooled, failed = await _spooled(work, addresses[start:end], held)
-        ids = [each.document.document_id for each in spooled]
+        spooled, failed = await _spooled(work, addresses[start:end], batches)
+        ids = [document.document.document_id for document in spooled]
         published = await asyncio.to_thread(work.dataset.published_among, ids)
-        mine += [each for each in spooled if _is_to_do(work, each, published)]
+        mine += [document for document in spooled if _is_to_do(work, document, published)]
         unread, start = unread + failed, end
     work.left += addresses[start:]
     return mine, unread
 
 
-async def _spooled(work: RunState, addresses: Sequence[Address], held: Batches) -> tuple[list[Spooled], int]:
+async def _spooled(work: RunState, addresses: Sequence[Address], batches: Batches) -> tuple[list[Spooled], int]:
     """Copies of those `addresses` that can be read; and the number of those that cannot."""
     spooled: list[Spooled] = []
     unread = 0
-    for place, address in enumerate(addresses):
+    for index, address in enumerate(addresses):
         if work.stopped is not None or work.is_full:
-            work.left += addresses[place:]
+            work.left += addresses[index:]
             break
         try:
             spooled.append(await asyncio.to_thread(spool, address, work.spool_folder))
         except DocumentError as error:
-            _fail(work, held, error, address.uri, None)
+            _fail(work, batches, error, address.uri, None)
             unread += 1
             _note_source(work, address, None, is_settled=True)
     return spooled, unread
@@ -166,22 +166,22 @@ def _claim(work: RunState, spooled: Sequence[Spooled], names: Sequence[str]) -> 
         return []
     with work.dataset.locked():
         recover(work.dataset)
-        ids = [each.document.document_id for each in spooled]
+        ids = [document.document.document_id for document in spooled]
         granted = claim(work.dataset, work.run_id, ids, names)
         beside = claimed_beside(work.dataset, work.run_id, names) if len(granted) < len(set(ids)) else set()
         published, forgotten = work.dataset.published_among(ids), work.dataset.forgotten_ids()
     mine = []
-    for each in spooled:
-        if each.document.document_id in granted:
-            mine.append(each)
+    for document in spooled:
+        if document.document.document_id in granted:
+            mine.append(document)
             continue
-        each.path.unlink(missing_ok=True)
-        if each.document.document_id in published:
+        document.path.unlink(missing_ok=True)
+        if document.document.document_id in published:
             work.accounts.already_done += 1
-        elif each.document.document_id in forgotten:
+        elif document.document.document_id in forgotten:
             work.accounts.skipped += 1
-        elif each.document.document_id in beside:
-            work.repeated.append(each.document.document_id)
+        elif document.document.document_id in beside:
+            work.repeated.append(document.document.document_id)
     return mine
 
 
@@ -193,39 +193,41 @@ def _stored(work: RunState, ids: Sequence[str]) -> Mapping[tuple[str, str], Mapp
     return {**{key: {**row, "is_lent": True} for key, row in lent.items()}, **own, **kept}
 
 
-async def _one(work: RunState, each: Spooled, stored: Any, segment: Segment, held: Batches) -> tuple[str, int]:
+async def _one(
+    work: RunState, spooled: Spooled, stored: Any, segment: Segment, shard_batches: Batches
+) -> tuple[str, int]:
     """One document, whatever happens to it: its outcome and its pages. The one place that catches per document."""
-    document = each.document
+    document = spooled.document
     try:
         async with work.documents_in_flight:
             if work.stopped is not None:
-                work.left.append(each.address)
+                work.left.append(spooled.address)
                 return "deferred", 0
             unusable = work.before.failures.unusable(document.document_id)
             extracted = await extract_document(
-                work.tools, document, each.path, stored, segment.append, unusable=unusable
+                work.tools, document, spooled.path, stored, segment.append, unusable=unusable
             )
     except STOPS as error:
         _stop(work, error)
-        work.left.append(each.address)
+        work.left.append(spooled.address)
         return "deferred", 0
     except Exception as error:  # noqa: BLE001 - a fault of ours, too, costs this document only
         if is_disk_full(error):
             _stop(work, work.dataset.unusable(error))
             return "deferred", 0
         if ended_with_the_run(error, work.stopped):
-            work.left.append(each.address)
+            work.left.append(spooled.address)
             return "deferred", 0
-        _fail(work, held, error, document.source_uri, document.document_id)
+        _fail(work, shard_batches, error, document.source_uri, document.document_id)
         return "failed", 0
     finally:
         with suppress(OSError):
-            each.path.unlink(missing_ok=True)
+            spooled.path.unlink(missing_ok=True)
         work.finished += 1
         work.on_progress()
     work.finished_pages += extracted.extraction.info.pages
     for table, batches in extracted.batches.items():
-        held.setdefault(table, []).extend(batches)
+        shard_batches.setdefault(table, []).extend(batches)
     return extracted.extraction.record.status, extracted.extraction.info.pages
 
 
@@ -237,13 +239,13 @@ def count_statuses(accounts: Accounts, outcomes: Sequence[tuple[str, int]]) -> N
             setattr(accounts, status, getattr(accounts, status) + 1)
 
 
-def _fail(work: RunState, held: Batches, error: Exception, uri: str, document_id: str | None) -> None:
+def _fail(work: RunState, batches: Batches, error: Exception, uri: str, document_id: str | None) -> None:
     before = work.before.failures
     attempts = before.attempts(document_id, uri) + 1
     row: pa.RecordBatch = failure_row(
         error, uri, document_id, work.run_id, work.tools.recipe.recipe_id, attempts, before.not_before
     )
-    held.setdefault("failures", []).append(row)
+    batches.setdefault("failures", []).append(row)
 
 
 def _stop(work: RunState, error: PagemillError) -> None:

@@ -97,6 +97,7 @@ async def _deployment(
             "env": {
                 "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT),
                 "PREFECT_CLIENT_MAX_RETRIES": str(RETRIES),
+                "PREFECT_LOGGING_TO_API_ENABLED": "true",  # lines of the run, for the Logs tab of its page
             },
         },
         entrypoint_type=EntrypointType.MODULE_PATH,

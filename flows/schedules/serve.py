@@ -90,8 +90,8 @@ async def _serve(schedules: Sequence[Schedule], server: ChildServer, webhook: Se
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     for line in await deploy(schedules, POOL, webhook):
         say(line)
-    for each in schedules:
-        await _catch_up(each)
+    for schedule in schedules:
+        await _catch_up(schedule)
     worker = _Worker(POOL)
     telling = asyncio.create_task(_tell_ends(stop))
     try:
@@ -109,15 +109,15 @@ async def _tell_ends(stop: asyncio.Event) -> None:
     from prefect.client.schemas.sorting import FlowRunSort
 
     after = FlowRunFilterEndTime.model_validate({"after_": datetime.datetime.now(datetime.UTC)})
-    told: set[UUID] = set()
+    reported: set[UUID] = set()
     while not stop.is_set():
         with suppress(Exception):  # the server is away: it is asked again
             ended = FlowRunFilter(end_time=after)
             async with get_client() as client:
                 runs = await client.read_flow_runs(flow_run_filter=ended, sort=FlowRunSort.END_TIME_DESC, limit=50)
             for run in reversed(runs):
-                if run.id not in told and run.state is not None:
-                    told.add(run.id)
+                if run.id not in reported and run.state is not None:
+                    reported.add(run.id)
                     say(f"{run.name}: {run.state.name}. {run.state.message or ''}", "run", run=run.name)
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), _TELL_EVERY)
@@ -131,7 +131,7 @@ async def _watch(server: ChildServer, worker: "_Worker", stop: asyncio.Event) ->
             if child.is_alive:
                 continue
             now = time.monotonic()
-            starts = [each for each in starts if now - each < _SPAN] + [now]
+            starts = [start for start in starts if now - start < _SPAN] + [now]
             if len(starts) > _MOST_STARTS:
                 raise ConfigurationError(
                     f"Prefect's {name} ends again and again; look at {name} and disk, then start anew"

@@ -5,12 +5,13 @@ pyarrow's expressions would be Python to be evaluated.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from flows.durable_files import file_hash
 from flows.storage.dataset import Dataset
@@ -32,59 +33,101 @@ class FoundDocument:
 def find_documents(dataset: Dataset, names: Sequence[str], where: str | None) -> list[FoundDocument]:
     """The documents that `names` (an id or its prefix, a path, a file name) and the SQL condition `where` mean.
 
+    Columns are filtered as Arrow; no Python value is made of the documents that are not meant.
+
     Raises ConfigurationError for a name that means none, or an id's prefix that means several.
     """
-    documents = dataset.rows("documents", dataset.tables["documents"].names)
-    known = {row["document_id"]: FoundDocument(**row) for row in documents.select(_COLUMNS).to_pylist()}
-    for table in ("sources", "failures", "calls"):  # what was superseded, or has never been published
-        columns = [name for name in _COLUMNS if name in dataset.tables[table].names]
-        for row in dataset.rows(table, columns).to_pylist():
-            if row["document_id"] is not None and row["document_id"] not in known:
-                uri = row.get("source_uri") or ""
-                known[row["document_id"]] = FoundDocument(row["document_id"], uri, os.path.basename(uri))  # noqa: PTH119
-    at = [(row["source_uri"], row["document_id"]) for row in dataset.rows("sources", _COLUMNS[:2]).to_pylist()]
+    search = _Search(dataset)
     chosen: dict[str, FoundDocument] = {}
     for name in names:
-        hits = _meant(name, known, at)
-        if not hits and Path(name).is_file():  # of a run at work, or of none yet: known by its bytes
+        ids = search.ids_of(name)
+        if not ids and Path(name).is_file():  # of a run at work, or of none yet: known by its bytes
             document_id = file_hash(Path(name))
-            known[document_id] = known.get(document_id) or FoundDocument(
+            chosen[document_id] = search.document(document_id) or FoundDocument(
                 document_id, str(Path(name).absolute()), Path(name).name
             )
-            hits = {document_id}
-        if not hits:
-            at_work = (
-                " A run is at work: what it has not published yet, name by its path or its id"
-                if dataset.runs_at_work()
-                else ""
-            )
-            raise ConfigurationError(
-                f"{name} is no document of {dataset.location}: name an id or the first {_LEAST_PREFIX} or more characters of "
-                f"one, a path, or a file name.{at_work}"
-            )
-        chosen.update({hit: known[hit] for hit in hits})
+        elif not ids:
+            raise ConfigurationError(_unknown(dataset, name))
+        chosen.update({found: search.document(found) or FoundDocument(found, "", "") for found in ids})
     if where is not None:
-        chosen.update({entry: known[entry] for entry in _matching(documents, where)})
+        documents = dataset.rows("documents", dataset.tables["documents"].names)
+        for row in documents.select(_COLUMNS).filter(_is_any(documents, _matching(documents, where))).to_pylist():
+            chosen[row["document_id"]] = FoundDocument(**row)
     return list(chosen.values())
 
 
-def _meant(name: str, known: dict[str, FoundDocument], at: Sequence[tuple[str, str | None]]) -> set[str]:
-    """The ids that a name means: the more exact meaning first."""
-    if name in known or _is_id(name):
-        known.setdefault(name, FoundDocument(name, "", ""))
-        return {name}
-    path = name if "://" in name else str(Path(name).absolute())
-    by_path = {entry.document_id for entry in known.values() if entry.source_uri == path}
-    by_path |= {document_id for uri, document_id in at if uri == path and document_id in known}
-    if by_path:
-        return {entry for entry in by_path if entry is not None}
-    by_name = {entry.document_id for entry in known.values() if entry.file_name == name}
-    if by_name:
-        return by_name
-    by_prefix = {entry for entry in known if entry.startswith(name)} if len(name) >= _LEAST_PREFIX else set()
-    if len(by_prefix) > 1:
-        raise ConfigurationError(f"{name} is the beginning of {len(by_prefix)} ids; give more of the one that you mean")
-    return by_prefix
+class _Search:
+    """The columns that documents are found by: of `documents`, and of tables that know of unpublished ones."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._published = dataset.rows("documents", _COLUMNS)
+        self._others = {table: dataset.rows(table, _COLUMNS[:2]) for table in ("sources", "failures")}
+        self._dataset = dataset
+
+    def ids_of(self, name: str) -> set[str]:
+        """The ids that a name means: the more exact meaning first. Raises ConfigurationError for an ambiguous prefix."""
+        if _is_id(name):
+            return {name}
+        path = name if "://" in name else str(Path(name).absolute())
+        by_path = self._where(lambda rows: pc.equal(rows.column("source_uri"), path))
+        if by_path:
+            return by_path
+        if by_name := self._named(name):
+            return by_name
+        if len(name) < _LEAST_PREFIX:
+            return set()
+        by_prefix = self._where(lambda rows: pc.starts_with(rows.column("document_id"), name))
+        by_prefix |= _ids(self._calls(), pc.starts_with(self._calls().column("document_id"), name))
+        if len(by_prefix) > 1:
+            raise ConfigurationError(
+                f"{name} is the beginning of {len(by_prefix)} ids; give more of the one that you mean"
+            )
+        return by_prefix
+
+    def document(self, document_id: str) -> FoundDocument | None:
+        """The published document of an id, else the first address that is known of it; None for an unknown id."""
+        mask = pc.equal(self._published.column("document_id"), document_id)
+        for row in self._published.filter(mask).slice(0, 1).to_pylist():
+            return FoundDocument(**row)
+        for rows in self._others.values():
+            for row in rows.filter(pc.equal(rows.column("document_id"), document_id)).slice(0, 1).to_pylist():
+                return FoundDocument(document_id, row["source_uri"] or "", _base(row["source_uri"] or ""))
+        return None
+
+    def _where(self, condition: Callable[[pa.Table], pa.ChunkedArray]) -> set[str]:
+        return set().union(*(_ids(rows, condition(rows)) for rows in (self._published, *self._others.values())))
+
+    def _named(self, name: str) -> set[str]:
+        """Documents with this file name: published under it, or never published and found under it."""
+        found = _ids(self._published, pc.equal(self._published.column("file_name"), name))
+        published = self._published.column("document_id")
+        for rows in self._others.values():
+            uris = rows.column("source_uri")
+            is_named = pc.or_(pc.ends_with(uris, f"/{name}"), pc.equal(uris, name))
+            is_new = pc.invert(pc.is_in(rows.column("document_id"), value_set=published.combine_chunks()))
+            found |= _ids(rows, pc.and_(is_named, is_new))
+        return found
+
+    def _calls(self) -> pa.Table:
+        return self._dataset.rows("calls", _COLUMNS[:1])
+
+
+def _ids(rows: pa.Table, mask: pa.ChunkedArray) -> set[str]:
+    return set(rows.filter(mask).column("document_id").drop_null().to_pylist())
+
+
+def _is_any(documents: pa.Table, ids: Sequence[str]) -> pa.ChunkedArray:
+    return pc.is_in(documents.column("document_id"), value_set=pa.array(ids, pa.string()))
+
+
+def _unknown(dataset: Dataset, name: str) -> str:
+    at_work = (
+        " A run is at work: what it has not published yet, name by its path or its id" if dataset.runs_at_work() else ""
+    )
+    return (
+        f"{name} is no document of {dataset.location}: name an id or the first {_LEAST_PREFIX} or more characters of "
+        f"one, a path, or a file name.{at_work}"
+    )
 
 
 def _is_id(name: str) -> bool:
@@ -102,9 +145,6 @@ def _matching(documents: pa.Table, where: str) -> list[str]:
             message = str(error).partition("\n")[0]
             raise ConfigurationError(f'--where: {message}; name columns of `documents`, as in "pages > 10"') from error
     return [document_id for (document_id,) in rows]
-
-
-_LEAST_PREFIX = 6  # characters of an id
 
 
 class Documents:

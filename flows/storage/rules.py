@@ -13,7 +13,7 @@ import pyarrow as pa
 from flows.storage.dataset import Dataset
 from schemas.document_type import DocumentType
 from schemas.fields import Field, field_tree
-from schemas.tables import record_tables
+from schemas.record_tables import record_tables
 
 Rules = Mapping[tuple[str, str], str]  # by table, and what holds for it
 _ADDS = "('run', 'nightly', 'backfill')"  # the commands that publish new documents

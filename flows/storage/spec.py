@@ -9,7 +9,7 @@ import pyarrow as pa
 from schemas.catalog import catalog
 from schemas.dictionary import dictionary
 from schemas.document_type import DocumentType
-from schemas.tables import all_tables, record_tables
+from schemas.record_tables import all_tables, record_tables
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """Output to the terminal: lines, JSON and errors, without control characters."""
 
 import json
-import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,18 +8,13 @@ from typing import Any
 
 import typer
 
+from flows.log import harmless
 from schemas.errors import PagemillError
-
-_UNKNOWN = "\ufffd"
-
-
-# Control characters, and marks that reverse text.
-_COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def print_lines(lines: list[str]) -> None:
     """Print lines on standard output, without control characters: parts of them come from documents and models."""
-    sys.stdout.write("".join(f"{_COMMANDS.sub(_UNKNOWN, line)}\n" for line in lines))
+    sys.stdout.write("".join(f"{harmless(line)}\n" for line in lines))
 
 
 def print_json(value: Any) -> None:

@@ -8,7 +8,8 @@ from extractors.complete.lines import page_lines
 from extractors.ground.ground import ground
 from extractors.ocr import is_unread, placed, words_of
 from extractors.parse.parse import parse
-from extractors.split.split import SplitOptions, split
+from extractors.split.options import SplitOptions
+from extractors.split.split import split
 from extractors.values import fold_text
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.pipeline import Page, Word

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extractors.tokens import count_image, count_messages, count_text, image_size
+from tests.support.examples import examples
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def mistral():
 
 
 def test_text_counts_as_the_models_own_tokenizer_counts(mistral) -> None:
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=examples(200), deadline=None)
     @given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=200))
     def check(text: str) -> None:
         assert count_text(text) == len(mistral.encode(text, bos=False, eos=False))

@@ -130,3 +130,21 @@ def test_text_of_others_stays_on_one_line(as_json: object, capsys: pytest.Captur
     say('a "name"\nwith lines\x1b[31m\u2028', "note")
     (line,) = capsys.readouterr().err.splitlines()
     assert json.loads(line)["text"] == 'a "name"\nwith lines\x1b[31m\u2028'
+
+
+def test_a_name_of_a_file_cannot_command_the_terminal(capsys: pytest.CaptureFixture) -> None:
+    say("in/\x1b[31m\x07\u202egpj.pdf cannot be read: no page")
+    assert capsys.readouterr().err == "in/\ufffd[31m\ufffd\ufffdgpj.pdf cannot be read: no page\n"
+
+
+def test_a_line_is_a_record_of_the_standard_library(caplog: pytest.LogCaptureFixture) -> None:
+    import logging
+
+    logger = logging.getLogger("pagemill")
+    logger.addHandler(caplog.handler)
+    try:
+        say("the endpoint answers again", "endpoint", seconds=3)
+    finally:
+        logger.removeHandler(caplog.handler)
+    (record,) = caplog.records
+    assert (record.levelname, record.getMessage(), record.event) == ("INFO", "the endpoint answers again", "endpoint")

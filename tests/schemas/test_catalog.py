@@ -17,7 +17,8 @@ from schemas.document_type import DocumentType
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.errors import ConfigurationError
 from schemas.pipeline import Evidence
-from schemas.tables import LOG_TABLES, all_tables, record_tables
+from schemas.record_tables import all_tables, record_tables
+from schemas.tables import LOG_TABLES
 from tests.conftest import need_shared
 from tests.support.extractions import extraction, record
 

@@ -5,7 +5,8 @@ import pytest
 from schemas.dictionary import dictionary
 from schemas.document_type import DocumentType
 from schemas.document_types import DOCUMENT_TYPES
-from schemas.tables import LOG_TABLES, SHARD_TABLES, all_tables
+from schemas.record_tables import all_tables
+from schemas.tables import LOG_TABLES, SHARD_TABLES
 
 
 @pytest.mark.parametrize("name", sorted(DOCUMENT_TYPES))

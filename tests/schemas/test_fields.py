@@ -3,11 +3,13 @@
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from schemas.document_type import DocumentType
 from schemas.errors import ConfigurationError
-from schemas.fields import field_tree, walk_fields
+from schemas.fields import Field, field_tree, item_pointers, keys_of, pattern_of, walk_fields
 
 
 def kinds(schema: dict) -> dict[str, str]:
@@ -68,3 +70,40 @@ def test_a_plain_decimal_of_pydantic_is_money() -> None:
 def test_what_makes_no_record_is_refused(schema: dict) -> None:
     with pytest.raises(ConfigurationError):
         field_tree(schema)
+
+
+KEYS = st.sampled_from(["2024", "0", "12", "amount", "a/b", "~1", "*x", "01"])
+LEAF = st.just({"type": "string"})
+NODES = st.recursive(
+    LEAF,
+    lambda below: st.one_of(
+        st.dictionaries(KEYS, below, min_size=1, max_size=3).map(
+            lambda fields: {"type": "object", "properties": fields}
+        ),
+        st.dictionaries(KEYS, below, min_size=1, max_size=3).map(
+            lambda fields: {"type": "array", "items": {"type": "object", "properties": fields}}
+        ),
+    ),
+    max_leaves=8,
+)
+SCHEMAS = st.dictionaries(KEYS, NODES, min_size=1, max_size=3).map(
+    lambda fields: {"type": "object", "properties": fields}
+)
+
+
+@given(SCHEMAS, st.integers(min_value=0, max_value=2_000))
+def test_the_schema_tells_an_index_from_a_field_that_is_named_by_digits(schema: dict, index: int) -> None:
+    root = field_tree(schema)
+    for path, _ in walk_fields(root):
+        pointer = "/".join(str(index) if step == "*" else step for step in path.split("/"))
+        assert pattern_of(root, pointer) == path
+        assert len(list(item_pointers(root, pointer))) == path.split("/").count("*")
+        for item in item_pointers(root, pointer):
+            assert pointer.startswith(item)
+            assert keys_of(item)[-1] == str(index)
+
+
+def test_a_pointer_that_leads_nowhere_keeps_its_keys() -> None:
+    root = Field("", "object", fields=(Field("a", "string"),))
+    assert pattern_of(root, "/7/b/0") == "/7/b/0"
+    assert list(item_pointers(root, "/a/0")) == []

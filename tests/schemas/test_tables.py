@@ -6,7 +6,7 @@ import pytest
 from schemas.document_type import DocumentType
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.errors import ConfigurationError
-from schemas.tables import all_tables, record_tables
+from schemas.record_tables import all_tables, record_tables
 
 
 def tables(properties: dict, title: str = "sheet") -> dict[str, pa.Schema]:

@@ -133,14 +133,16 @@ class Commands:
         *,
         is_quick: bool = True,
         is_group: bool = False,
+        terminal: str | None = None,
     ) -> Begun:
         """Begin a command, its output to the files `told`.out and `told`.err; `is_quick` without Prefect.
 
-        `is_group`: it leads a process group of its own, as one that an init system starts.
+        `is_group`: it leads a process group of its own, as one that an init system starts. `terminal` is the device that it
+        asks its questions at.
         """
         task = {
             "arguments": list(map(str, arguments)), "cwd": str(cwd), "environment": dict(environment), "told": str(told),
-            "is_quick": is_quick, "is_group": is_group,
+            "is_quick": is_quick, "is_group": is_group, "terminal": terminal,
         }  # fmt: skip
         assert self._process.stdin is not None
         with self._mutex:
@@ -194,13 +196,18 @@ _NUMBERS = itertools.count()
 
 
 def begin_command(
-    *arguments: object, cwd: Path = ROOT, is_quick: bool = True, is_group: bool = False, **environment: str
+    *arguments: object,
+    cwd: Path = ROOT,
+    is_quick: bool = True,
+    is_group: bool = False,
+    terminal: str | None = None,
+    **environment: str,
 ) -> Begun:
     """Begin a command of Pagemill: see `Commands.start`."""
     made, folder = _commands()
     named = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
     told = folder / f"{os.getpid()}-{next(_NUMBERS)}"
-    return made.start(arguments, cwd, named, told, is_quick=is_quick, is_group=is_group)
+    return made.start(arguments, cwd, named, told, is_quick=is_quick, is_group=is_group, terminal=terminal)
 
 
 def _become(task: dict[str, Any]) -> int:
@@ -215,8 +222,9 @@ def _become(task: dict[str, Any]) -> int:
     os.chdir(task["cwd"])
     sys.argv = ["pagemill", *task["arguments"]]
     sys.path[0] = task["cwd"]
-    for place, name in ((0, os.devnull), (1, task["told"] + ".out"), (2, task["told"] + ".err")):
-        file = os.open(name, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+    asks, complains = task.get("terminal") or os.devnull, task.get("terminal") or task["told"] + ".err"
+    for place, name in ((0, asks), (1, task["told"] + ".out"), (2, complains)):
+        file = os.open(name, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOCTTY, 0o600)
         os.dup2(file, place)
         os.close(file)
     from prefect.context import refresh_global_settings_context

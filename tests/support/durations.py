@@ -44,6 +44,7 @@ class Durations:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._cpu, self._began = cpu_of(os.getpid()), time.monotonic()
+        self._failed: set[str] = set()
         self._tests: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
 
     @pytest.hookimpl(hookwrapper=True)
@@ -59,6 +60,8 @@ class Durations:
         test = self._tests[report.nodeid]
         test[f"{report.when}_cpu"] += getattr(report, "cpu", 0.0)
         test[f"{report.when}_seconds"] += report.duration
+        if report.failed:
+            self._failed.add(report.nodeid)
 
     def pytest_sessionfinish(self) -> None:
         if hasattr(self._config, "workerinput") or not self._tests:
@@ -68,6 +71,7 @@ class Durations:
                 "test": name,
                 "cpu": round(sum(test[f"{when}_cpu"] for when in ("setup", "call", "teardown")), 2),
                 "seconds": round(sum(test[f"{when}_seconds"] for when in ("setup", "call", "teardown")), 2),
+                **({"failed": 1} if name in self._failed else {}),
                 **{key: round(value, 2) for key, value in test.items()},
             }
             for name, test in self._tests.items()
@@ -76,6 +80,7 @@ class Durations:
         FILE.parent.mkdir(exist_ok=True)
         whole = {
             "tests": len(rows),
+            "failed": len(self._failed),
             "seconds": round(time.monotonic() - self._began, 1),
             "cpu": round(sum(float(row["cpu"]) for row in rows), 1),
         }

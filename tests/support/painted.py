@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from flows.runs.refresh import Refreshed, RefreshRequest, refresh
+from flows.runs.refresh import refresh
+from flows.runs.refresh_request import Refreshed, RefreshRequest
 from flows.runs.request import RunRequest
 from flows.runs.resources import Engine
 from flows.runs.run import run

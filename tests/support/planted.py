@@ -5,7 +5,7 @@ import signal
 import time
 from pathlib import Path
 
-from extractors.split.split import SplitOptions
+from extractors.split.options import SplitOptions
 from flows.documents.sandbox import page_of, split_to_frames
 from schemas.errors import DocumentError
 from schemas.pipeline import DocumentInfo, Page

@@ -10,7 +10,8 @@ from flows.storage.dataset import Dataset
 from flows.storage.recover import recover
 from flows.storage.spec import DatasetSpec
 from schemas.document_types import DOCUMENT_TYPES
-from schemas.tables import SHARD_TABLES, all_tables, record_tables
+from schemas.record_tables import all_tables, record_tables
+from schemas.tables import SHARD_TABLES
 from tests.flows.storage.places import Place
 
 INVOICE = DOCUMENT_TYPES["invoice"]

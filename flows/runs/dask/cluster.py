@@ -100,7 +100,7 @@ class DaskCluster:
         """Number of processes of a cluster that was there before."""
         client = self._runner.client
         client.wait_for_workers(1, timeout=_FOUND_SECONDS)
-        hosts = Counter(each["host"] for each in client.scheduler_info(n_workers=-1)["workers"].values())
+        hosts = Counter(value["host"] for value in client.scheduler_info(n_workers=-1)["workers"].values())
         self.size = min(hosts.total(), self._settings.concurrency)
         self.on_one_machine = max(hosts.values())
 
@@ -135,8 +135,8 @@ class DaskCluster:
         """Tell every process; one that has gone meanwhile needs no telling."""
         if self._runner is None:
             return  # none is there yet, and none will be given work
-        told = partial(self._runner.client.run, carrier.stop, self._run_id, reason, grace, on_error="ignore")
-        self._threads.submit(told)
+        broadcast = partial(self._runner.client.run, carrier.stop, self._run_id, reason, grace, on_error="ignore")
+        self._threads.submit(broadcast)
 
     async def end(self) -> None:
         """End the processes that were made, or the connection."""

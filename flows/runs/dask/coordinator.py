@@ -72,7 +72,7 @@ class _Waiting:
     """A shard that is to be carried out. `needs_nusd` is what its next call may cost, where one was refused for want of it."""
 
     addresses: Sequence[Address]
-    place: int
+    index: int
     needs_nusd: int = 0
     former: tuple[str, ...] = ()
 
@@ -118,7 +118,7 @@ class ClusterCoordinator:
 
     async def carry_out(self, first: int, last: int) -> None:
         """As many at a time as there are processes."""
-        self._waiting.extend(_Waiting(self._shards[place], place) for place in range(first, last))
+        self._waiting.extend(_Waiting(self._shards[index], index) for index in range(first, last))
         while True:
             while len(self._out) < self._cluster.size and (taken := self._taken()) is not None:
                 waiting, share = taken
@@ -126,9 +126,9 @@ class ClusterCoordinator:
             if not self._out:
                 return
             done, _ = await asyncio.wait(self._out, return_when=asyncio.FIRST_COMPLETED)
-            for each in done:
-                waiting, _ = self._out.pop(each)
-                self._enter(waiting, each.result())
+            for entry in done:
+                waiting, _ = self._out.pop(entry)
+                self._enter(waiting, entry.result())
 
     def stop(self, reason: PagemillError, grace: float | None) -> None:
         """Tell the processes; what was begun ends, and is entered."""
@@ -137,8 +137,8 @@ class ClusterCoordinator:
 
     async def end(self) -> None:
         """End what was made, whatever is still at work there."""
-        for each in self._out:
-            each.cancel()
+        for entry in self._out:
+            entry.cancel()
         await self._cluster.end()
 
     def _taken(self) -> tuple[_Waiting, _Share] | None:
@@ -168,13 +168,13 @@ class ClusterCoordinator:
 
     async def _one(self, waiting: _Waiting, share: _Share) -> ShardResult:
         work = self._work
-        name = shard_name(work.run_id, waiting.place)
+        name = shard_name(work.run_id, waiting.index)
         addresses = tuple(waiting.addresses)
         job = ShardJob(
             run=self._facts,
             name=name,
             addresses=addresses,
-            known=self._plan.known.among([each.uri for each in addresses]),
+            known=self._plan.known.among([address.uri for address in addresses]),
             budget_nusd=None if self._spending.cap_nusd is None else share.nusd,
             limit=None if work.limit is None else share.documents,
             former=waiting.former,
@@ -202,7 +202,7 @@ class ClusterCoordinator:
         work.finished += result.finished
         work.finished_pages += result.finished_pages
         work.on_progress()
-        name = shard_name(work.run_id, waiting.place)
+        name = shard_name(work.run_id, waiting.index)
         if result.was_tried:
             say(f"shard {name}: its process had died, and another has taken it up; what was answered was used")
         is_short = isinstance(result.stopped, BudgetExceededError) and result.needs_nusd > 0
@@ -219,15 +219,15 @@ class ClusterCoordinator:
         """The shard that no process survives: its documents fail, the answers that it was given are kept."""
         work, spending, failures = self._work, Spending(), self._plan.failures
         past = earlier_attempt_of(work.dataset, job.name, job.former, spending)
-        there = [each.uri for each in job.addresses if each.uri not in past.addresses]
+        there = [address.uri for address in job.addresses if address.uri not in past.addresses]
         failed = [
             failure_row(
                 error, uri, None, work.run_id, job.run.recipe_id, failures.attempts(None, uri) + 1, failures.not_before
             )
             for uri in there
         ]
-        held = {"failures": failed, **({"calls": [rows("calls", past.journaled)]} if past.journaled else {})}
-        publish(work.dataset, job.name, held, beside=True)
+        batches = {"failures": failed, **({"calls": [rows("calls", past.journaled)]} if past.journaled else {})}
+        publish(work.dataset, job.name, batches, beside=True)
         say(str(error))
         accounts = Accounts(failed=len(there))
         count_statuses(accounts, list(past.published.values()))

@@ -94,19 +94,19 @@ class ShardResult:
 
 def serialize_settings(settings: Settings) -> dict[str, Any]:
     """The settings without secrets, and without what each process has of its own."""
-    told = settings.model_dump(exclude=set(_SECRET | _OWN))
+    values = settings.model_dump(exclude=set(_SECRET | _OWN))
     if "@" in urlsplit(settings.base_url).netloc:
-        del told["base_url"]  # credentials: each process has the URL in its own environment
+        del values["base_url"]  # credentials: each process has the URL in its own environment
     if settings.passwords_file is not None:
-        told["passwords_file"] = settings.passwords_file.absolute()
+        values["passwords_file"] = settings.passwords_file.absolute()
     if settings.examples is not None:
-        told["examples"] = settings.examples.absolute()
-    return told
+        values["examples"] = settings.examples.absolute()
+    return values
 
 
-def serialize_location(place: str) -> str:
+def serialize_location(location: str) -> str:
     """Location of a dataset, for a process with another current folder."""
-    return place if "://" in place else str(Path(place).absolute())
+    return location if "://" in location else str(Path(location).absolute())
 
 
 def serialize_type(document_type: DocumentType) -> TypeFacts:

@@ -114,7 +114,7 @@ class S3Client:
         return str(self._call("head_object", Key=self._prefix + key)["ETag"])
 
     def listed(self, folder: str) -> list[ListedObject]:
-        """What stands directly below `folder/`."""
+        """Objects directly below `folder/`."""
         prefix = self._below(folder)
         found: list[ListedObject] = []
         for page in self._pages(prefix, "/"):

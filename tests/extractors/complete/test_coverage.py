@@ -10,6 +10,7 @@ from extractors.complete.coverage import Coverage, coverage, fresh_items, uncoun
 from extractors.complete.lines import page_lines
 from extractors.parse.parse import parse
 from schemas.pipeline import Answer, Image, Located, Page, Word
+from tests.support.examples import examples
 from tests.support.rows import row
 from tests.support.sheets import ROOT, Row, line, located, page
 
@@ -26,7 +27,7 @@ def in_chunks(pages: list[Page], rows: dict[int, list[Row]], size: int) -> list[
     ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.lists(st.integers(3, 30), min_size=1, max_size=6),
     st.sets(st.integers(0, 179), max_size=8),

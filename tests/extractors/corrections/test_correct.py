@@ -18,6 +18,7 @@ from schemas.document_type import DocumentType
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.errors import ConfigurationError
 from schemas.pipeline import Correction, Evidence, Located, Record
+from tests.support.examples import examples
 
 INVOICE = DOCUMENT_TYPES["invoice"]
 ITEMS = [
@@ -300,7 +301,7 @@ def pointer_of(value: dict, what: str, number: int, word: str | None) -> tuple[s
     }[what]
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(books, steps)
 @example(
     [{"title": "one", "year": None, "chapters": [{"name": "x"}, {"name": "x"}]}] * 2,

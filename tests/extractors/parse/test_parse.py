@@ -13,7 +13,8 @@ from extractors.parse.parse import parse, parse_cut
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.errors import InvalidCompletionError
 from schemas.fields import field_tree
-from schemas.tables import arrow_type, record_tables
+from schemas.record_tables import arrow_type, record_tables
+from tests.support.examples import examples
 
 INVOICE = DOCUMENT_TYPES["invoice"].root
 KINDS = field_tree(
@@ -85,7 +86,7 @@ def test_a_value_that_does_not_fit_is_null_and_named(field: str, written: str) -
         assert [problem.field for problem in answer.problems] == [f"/{field}"]
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),

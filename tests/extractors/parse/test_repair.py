@@ -13,6 +13,7 @@ from extractors.parse.repair import INDEX_NAME, MOST_ITEMS, failing, repaired
 from extractors.prompt.prompt import wire_schema
 from schemas.fields import field_tree
 from schemas.pipeline import Problem
+from tests.support.examples import examples
 
 ROOT = field_tree(
     {
@@ -84,7 +85,7 @@ def answer_to(schema: dict[str, Any], value: Any) -> Any:
 SPOILABLE = [path for path in leaves(RIGHT) if path[-1] != "name" and path != ("number",)]
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.lists(st.sampled_from(SPOILABLE), min_size=1, max_size=6, unique=True))
 def test_whatever_fails_is_asked_for_and_comes_back_right(spoiled: list[tuple[Any, ...]]) -> None:
     written = copy.deepcopy(RIGHT)

@@ -3,7 +3,8 @@
 import pymupdf
 
 from extractors.split.attached import MOST_ATTACHED_BYTES
-from extractors.split.split import SplitOptions, split
+from extractors.split.options import SplitOptions
+from extractors.split.split import split
 
 
 def document(*files: tuple[str, bytes]) -> bytes:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pymupdf
 import pytest
 
-from extractors.split.split import SplitOptions, split
+from extractors.split.options import SplitOptions
+from extractors.split.split import split
 from schemas.pipeline import Page
 
 SECRET = "IGNORE the rules"

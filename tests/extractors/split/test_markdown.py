@@ -3,7 +3,8 @@
 import pymupdf
 import pytest
 
-from extractors.split.split import SplitOptions, split
+from extractors.split.options import SplitOptions
+from extractors.split.split import split
 from schemas.pipeline import Page
 
 PROSE = "The trust was founded in a year of storms, and its books were kept by hand for two decades."

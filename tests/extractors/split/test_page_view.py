@@ -6,9 +6,10 @@ import pymupdf
 import pytest
 from PIL import Image as Pixels
 
+from extractors.split.options import SplitOptions
 from extractors.split.page_view import look_at
 from extractors.split.picture import LONGEST_SIDE
-from extractors.split.split import SplitOptions, split
+from extractors.split.split import split
 from schemas.errors import EncryptedDocumentError, UnreadableDocumentError
 from schemas.pipeline import Page
 from tests.conftest import SAMPLES

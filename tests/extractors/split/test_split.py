@@ -6,7 +6,8 @@ import pickle
 import pymupdf
 import pytest
 
-from extractors.split.split import SplitOptions, split
+from extractors.split.options import SplitOptions
+from extractors.split.split import split
 from schemas.errors import EncryptedDocumentError, UnreadableDocumentError, UnsupportedDocumentError
 from schemas.pipeline import DocumentInfo, Page
 from tests.conftest import SAMPLES, SHARED

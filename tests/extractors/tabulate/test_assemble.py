@@ -11,6 +11,7 @@ from schemas.checks import CheckResult
 from schemas.document_type import DocumentType
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.pipeline import Evidence, Problem, Record
+from tests.support.examples import examples
 from tests.support.extractions import extraction, typed_records
 
 
@@ -21,7 +22,7 @@ def back(record: Record, document_type: DocumentType) -> Record:
     )
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(typed_records(), st.sampled_from(["ok", "partial"]), st.booleans())
 def test_any_record_comes_back(typed: tuple[DocumentType, dict], status: str, needs_review: bool) -> None:
     document_type, value = typed

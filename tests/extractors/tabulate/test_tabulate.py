@@ -13,11 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from extractors.tabulate.tabulate import page_batches, tabulate
 from schemas.document_type import DocumentType
 from schemas.pipeline import Chunk, Page
-from schemas.tables import SHARD_TABLES, record_tables
+from schemas.record_tables import record_tables
+from schemas.tables import SHARD_TABLES
+from tests.support.examples import examples
 from tests.support.extractions import LEAVES, extraction, record, typed_records
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(typed_records())
 def test_any_record_is_read_back_as_it_was_by_every_reader(tmp_path: Path, typed: tuple[DocumentType, dict]) -> None:
     document_type, value = typed

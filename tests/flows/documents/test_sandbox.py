@@ -10,9 +10,10 @@ import duckdb
 import psutil
 import pytest
 
-from extractors.split.split import SplitOptions
+from extractors.split.options import SplitOptions
 from flows.documents.sandbox import Sandbox, read_frames
-from flows.runs.refresh import RefreshRequest, refresh
+from flows.runs.refresh import refresh
+from flows.runs.refresh_request import RefreshRequest
 from flows.runs.request import RunRequest
 from flows.runs.run import run
 from flows.storage.open import read_dataset

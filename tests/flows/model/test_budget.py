@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from flows.model.budget import Spending
 from schemas.errors import BudgetExceededError
 from schemas.pipeline import Completion
+from tests.support.examples import examples
 
 
 def completion(cost: int) -> Completion:
     return Completion("id", "{}", "stop", "m", "m", None, 10, 5, cost, 0.1, 1)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     st.integers(100, 2_000),
     st.lists(st.tuples(st.integers(1, 90), st.sampled_from(["answered", "cut", "turned away"])), max_size=60),

@@ -15,6 +15,7 @@ from flows.offline.layout import TextPage
 from flows.offline.reader import read
 from schemas.document_type import DocumentType
 from schemas.document_types import DOCUMENT_TYPES
+from tests.support.examples import examples
 
 INVOICE = wire_schema(DOCUMENT_TYPES["invoice"].root)
 REPORT = wire_schema(DOCUMENT_TYPES["report"].root)
@@ -264,7 +265,7 @@ def squeezed(text: str) -> str:
     return re.sub(r"<br\s*/?>|[\s|,#\\]", "", text, flags=re.IGNORECASE)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(texts=st.lists(TEXTS, max_size=3), kind=st.sampled_from(sorted(DOCUMENT_TYPES)))
 def test_any_page_gives_a_valid_answer_that_stands_on_the_pages(texts: list[str], kind: str) -> None:
     wire = wire_schema(DOCUMENT_TYPES[kind].root)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from extractors.prompt.prompt import prompt
-from extractors.split.split import SplitOptions, split
+from extractors.split.options import SplitOptions
+from extractors.split.split import split
 from flows.offline.server import complete
 from schemas.document_type import DocumentType
 from schemas.document_types import DOCUMENT_TYPES

@@ -10,10 +10,11 @@ import pytest
 
 from extractors.chunk import is_sent
 from extractors.prompt.prompt import prompt
-from extractors.split.split import SplitOptions, split
+from extractors.split.options import SplitOptions
+from extractors.split.split import split
 from flows.documents.recipe import chunks_of, make_recipe
 from flows.preview import show_page as module
-from flows.preview.show_page import Prepared, show_page, write_show_page
+from flows.preview.show_page import ShownDocument, show_page, write_show_page
 from flows.settings import load_settings
 from flows.type_loader import load_type
 from flows.ui.html import check_target
@@ -25,16 +26,16 @@ from tests.support.html_reading import Reading, check_harmless
 HOSTILE = "<script>document.title='hacked'</script>"
 
 
-def prepared(pages: list[Page], kind: str = "report", name: str = "a.pdf", **flags: object) -> Prepared:
+def prepared(pages: list[Page], kind: str = "report", name: str = "a.pdf", **flags: object) -> ShownDocument:
     settings = load_settings(**flags)
     recipe = make_recipe(load_type(kind), settings)
     reader = recipe.readers[0]
     chunks = [chunk for chunk in chunks_of(recipe, reader, pages) if is_sent(chunk)]
     requests = [prompt(chunk, recipe.document_type, reader.decoding) for chunk in chunks]
-    return Prepared(name, "0" * 64, recipe.document_type, chunks, requests, lambda inn, out: 350 * inn + 550 * out)
+    return ShownDocument(name, "0" * 64, recipe.document_type, chunks, requests, lambda inn, out: 350 * inn + 550 * out)
 
 
-def of_file(path: Path, kind: str) -> Prepared:
+def of_file(path: Path, kind: str) -> ShownDocument:
     items = split(path.read_bytes(), path.name, SplitOptions())
     return prepared([item for item in items if isinstance(item, Page)], kind, path.name)
 
@@ -218,7 +219,7 @@ def test_a_page_that_was_cut_shows_its_parts() -> None:
 
 def test_an_unknown_price_is_said_to_be_unknown() -> None:
     shown = prepared([page(1, "Words")])
-    priceless = Prepared(
+    priceless = ShownDocument(
         shown.file_name, shown.document_id, shown.document_type, shown.chunks, shown.requests, lambda inn, out: None
     )
     assert "PAGEMILL_PRICE_IN" in show_page(priceless)

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -176,23 +175,27 @@ def test_an_end_waits_no_longer_than_it_says(offline_engine: Any, monkeypatch: p
     from prefect import flow
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    async def hanging(*_: object) -> None:
-        await asyncio.sleep(60)
+    ended: list[str] = []
 
-    took = []
+    async def hanging(*_: object) -> None:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            ended.append("given up")
+            raise
+
     monkeypatch.setattr(artifacts, "_put", hanging)
+    monkeypatch.setattr(artifacts, "PATIENCE", 3600)  # of an update on the way, which is not what ends it here
     monkeypatch.setattr(artifacts, "LAST", 0.1)
 
     @flow(name="ends")
     async def ends() -> None:
-        began = time.monotonic()
         async with shown_progress(lambda: RunProgress(0, 1, 0, 0.0)):
             await asyncio.sleep(0)
-        took.append(time.monotonic() - began)
 
     with temporary_settings({PREFECT_API_URL: offline_engine.server.url()}):
         asyncio.run(ends())
-    assert took[0] < artifacts.PATIENCE
+    assert "given up" in ended
 
 
 def test_outside_of_a_flow_nothing_is_shown() -> None:

@@ -215,7 +215,7 @@ def test_one_session_keeps_one_file_of_each_log(place: Place) -> None:
         correct(
             dataset, document_type, the_id(place, "a"), "/colour", colour, by="ada", session="20260101T000000-aaaaaa"
         )
-    assert [path.name for path in (place.out / "corrections").glob("2*")] == ["20260101T000000-aaaaaa-00000.parquet"]
+    assert [path.name for path in (place.out / "corrections").glob("2*")] == ["20260101T000000-aaaaaa-correct.parquet"]
     assert [each for (each,) in rows(place.out, "corrections", "new")] == ["green", "blue", "white"]
     assert rows(place.out, "paint", "colour") == [("white",)]
 

@@ -14,6 +14,7 @@ from flows.storage.dataset import Dataset
 from flows.storage.open import open_dataset
 from flows.storage.spec import spec_of
 from flows.type_loader import load_type
+from tests.support.examples import examples
 
 TYPE = load_type("invoice")
 SHARD = "20260101T000000-abcdef-00000"
@@ -99,7 +100,7 @@ def badness(row: dict[str, Any]) -> tuple[Any, ...]:
     )
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     DOCUMENTS,
     st.frozensets(st.sampled_from(MARKS), max_size=2),

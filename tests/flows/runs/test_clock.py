@@ -24,6 +24,7 @@ from flows.settings import load_settings
 from flows.storage.find import find_documents
 from flows.storage.open import read_dataset
 from flows.storage.verify import verify
+from tests.support.examples import examples
 from tests.support.outcomes import rows
 from tests.support.painted import Studio, studio
 from tests.support.quick import quick
@@ -92,7 +93,7 @@ JUMPS = st.lists(
 )
 
 
-@settings(max_examples=2, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=examples(2), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(JUMPS)
 @example(
     [(-YEAR, 0, "version"), (YEAR, -60, "back"), (-30 * YEAR, -60, "version"), (0, 60, "refresh"), (0, 0, "forget")]

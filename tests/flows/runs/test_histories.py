@@ -33,6 +33,7 @@ from flows.storage.run_ids import new_run_id
 from flows.type_loader import load_type
 from schemas.errors import EncryptedDocumentError, InvalidCompletionError
 from schemas.tables import SHARD_TABLES
+from tests.support.examples import examples
 from tests.support.quick import quick
 
 FILLERS = 40  # files that never change, so that one or two deletions are no more than 5 %
@@ -296,7 +297,7 @@ NIGHTS = st.lists(
 )
 
 
-@settings(max_examples=6, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(6), suppress_health_check=[HealthCheck.too_slow])
 @given(NIGHTS)
 @example([([("write", "a.txt", "", "one")], ""), ([("write", "a.txt", "", "two")], ""), ([], "")])  # a new version
 @example([([("write", "a.txt", "", "one"), ("write", "b.txt", "", "two")], ""), ([("swap", "a.txt", "b.txt", "")], "")])

@@ -126,7 +126,8 @@ def test_hostile_documents_end_in_a_row_with_a_reason_and_harm_nobody(tmp_path: 
 
 
 def test_a_page_of_fourteen_thousand_points_is_still_a_small_picture(tmp_path: Path) -> None:
-    from extractors.split.split import SplitOptions, split
+    from extractors.split.options import SplitOptions
+    from extractors.split.split import split
 
     _, page = split(page_of(b"0 0 1 rg 10 10 9000 9000 re f", box="0 0 14400 14400"), "huge.pdf", SplitOptions("pages"))
     assert page.image is None or max(page.image.width, page.image.height) <= 1540

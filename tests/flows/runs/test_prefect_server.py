@@ -12,7 +12,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.flows.test_run import rows
 
 from flows.runs.prefect_database import place_database
 from flows.runs.prefect_server import ChildServer, _free_port
@@ -26,6 +25,7 @@ from schemas.document_types import DOCUMENT_TYPES
 from schemas.errors import ConfigurationError
 from tests.conftest import ROOT, SAMPLES
 from tests.support.database import placed
+from tests.support.outcomes import rows
 
 
 @pytest.fixture

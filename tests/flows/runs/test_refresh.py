@@ -10,7 +10,8 @@ import pytest
 from flows.cli import main
 from flows.runs.differences import by_field, difference_lines, draw_differences
 from flows.runs.migrate import refresh_into
-from flows.runs.refresh import RefreshRequest, refresh
+from flows.runs.refresh import refresh
+from flows.runs.refresh_request import RefreshRequest
 from flows.runs.request import RunRequest
 from flows.runs.resources import Engine
 from flows.runs.run import run

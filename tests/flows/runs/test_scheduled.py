@@ -70,6 +70,20 @@ def test_a_nightly_is_one_flow_run_whose_tasks_are_its_shards(tmp_path: Path, ap
     assert commands == ["nightly", "nightly"]
 
 
+def test_the_log_of_a_scheduled_run_has_its_lines(tmp_path: Path, api: Callable) -> None:
+    from prefect.settings import PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
+
+    from flows.nightly import nightly
+
+    invoices(tmp_path / "in", 1)
+    options = {"sources": [str(tmp_path / "in")], "document_type": "invoice", "out": str(tmp_path / "logged")}
+    with temporary_settings({PREFECT_LOGGING_TO_API_ENABLED: True}):  # as the deployment sets it
+        nightly(**options, return_state=True)
+    newest = runs_of(api, "nightly")[0]
+    wanted = {"logs": {"flow_run_id": {"any_": [newest["id"]]}}}
+    wait_until(lambda: any("page text and images" in line["message"] for line in api("logs/filter", **wanted)))
+
+
 def test_a_backfill_that_its_canary_stops_has_failed_and_says_why(tmp_path: Path, api: Callable) -> None:
     from flows.backfill import backfill
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from flows.sources.globbing import expand, fixed_part, glob_pattern, walk_folder
 from schemas.errors import ConfigurationError
+from tests.support.examples import examples
 
 NAMES = st.sampled_from(
     ["a.pdf", "b.pdf", ".a.pdf", "[x].pdf", "ab.PDF", "d/a.pdf", "d/e/b.pdf", ".h/a.pdf", "d/.h/b.pdf"]
@@ -33,7 +34,7 @@ STEPS = [
 ]
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.sets(NAMES, min_size=1), st.lists(st.sampled_from(STEPS), min_size=1, max_size=3))
 def test_a_glob_matches_what_pythons_does(names: set[str], steps: list[str]) -> None:
     with tempfile.TemporaryDirectory() as place:

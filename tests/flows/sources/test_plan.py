@@ -14,7 +14,7 @@ from flows.storage.dataset import Dataset
 from flows.storage.open import open_dataset
 from flows.storage.spec import DatasetSpec
 from schemas.document_types import DOCUMENT_TYPES
-from schemas.tables import all_tables, record_tables
+from schemas.record_tables import all_tables, record_tables
 
 NOW = datetime.datetime(2026, 6, 1, 2, 0, tzinfo=datetime.UTC)
 BEFORE = NOW - datetime.timedelta(days=1)

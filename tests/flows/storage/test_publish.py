@@ -108,6 +108,7 @@ def test_a_kill_at_any_step_loses_and_doubles_nothing(quick_path: Path, attempt:
         shutil.rmtree(place.root)
 
 
+@pytest.mark.s3_contract
 def test_answers_of_a_killed_run_are_published_without_their_document(place: Place) -> None:
     dataset = place.open(SPEC)
     journal(dataset, "20260101T000000-dead00-00000", 7)
@@ -124,6 +125,7 @@ def test_answers_of_a_killed_run_are_published_without_their_document(place: Pla
     assert dataset.published_ids() == set()
 
 
+@pytest.mark.s3_contract
 def test_a_live_runs_journal_and_staging_are_left_alone(place: Place) -> None:
     dataset = place.open(SPEC)
     shard = "20260101T000000-live00-00000"

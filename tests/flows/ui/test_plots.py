@@ -14,6 +14,7 @@ from hypothesis import example, given, settings
 
 from flows.ui.plots import Plot, compared, distribution, rate_plot
 from tests.conftest import ROOT
+from tests.support.examples import examples
 
 START = datetime.datetime(2026, 1, 5, 2, tzinfo=datetime.UTC)
 
@@ -93,7 +94,7 @@ def test_nothing_to_show_is_no_plot() -> None:
 amount = st.one_of(st.none(), st.floats(0, 1e9), st.integers(0, 10**9).map(float))
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @example([(0.0, 0.0, 0.0)])
 @example([(None, 0.0, None)])
 @example([(1e9, 1e9, 1e-9), (1e-9, 0.0, 1e9)])

@@ -2,7 +2,7 @@
 
 References are inlined, `null` alternatives dropped (everything is nullable on the wire), and a node without a fixed shape
 (a map, a recursive reference, a list of lists) becomes a `json` leaf, which the tables keep as one column of JSON text.
-Keywords of our own: `format: decimal`, `x-pagemill-scale` (4 for money, 6 for prices and quantities), `x-evidence: none`,
+Pagemill's keywords: `format: decimal`, `x-pagemill-scale` (4 for money, 6 for prices and quantities), `x-evidence: none`,
 `x-unit` (the unit of a number, shown in the tables' metadata), and at the root `x-pagemill-group`, the dotted path of the
 text field by which quality is followed per group (an invoice's seller).
 """

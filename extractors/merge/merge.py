@@ -45,7 +45,7 @@ def merge(
             known_problems.append(problem)
     if any(
         problem.kind == "rejected" for problem in known_problems
-    ):  # a rejected value is null now, and its field may be required
+    ):  # a rejected value is None now, and its field may be required
         known_problems += [
             entry for entry in document_type.validate(value) if entry.kind == "required" and entry not in known_problems
         ]

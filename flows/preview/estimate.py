@@ -119,7 +119,7 @@ async def _counted(
     sandbox: Sandbox, recipe: Recipe, addresses: Sequence[Address], folder: Path, until: float | None
 ) -> Figures:
     """Counts over `addresses`, distinct contents once as in a run; no document is begun after `until` (monotonic)."""
-    seen: set[str] = set()
+    counted: set[str] = set()
     figures = Figures()
     slots = asyncio.Semaphore(8)
     line = ProgressLine(len(addresses), quiet=until is not None)
@@ -137,13 +137,13 @@ async def _counted(
 
     async def look(address: Address) -> None:
         taken = await asyncio.to_thread(spool, address, folder)
-        if taken.document.document_id in seen:
+        if taken.document.document_id in counted:
             return  # the copy is removed by the first address
-        seen.add(taken.document.document_id)
+        counted.add(taken.document.document_id)
         frames = taken.path.with_suffix(".frames")
         try:
             await sandbox.split(taken.path, address.file_name, frames, recipe.options)
-            _count(figures, recipe, read_frames(frames), seen)
+            _count(figures, recipe, read_frames(frames), counted)
         finally:
             frames.unlink(missing_ok=True)
             taken.path.unlink(missing_ok=True)

@@ -159,7 +159,7 @@ def test_a_refresh_has_a_page_of_the_documents_that_it_made_anew(painted: Studio
     assert "Refresh of documents of type paint" in said
     assert "a0.txt" in said
     old = text_of(drawn(painted, tmp_path, "--run", before[0]))
-    assert "4 documents that it published not its own any more" in old
+    assert "superseded or forgotten since: 4 documents of this run" in old
     assert "a0.txt" not in old
 
 

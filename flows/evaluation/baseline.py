@@ -10,7 +10,6 @@ from flows.durable_files import write_durably
 from flows.evaluation.evaluate import Evaluation
 from schemas.errors import ConfigurationError
 
-TOLERANCE = 0.01  # of F1 that a field may lose
 _WHOLE = "all"  # the name under which all fields together are recorded
 
 

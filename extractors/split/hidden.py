@@ -161,17 +161,6 @@ def _spread(rows: Sequence[bytes], n: int) -> int:
     return max([max(together[c::n]) - min(together[c::n]) for c in range(n)])
 
 
-def _has_color(rows: Sequence[bytes], n: int, color: int) -> bool:
-    """True where more than 2 % of the pixels have the text's colour, as for text on a picture."""
-    r, g, b = color >> 16 & 255, color >> 8 & 255, color & 255
-    near = total = 0
-    for row in rows:
-        for x in range(0, len(row), n):
-            near += abs(row[x] - r) + abs(row[x + 1] - g) + abs(row[x + 2] - b) < 120
-        total += len(row) // n
-    return near > 0.02 * total
-
-
 def _is_outside(box: Box, page: Box) -> bool:
     return box[2] <= page[0] or box[0] >= page[2] or box[3] <= page[1] or box[1] >= page[3]
 

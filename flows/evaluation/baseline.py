@@ -10,7 +10,6 @@ from flows.durable_files import write_durably
 from flows.evaluation.evaluate import Evaluation
 from schemas.errors import ConfigurationError
 
-TOLERANCE = 0.01  # loss of F1 that is no regression
 _WHOLE = "all"  # the name under which all fields together are recorded
 
 

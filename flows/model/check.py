@@ -109,6 +109,9 @@ def _of_listing(settings: Settings, slug: str, listed: dict[str, ListedModel] | 
         )
     elif listing is not None:
         yield CheckFinding("model", "ok", f"{slug} is listed by {settings.endpoint_name}")
+        if listing.takes_images is False:
+            remedy = "use --images never, or a model that takes pictures"
+            yield CheckFinding("model", "warning", f"{slug} is listed as a model that takes no pictures", remedy)
     entry = settings.model_entry(slug)
     window = min(entry.window, listing.window) if listing is not None and listing.window else entry.window
     source = (

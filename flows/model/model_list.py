@@ -28,7 +28,6 @@ class ListedModel:
     price_in: float | None = None
     price_out: float | None = None
     takes_images: bool | None = None
-    parameters: tuple[str, ...] = ()
 
 
 async def list_models(base_url: str, api_key: str | None) -> dict[str, ListedModel]:
@@ -77,13 +76,11 @@ def _listed(entry: Mapping[str, Any]) -> ListedModel:
     price = entry["pricing"] if isinstance(entry.get("pricing"), Mapping) else {}
     architecture = entry["architecture"] if isinstance(entry.get("architecture"), Mapping) else {}
     inputs = architecture.get("input_modalities")
-    parameters = entry.get("supported_parameters")
     return ListedModel(
         window=min((window for window in windows if window > 0), default=None),
         price_in=_price(price.get("prompt")),
         price_out=_price(price.get("completion")),
         takes_images="image" in inputs if isinstance(inputs, list) else None,
-        parameters=tuple(map(str, parameters)) if isinstance(parameters, list) else (),
     )
 
 

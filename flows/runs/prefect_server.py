@@ -15,12 +15,11 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-from filelock import FileLock
-
 from flows.runs.prefect_database import place_database
+from flows.storage.backends.locks import exclusive
 from schemas.errors import ConfigurationError
 
 QUIET = {
@@ -54,9 +53,7 @@ class ChildServer:
         self._port = port or _free_port()
         self._settings = dict(settings or {})
         self._told = home / f"server-{os.getpid()}-{self._port}.txt"  # what the server says, while it runs
-        self._lock = FileLock(
-            home / "start.lock", thread_local=False
-        )  # two first starts would migrate one database at once
+        self._start_lock = ExitStack()  # held while it comes up: two first starts would migrate one database at once
         self._process: subprocess.Popen[bytes] | None = None
         self._url: str | None = None
 
@@ -70,7 +67,7 @@ class ChildServer:
         if self.is_started:
             return
         self._home.mkdir(parents=True, exist_ok=True)
-        self._lock.acquire()
+        self._start_lock.enter_context(exclusive(self._home / "start.lock"))
         if "PREFECT_SERVER_DATABASE_CONNECTION_URL" not in os.environ:
             place_database(self._home)
         environment = {**os.environ, **QUIET, **self._settings, "PREFECT_HOME": str(self._home)}
@@ -132,14 +129,13 @@ class ChildServer:
                 except (urllib.error.URLError, OSError):
                     time.sleep(0.1)
         finally:
-            self._lock.release()
+            self._start_lock.close()
         self.stop()
         raise ConfigurationError(f"Prefect's server did not answer within {_START_SECONDS:g} s")
 
     def stop(self) -> None:
         """End the server."""
-        if self._lock.is_locked:
-            self._lock.release()
+        self._start_lock.close()
         if self._process is None:
             return
         self._process.kill()  # it holds nothing that is not on disk

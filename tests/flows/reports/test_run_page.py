@@ -227,7 +227,7 @@ def test_what_cannot_be_drawn_is_said(
     for arguments, complaint in (
         (
             ["--html", tmp_path / "x.html", "--run", "20200101T000000-abcdef"],
-            "no run '20200101T000000-abcdef' has ended",
+            "unknown run '20200101T000000-abcdef'",
         ),
         (["--html", out / "documents" / "x.html"], "is in the dataset"),
         (["--html", tmp_path / "no" / "x.html"], "there is no folder"),

@@ -63,7 +63,7 @@ def _forget(dataset: Dataset, staging: str, wanted: list[str], *, wait: bool, po
             if not wait:
                 raise DatasetError(
                     f"{dataset.location}: run {busy[0]} works on a document to forget; no new rows of it will be "
-                    "published, and the existing ones are removed by the next writing command after that run; "
+                    "published, and the existing ones are removed by the next writing command once that run has ended; "
                     "`pagemill forget` without --no-wait waits for it"
                 )
             time.sleep(poll)

@@ -168,7 +168,7 @@ def test_a_dataset_deleted_while_a_run_works_is_named(tmp_path: Path) -> None:
     dataset = open_dataset(tmp_path / "out", SPEC)
     with dataset.lease("20260101T000000-aaaaaa"):
         shutil.rmtree(tmp_path / "out")
-        with pytest.raises(DatasetError, match="is gone"):
+        with pytest.raises(DatasetError, match="has disappeared"):
             publish(dataset, shard(1), document(1, shard(1)))
         assert not (tmp_path / "out").exists()
     with pytest.raises(ConfigurationError, match="no Pagemill dataset"):

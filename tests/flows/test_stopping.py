@@ -19,8 +19,8 @@ from prefect.states import Paused, Suspended
 
 from flows.storage.dataset import read_dataset
 from flows.verify import verify
-from tests.conftest import ModelServer, serving
 from tests.support.archives import invoices
+from tests.support.model_server import ModelServer, serving
 from tests.support.night import Night, night
 
 pytestmark = [pytest.mark.whole_machine, pytest.mark.through_prefect]

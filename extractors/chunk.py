@@ -1,7 +1,7 @@
 """Pages to chunks: consecutive pages that share one request, packed on both sides.
 
-A chunk's pages must fit the input window, and what they are expected to make the model write must fit its output limit.
-A page is cut only when it alone does not fit the window, and then at a line.
+A chunk's pages must fit the input window, and the answer expected for them must fit the model's output limit. A page is cut
+only when it alone does not fit the window, and then at a line.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,14 +12,16 @@ from schemas.errors import OversizedPageError
 from schemas.fields import Field, walk_fields
 from schemas.pipeline import Chunk, Figure, Image, Page
 
-JOIN_TOKENS = 2  # two texts joined may cost this much more than each alone: a merge is undone at the seam
+JOIN_TOKENS = (
+    2  # tokens that joining two texts may cost beyond their sum: the merge of two tokens is undone at the seam
+)
 _LEAF_SYNTAX = 6  # tokens of quotes, colon, comma and null around one leaf of a JSON answer
-_SCALAR_VALUE = 24  # tokens that a scalar's value takes at most, by the sample documents
+_SCALAR_VALUE = 24  # tokens of a scalar's value at most, measured on the sample documents
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """Limits of one request: tokens of pages, tokens of answer, images, and the bytes of these as they are sent."""
+    """Limits of one request: `pages` and `answer` in tokens, number of images, and their bytes in base64."""
 
     pages: int
     answer: int
@@ -30,9 +32,9 @@ class Room:
 def chunk(
     pages: Iterable[Page], room: Room, page_tokens: Callable[[Page], int], answer_tokens: Callable[[Page], int]
 ) -> Iterator[Chunk]:
-    """Pack `pages` in order, lazily. `page_tokens` is the exact cost of a page in a prompt, `answer_tokens` of what it yields.
+    """Pack `pages` in order, lazily. `page_tokens` is the exact cost of a page in a prompt, `answer_tokens` that of its answer.
 
-    Raises OversizedPageError when a page's images alone do not fit.
+    Raises OversizedPageError when the images of one page do not fit.
     """
     index = 0
     pending: list[Page] = []
@@ -61,7 +63,7 @@ def chunk(
 
 
 def halves(whole: Chunk) -> tuple[Chunk, Chunk] | None:
-    """The chunk cut in two by pages, or a single page by lines; null when there is nothing left to cut."""
+    """The chunk cut in two by pages, or a single page by lines; None when there is nothing left to cut."""
     if len(whole.pages) > 1:
         middle = len(whole.pages) // 2
         first, second = slice(None, middle), slice(middle, None)
@@ -85,14 +87,14 @@ def halves(whole: Chunk) -> tuple[Chunk, Chunk] | None:
 
 
 def _block_boundary(lines: Sequence[str], line_index: int) -> int:
-    """The line before which to cut: after the blank line nearest to `place`, where one is near, else at `place`."""
+    """The line before which to cut: after the blank line nearest to `line_index`, where one is near, else at `line_index`."""
     reach = len(lines) // 4
     blanks = [at + 1 for at, line in enumerate(lines[:-1]) if not line.strip() and abs(at + 1 - line_index) <= reach]
     return min(blanks, key=lambda at: abs(at - line_index), default=max(1, line_index))
 
 
 def _table_head(lines: Sequence[str], line_index: int) -> Sequence[str]:
-    """The head of the table that a cut before line `place` parts: its rows mean nothing without it."""
+    """The head of the table that a cut before `line_index` divides: its rows mean nothing without it."""
     if not (lines[line_index].startswith("|") and lines[line_index - 1].startswith("|")):
         return ()
     first = line_index
@@ -102,7 +104,7 @@ def _table_head(lines: Sequence[str], line_index: int) -> Sequence[str]:
 
 
 def answer_estimator(root: Field) -> Callable[[Page], int]:
-    """A function from a page to the tokens that its rows may cost in an answer of this schema; 0 without lists."""
+    """Function from a page to the answer tokens that its rows may cost under this schema; 0 without lists."""
     lists = [path for path, _ in walk_fields(root) if "/*" in path]
     item = sum(count_text(path.rpartition("/")[2]) + _LEAF_SYNTAX for path in lists)
 
@@ -116,7 +118,7 @@ def answer_estimator(root: Field) -> Callable[[Page], int]:
 
 
 def scalar_answer_tokens(root: Field) -> int:
-    """Tokens that the fields outside of lists may cost in an answer."""
+    """Answer tokens that the fields outside of lists may cost."""
     scalars = [path for path, _ in walk_fields(root) if "/*" not in path]
     return sum(count_text(path.rpartition("/")[2]) + _LEAF_SYNTAX + _SCALAR_VALUE for path in scalars)
 
@@ -128,12 +130,12 @@ def _is_row(line: str) -> bool:
 
 
 def _sent_bytes(images: Iterable[Image]) -> int:
-    """Bytes of pictures as base64, which writes three bytes as four."""
+    """Bytes of pictures in base64, four for every three."""
     return sum(len(image.data) * 4 // 3 + 4 for image in images)
 
 
 def _within_images(page: Page, room: Room) -> Page:
-    """The page with as many of its figures, the largest first, as one request takes; its own image always goes along."""
+    """The page with as many figures as one request takes, the largest first; the image of the whole page is always kept."""
     own = (page.image,) if page.image is not None else ()
     kept: list[Figure] = []
     for figure in sorted(page.figures, key=lambda figure: -figure.image.width * figure.image.height):
@@ -172,7 +174,7 @@ def _parts(page: Page, room: int, page_tokens: Callable[[Page], int]) -> Iterato
 
 
 def _pieces(line: str, room: int) -> Iterator[str]:
-    """A line that alone is too long, cut into pieces that surely fit: a token has at least one byte."""
+    """A line cut into pieces that fit for certain, where it is too long: a token has at least one byte."""
     size = max(1, room // 4)  # a character has at most four bytes
     if len(line) <= size:
         yield line
@@ -181,5 +183,5 @@ def _pieces(line: str, room: int) -> Iterator[str]:
 
 
 def is_sent(chunk: Chunk) -> bool:
-    """False for a chunk of blank pages, which asks for nothing."""
+    """False for a chunk of blank pages, for which no request is made."""
     return any(page.text or page.images for page in chunk.pages)

@@ -1,7 +1,7 @@
-"""The words of a page's picture and where they stand, by optical character recognition: the extra `pagemill[ocr]`.
+"""Words of a page's picture with their boxes, by optical character recognition: the extra `pagemill[ocr]`.
 
-RapidOCR lives here and nowhere else. Its models are files of its package; nothing is loaded from anywhere. What the model
-that extracts is sent does not change: these words are a second reader's, by which values are found and lists are counted.
+RapidOCR is imported only here. Its models are files of its package; nothing is downloaded. Requests to the model do not
+change: the words of this second reader serve grounding and the counting of list rows.
 """
 
 import functools
@@ -14,33 +14,33 @@ from typing import Any
 from schemas.pipeline import Image, Page, Word
 
 PACKAGE = "rapidocr"
-_LEAST_SCORE = 0.5  # of a line: below it is guessed
+_LEAST_SCORE = 0.5  # of a line, 0 to 1: text of a lower score is a guess
 
 
 def is_installed() -> bool:
-    """True where the extra is there."""
+    """True where the extra is installed."""
     return importlib.util.find_spec(PACKAGE) is not None
 
 
 def reader_name() -> str:
-    """Name and version of the reader: words of another one are not the same."""
+    """Name and version of the reader; another version reads other words."""
     return f"{PACKAGE}-{version(PACKAGE)}"
 
 
 def is_unread(page: Page) -> bool:
-    """True for a page that is sent as a picture because its own text cannot be trusted, or because it has none."""
+    """True for a page sent as a picture because its text is missing or cannot be trusted."""
     return page.image is not None and (not page.words or page.sent_as == "image")
 
 
 def words_of(image: Image) -> tuple[Word, ...]:
-    """The words of a picture in reading order, line by line; their boxes are in pixels of the picture."""
-    found = _reader()(image.data, return_word_box=True)
+    """The words of a picture in reading order, line by line, with boxes in pixels."""
+    result = _reader()(image.data, return_word_box=True)
     lines = []
     for text, score, box, parts in zip(
-        found.txts or (),
-        found.scores or (),
-        [] if found.boxes is None else found.boxes,
-        found.word_results or (),
+        result.txts or (),
+        result.scores or (),
+        [] if result.boxes is None else result.boxes,
+        result.word_results or (),
         strict=False,
     ):
         if score >= _LEAST_SCORE and text.strip():
@@ -49,7 +49,7 @@ def words_of(image: Image) -> tuple[Word, ...]:
 
 
 def placed(words: tuple[Word, ...], page: Page) -> Page:
-    """The page with these words of its picture, in points."""
+    """The page with these words of its picture, boxes converted from pixels to points."""
     image = page.image
     assert image is not None
     across, down = page.width / image.width, page.height / image.height
@@ -58,12 +58,12 @@ def placed(words: tuple[Word, ...], page: Page) -> Page:
 
 
 def _words(text: str, line: tuple[float, float, float, float], parts: Any) -> Iterator[Word]:
-    """The words of a line. A word's box is as high as its line: single letters would tear rows apart."""
+    """The words of a line. A word's box is as high as its line, since boxes of single letters would break rows apart."""
     boxes = [(str(part[0]), _sides(part[2])) for part in parts or ()]
     if "".join(word for word, _ in boxes) != "".join(text.split()):
         yield Word(text, *line)
         return
-    for word in text.split():  # what the reader calls a word may be a letter, or end at a comma
+    for word in text.split():  # the reader's parts may be letters, or end at a comma
         pieces, text_ = [], ""
         while boxes and len(text_) < len(word):
             piece, box = boxes.pop(0)
@@ -78,7 +78,7 @@ def _sides(corners: Any) -> tuple[float, float, float, float]:
 
 
 def _in_rows(lines: list[tuple[tuple[float, float, float, float], list[Word]]]) -> Iterator[list[Word]]:
-    """Pieces of text by rows from top to bottom, each row from left to right: the pieces of one row come apart when read."""
+    """Pieces of text by rows from top to bottom, each row from left to right: the reader yields one row in several pieces."""
     rows: list[list[tuple[tuple[float, float, float, float], list[Word]]]] = []
     for box, words in sorted(lines, key=lambda line: (line[0][1] + line[0][3]) / 2):
         middle = (box[1] + box[3]) / 2
@@ -93,9 +93,9 @@ def _in_rows(lines: list[tuple[tuple[float, float, float, float], list[Word]]]) 
 
 @functools.cache
 def _reader() -> Any:
-    """One reader a process, on one thread: pages are read side by side in processes."""
+    """One reader per process, on one thread: pages are read in parallel by processes."""
     from rapidocr import RapidOCR
 
-    one = {"intra_op_num_threads": 1, "inter_op_num_threads": 1}
-    options = {f"EngineConfig.onnxruntime.{name}": count for name, count in one.items()}
+    threads = {"intra_op_num_threads": 1, "inter_op_num_threads": 1}
+    options = {f"EngineConfig.onnxruntime.{name}": count for name, count in threads.items()}
     return RapidOCR(params={"Global.log_level": "critical", **options})

@@ -1,4 +1,4 @@
-"""Tokens of a text and an image for Mistral Small 3.1, exactly: the Tekken vocabulary, version v7.
+"""Exact token counts of texts and images for Mistral Small 3.1: the Tekken vocabulary, version v7.
 
 The vocabulary is the file that mistral-common ships (130,072 tokens and 1,000 special ones); counting goes through
 tiktoken with its ranks, which is twice as fast as mistral-common's own classes and does not import OpenCV.
@@ -39,7 +39,7 @@ def count_image(width: int, height: int) -> int:
 
 
 def count_messages(messages: Iterable[Mapping[str, Any]]) -> int:
-    """Prompt tokens of a system message (or none), and turns of user and assistant, as the chat completions API takes them."""
+    """Prompt tokens of chat messages: an optional system message, then turns of user and assistant."""
     total = _START
     for message in messages:
         total += _FRAMES.get(str(message.get("role")), 2)
@@ -70,7 +70,7 @@ def _count_part(part: Mapping[str, Any]) -> int:
     if part.get("type") == "text":
         return count_text(str(part.get("text") or ""))
     url = str((part.get("image_url") or {}).get("url") or "")
-    head = url.partition(",")[2][:65_536]  # a frame header stands within the first bytes
+    head = url.partition(",")[2][:65_536]  # the frame header is within the first bytes
     return count_image(*image_size(base64.b64decode(head[: len(head) // 4 * 4])))
 
 

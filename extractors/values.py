@@ -1,4 +1,4 @@
-"""Numbers, dates and text as documents print them: reading them, and folding them for comparison.
+"""Numbers, dates and text as printed: parsed, and folded for comparison.
 
 A printed number or date may have several readings (`1.234`, `03/04/2026`). `*_readings` gives them all, likeliest
 first, for grounding; `parse_*` gives one, for answers.
@@ -14,7 +14,7 @@ from typing import Any
 
 from babel.dates import get_month_names
 
-# Languages whose month names are read; babel has them all, these are the ones offices of our users print.
+# Month names are read in these languages, a selection of babel's: those that the users' documents are in.
 MONTH_LANGUAGES = ("en", "de", "fr", "es", "it", "nl", "pt", "pl", "sv", "da", "nb", "fi", "cs", "tr")
 _SURROGATE_OR_NUL = re.compile("[\ud800-\udfff\x00]")
 _SPACES = re.compile(r"\s+")
@@ -30,7 +30,7 @@ _YEAR_PIVOT = 70  # two-digit years from 70 on are of the last century (POSIX st
 
 
 def clean_text(text: str) -> str:
-    """NFC, with NUL and lone surrogates as U+FFFD, so that every reader and writer takes it."""
+    """NFC, with U+FFFD for NUL and lone surrogates, so that every reader and writer accepts it."""
     return unicodedata.normalize("NFC", _SURROGATE_OR_NUL.sub("\ufffd", text))
 
 
@@ -41,9 +41,9 @@ def fold_text(text: str) -> str:
 
 
 def parse_number(text: str, *, decimal_comma: bool | None = None) -> Decimal | None:
-    """The likeliest reading of a printed number, with sign, currency or unit around it; null when there is none.
+    """The likeliest reading of a printed number, with sign, currency or unit around it; None when there is none.
 
-    `decimal_comma` says what a single ambiguous separator is; unknown, three digits after a comma are thousands.
+    `decimal_comma` decides how a single ambiguous separator is read; with None, three digits after a comma are thousands.
     """
     readings = number_readings(text)
     if not readings:
@@ -69,7 +69,7 @@ def number_readings(text: str) -> tuple[Decimal, ...]:
 
 
 def parse_date(text: str, *, month_first: bool = False) -> datetime.date | None:
-    """The likeliest reading of a printed date; day first unless told, since most of the world prints it so."""
+    """The likeliest reading of a printed date; day first by default, the order of most countries."""
     readings = date_readings(text, month_first=month_first)
     return readings[0] if readings else None
 
@@ -89,7 +89,7 @@ def date_readings(text: str, *, month_first: bool = False) -> tuple[datetime.dat
 
 
 def json_text(value: Any) -> str:
-    """A record, or a part of one, as JSON: dates in ISO form, decimals as numbers, or as text where a float would round them."""
+    """A record, or a part of one, as JSON: dates in ISO form, decimals as numbers, as text where a float would round them."""
     return json.dumps(value, ensure_ascii=False, default=_on_the_wire)
 
 
@@ -115,8 +115,8 @@ def is_month(word: str) -> bool:
 
 
 def _number_body(text: str) -> str | None:
-    found = _NUMBER.findall(text)
-    return found[0].strip() if len(found) == 1 else None
+    numbers = _NUMBER.findall(text)
+    return numbers[0].strip() if len(numbers) == 1 else None
 
 
 def _is_negative(text: str, body: str) -> bool:
@@ -133,11 +133,11 @@ def _plain_readings(digits: str) -> tuple[Decimal, ...]:
     if not marks:
         return _decimals(digits)
     last = marks[-1]
-    if len(set(marks)) == 2:  # the last mark is the decimal one, if it stands once
+    if len(set(marks)) == 2:  # the last mark is the decimal one, if it occurs once
         if marks.count(last) > 1:
             return ()
-        other = "," if last == "." else "."
-        return _decimals(digits.replace(other, "").replace(last, "."))
+        grouping = "," if last == "." else "."
+        return _decimals(digits.replace(grouping, "").replace(last, "."))
     whole, _, fraction = digits.rpartition(last)
     grouped = digits.replace(last, "")
     well_grouped = bool(re.fullmatch(r"\d{1,3}(?:[.,]\d{3})+", digits)) and not digits.startswith("0")
@@ -165,13 +165,13 @@ def _year(digits: str) -> int:
 
 
 def _dates(*parts: tuple[int, int, int]) -> tuple[datetime.date, ...]:
-    found = []
+    dates = []
     for year, month, day in parts:
         try:
-            found.append(datetime.date(year, month, day))
+            dates.append(datetime.date(year, month, day))
         except ValueError:
             continue
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(dates))
 
 
 def _named_month_dates(folded: str) -> tuple[datetime.date, ...]:
@@ -210,7 +210,7 @@ def _months() -> tuple[dict[str, int], re.Pattern[str]]:
 
 
 def normalize(text: str) -> str:
-    """Only the letters, digits and signs that carry meaning, folded: what is left when layout and punctuation are gone."""
+    """The folded letters, digits and signs that carry meaning, without white space and punctuation."""
     return "".join(character for character in fold_text(text) if _carries_meaning(character))
 
 

@@ -1,7 +1,7 @@
 """`catalog.sql`: views over a dataset's files for DuckDB, made from its document type.
 
-The views name files from the dataset's own folder: start DuckDB there, or `set file_search_path` to it. A row counts when
-its document is in `documents`; the views leave out what a publish in progress has not completed.
+The views name files relative to the dataset's folder: start DuckDB there, or `set file_search_path` to it. A row counts when
+its document is in `documents`, so that the rows of an unfinished publish stay out of the views.
 """
 
 from collections.abc import Iterator
@@ -11,11 +11,11 @@ from schemas.fields import escape
 from schemas.record_tables import RecordTable, record_tables
 from schemas.tables import LOG_TABLES, SHARD_TABLES
 
-_EARLIER_ATTEMPTS = ("calls", "failures")  # whose rows stay, published or not
+_EARLIER_ATTEMPTS = ("calls", "failures")  # tables whose rows count before their document is published
 _HEAD = """\
 -- Views over this dataset, for DuckDB. Start it in this folder (duckdb -init catalog.sql), or from anywhere:
 --   set file_search_path = 'the/dataset'; then this file.
--- A row counts when its document is in `documents`: every view here keeps to that.
+-- A row counts when its document is in `documents`: the views leave other rows out.
 """
 _FIXED = """\
 -- The newest row of each address.
@@ -26,7 +26,7 @@ select * from sources qualify row_number() over (partition by source_uri order b
 create or replace view held_documents as
 select * from documents where document_id in (select document_id from current_sources where not gone);
 
--- Failures that nothing has mended: the newest of each document, or of each address that could not be read.
+-- Unresolved failures: the newest of each document, or of each address that could not be read.
 create or replace view open_failures as
 select * from failures
 where (document_id is null or document_id not in (select document_id from documents))
@@ -34,7 +34,7 @@ where (document_id is null or document_id not in (select document_id from docume
        (select source_uri from current_sources where document_id in (select document_id from documents)))
 qualify row_number() over (partition by coalesce(document_id, source_uri) order by "at" desc) = 1;
 
--- How fresh the dataset is: the end of the last run that left nothing for later.
+-- Freshness of the dataset: the end of the last run that deferred nothing.
 create or replace view freshness as
 select max(finished_at) filter (where deferred = 0) as last_complete_run, max(finished_at) as last_run,
        (select max(extracted_at) from documents) as last_document
@@ -61,7 +61,7 @@ def catalog(document_type: DocumentType) -> str:
 
 
 def _plain_views(tables: tuple[RecordTable, ...]) -> Iterator[str]:
-    """One view a table: rows of published documents."""
+    """One view per table: the rows of published documents."""
     shard = [table.name for table in tables] + [name for name in SHARD_TABLES if name != "documents"]
     for name in ("documents", *LOG_TABLES, *shard):
         only = " where document_id in (select document_id from documents)"
@@ -74,7 +74,7 @@ def _plain_views(tables: tuple[RecordTable, ...]) -> Iterator[str]:
 
 def _with_source(record: RecordTable, view: str) -> str:
     return (
-        "-- Records beside where their documents come from.\n"
+        "-- Records beside the addresses of their documents.\n"
         f"create or replace view {_name(view)} as\n"
         "select r.*, d.source_uri, d.bytes, d.pages, d.title, d.model, d.cost_usd, s.attributes\n"
         f"from {_name(record.name)} r join documents d using (document_id)\n"
@@ -83,8 +83,8 @@ def _with_source(record: RecordTable, view: str) -> str:
 
 
 def _trust(table: RecordTable, view: str) -> str:
-    """Each value beside how it was found and on which page. A list of scalars has no single place, and stands alone."""
-    places = [column for column in table.columns if column.field.is_leaf and column.field.evidence]
+    """Each value beside its match and page. A list of scalars has no single place and gets no such columns."""
+    located = [column for column in table.columns if column.field.is_leaf and column.field.evidence]
     keys = ["document_id", "record", *table.index_names, *(["item_index"] if table.is_items else [])]
     pattern = "^" + "".join(f"{_quoted(_pointer(step))}/([0-9]+)" for step in table.steps) + "(/.*)$"
     indexes = [
@@ -94,23 +94,23 @@ def _trust(table: RecordTable, view: str) -> str:
     below = f"regexp_extract(field, {_text(pattern)}, {len(indexes) + 1})"
     taken = set(table.schema.names)
     added = {
-        (column.name, what): _free(f"{column.name}_{what}", taken) for column in places for what in ("match", "page")
+        (column.name, what): _free(f"{column.name}_{what}", taken) for column in located for what in ("match", "page")
     }
-    found = [
+    aggregates = [
         f"any_value({what}) filter (where below = {_text(_pointer(column.keys))}) as {_name(added[column.name, what])}"
-        for column in places
+        for column in located
         for what in ("match", "page")
     ]
     shown = [_name(name) for name in table.schema.names if name not in {column.name for column in table.columns}]
     for column in table.columns:
         shown.append(_name(column.name))
-        shown += [_name(added[column.name, what]) for what in ("match", "page") if column in places]
+        shown += [_name(added[column.name, what]) for what in ("match", "page") if column in located]
     using = ", ".join(map(_name, keys))
     return (
-        "-- Each value beside how it was found (`_match`) and on which page (`_page`).\n"
+        "-- Each value beside its match (`_match`) and its page (`_page`).\n"
         f"create or replace view {_name(view)} as\n"
         f"select {', '.join(shown)}\nfrom {_name(table.name)}\nleft join (\n"
-        f"  select {', '.join([using, *found])}\n  from (\n"
+        f"  select {', '.join([using, *aggregates])}\n  from (\n"
         f"    select {', '.join(['document_id, record', *indexes])}, {below} as below, match, page\n"
         f"    from evidence where match <> 'conflict' and regexp_matches(field, {_text(pattern)})\n  )\n"
         f"  group by {using}\n) using ({using});\n"
@@ -122,7 +122,7 @@ def _pointer(keys: tuple[str, ...]) -> str:
 
 
 def _free(name: str, taken: set[str]) -> str:
-    """`name`, with as many `_` behind it as it takes to be no other."""
+    """`name`, followed by as many `_` as make it unique in `taken`."""
     while name in taken:
         name += "_"
     taken.add(name)
@@ -130,7 +130,7 @@ def _free(name: str, taken: set[str]) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Text as a regular expression that matches just it, in RE2's dialect."""
+    """Regular expression (RE2) that matches exactly this text."""
     return "".join(entry if entry.isalnum() or entry in "/_" else f"\\{entry}" for entry in text)
 
 

@@ -4,9 +4,9 @@
     {"name": "dates", "check": "due_date >= issue_date"}
     {"name": "items", "check": "count(line_items) = number_of_items"}
 
-Terms are fields (a dotted path; a name with spaces or signs stands in `backticks`), numbers, `sum(list.field)` and
-`count(list)`, joined by + and -. A check over a null is skipped. A field with `?` counts as 0 when it is null; then only a
-check that holds counts, since what is missing may be what the null hides. Dates are compared, not added.
+Terms are fields (a dotted path; a name with spaces or signs goes in `backticks`), numbers, `sum(list.field)` and
+`count(list)`, joined by + and -. A check over a null is skipped. A field with `?` counts as 0 when it is null; such a check
+can hold but never fail, since the null may hide the missing amount. Dates are compared, not added.
 """
 
 import datetime
@@ -20,8 +20,11 @@ from schemas.errors import ConfigurationError
 from schemas.fields import Field, escape, field_at, value_at
 
 KEYWORD = "x-pagemill-checks"
-_ROUNDED = Decimal("0.01")  # of a printed total
-_ROUNDED_ITEM, _MOST_ROUNDED = Decimal("0.005"), Decimal("0.05")  # of each item that is summed, and of all
+_ROUNDED = Decimal("0.01")  # rounding of a printed total
+_ROUNDED_ITEM, _MOST_ROUNDED = (
+    Decimal("0.005"),
+    Decimal("0.05"),
+)  # rounding of one summed item, and of all items together
 _OPERATOR = re.compile(r"(<=|>=|=)(?=(?:[^`]*`[^`]*`)*[^`]*$)")  # outside of backticks
 _STEP = r"(?:`[^`]+`|[^\s()+\-\u2212?=<>.`]+)"
 _PATH = rf"{_STEP}(?:\.{_STEP})*"
@@ -33,7 +36,7 @@ _TERM = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One summand: a field, a number, or the sum or count over a list. `keys` lead to it; `list_keys` to its list."""
+    """One summand: a field, a number, or the sum or count over a list. `keys` lead to the field, `list_keys` to its list."""
 
     sign: int
     kind: Literal["field", "number", "sum", "count"]
@@ -45,9 +48,9 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One equation. `fields` are the JSON pointers it speaks of, lists with `*` for the index.
+    """One equation. `fields` are the JSON pointers of its fields, with `*` for the index of a list.
 
-    `is_whole` is true where all of them are whole numbers, or counts: nothing is rounded then.
+    `is_whole` is true where all terms are whole numbers or counts: then no rounding is allowed for.
     """
 
     name: str
@@ -60,7 +63,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """A check that was made: whether it holds, the right side (`expected`) and the left side (`found`)."""
+    """Result of an evaluated check: whether it holds, its right side (`expected`) and its left side (`found`)."""
 
     check: str
     ok: bool
@@ -70,26 +73,26 @@ class CheckResult:
 
 
 def declared_checks(schema: Mapping[str, Any], root: Field) -> tuple[Check, ...]:
-    """The checks of a schema. Raises ConfigurationError naming the one that cannot be read."""
+    """The checks of a schema. Raises ConfigurationError for a check that cannot be parsed, with its name."""
     declared = schema.get(KEYWORD, ())
     if not isinstance(declared, list | tuple):
-        raise ConfigurationError(f'{KEYWORD} is a list of {{"name": ..., "check": ...}}')
+        raise ConfigurationError(f'{KEYWORD}: expected a list of {{"name": ..., "check": ...}}')
     return tuple(_check(entry, index, root) for index, entry in enumerate(declared))
 
 
 def run_check(check: Check, record: Mapping[str, Any]) -> CheckResult | None:
-    """The check over a record; null where it is skipped."""
+    """The check evaluated over a record; None where it is skipped."""
     left, right = _side(check.left, record), _side(check.right, record)
     if left is None or right is None:
         return None
-    (found, is_sure, few), (expected, is_sure_too, some) = left, right
+    (found, left_is_sure, items_left), (expected, right_is_sure, items_right) = left, right
     if isinstance(found, datetime.date) != isinstance(expected, datetime.date):
         return None
-    tolerance = _ROUNDED + min(_ROUNDED_ITEM * (few + some), _MOST_ROUNDED)
+    tolerance = _ROUNDED + min(_ROUNDED_ITEM * (items_left + items_right), _MOST_ROUNDED)
     if check.is_whole:
         tolerance = Decimal(0)
     ok = _holds(found, check.operator, expected, tolerance)
-    if not ok and not (is_sure and is_sure_too):
+    if not ok and not (left_is_sure and right_is_sure):
         return None
     return CheckResult(check.name, ok, str(expected), str(found), check.fields)
 
@@ -98,10 +101,12 @@ def _check(declared: Any, index: int, root: Field) -> Check:
     text = declared.get("check") if isinstance(declared, Mapping) else None
     name = str(declared.get("name") or f"check {index + 1}") if isinstance(declared, Mapping) else ""
     if not isinstance(text, str):
-        raise ConfigurationError(f'{KEYWORD}: entry {index + 1} is no {{"name": ..., "check": "a + b = c"}}')
+        raise ConfigurationError(
+            f'{KEYWORD}: invalid entry {index + 1}: expected {{"name": ..., "check": "a + b = c"}}'
+        )
     parts = _OPERATOR.split(text)
     if len(parts) != 3:
-        raise ConfigurationError(f"{KEYWORD}: {name!r}: {text!r} needs one of =, <= and >=")
+        raise ConfigurationError(f"{KEYWORD}: {name!r}: invalid check {text!r}: expected exactly one of =, <= and >=")
     left, right = tuple(_terms(parts[0], name, root)), tuple(_terms(parts[2], name, root))
     terms = (*left, *right)
     whole = all(term.kind == "count" or _kind(root, term) == "integer" for term in terms if term.kind != "number")
@@ -110,33 +115,37 @@ def _check(declared: Any, index: int, root: Field) -> Check:
 
 
 def _kind(root: Field, term: Term) -> str:
-    """The kind of what a term adds up."""
+    """The kind of the field whose values a term adds up."""
     field = field_at(root, term.list_keys) if term.list_keys else root
     if field is not None and field.item is not None:
         field = field.item
-    found = field_at(field, term.keys) if field is not None else None
-    return found.kind if found is not None else ""
+    summed = field_at(field, term.keys) if field is not None else None
+    return summed.kind if summed is not None else ""
 
 
 def _terms(text: str, name: str, root: Field) -> Iterator[Term]:
     offset = 0
     while offset < len(text):
-        found = _TERM.match(text, offset)
-        if found is None or (offset and not found["sign"]):
-            raise ConfigurationError(f"{KEYWORD}: {name!r}: {text[offset:].strip()!r} cannot be read")
-        offset = found.end()
-        sign = 1 if found["sign"] in {None, "+"} else -1
-        if found["number"]:
-            yield Term(sign, "number", number=Decimal(found["number"]))
-        elif found["call"]:
-            yield _over_list(sign, found["call"], _keys(found["inside"]), name, root)
+        match = _TERM.match(text, offset)
+        if match is None or (offset and not match["sign"]):
+            raise ConfigurationError(
+                f"{KEYWORD}: {name!r}: invalid term {text[offset:].strip()!r}: expected a field, a number, sum() or count()"
+            )
+        offset = match.end()
+        sign = 1 if match["sign"] in {None, "+"} else -1
+        if match["number"]:
+            yield Term(sign, "number", number=Decimal(match["number"]))
+        elif match["call"]:
+            yield _over_list(sign, match["call"], _keys(match["inside"]), name, root)
         else:
-            keys = _keys(found["path"])
+            keys = _keys(match["path"])
             if field_at(root, keys) is None:
-                raise ConfigurationError(f"{KEYWORD}: {name!r}: there is no field {found['path']!r}")
-            yield Term(sign, "field", keys, is_optional=bool(found["optional"]))
+                raise ConfigurationError(
+                    f"{KEYWORD}: {name!r}: unknown field {match['path']!r}: name a field of the schema"
+                )
+            yield Term(sign, "field", keys, is_optional=bool(match["optional"]))
     if not text.strip():
-        raise ConfigurationError(f"{KEYWORD}: {name!r}: one side is empty")
+        raise ConfigurationError(f"{KEYWORD}: {name!r}: empty side: expected a term on both sides")
 
 
 def _keys(path: str) -> tuple[str, ...]:
@@ -159,7 +168,7 @@ def _over_list(sign: int, call: str, keys: tuple[str, ...], name: str, root: Fie
 
 
 def _side(terms: tuple[Term, ...], record: Mapping[str, Any]) -> tuple[Any, bool, int] | None:
-    """The value of one side, whether no null was counted as 0, and how many items were summed."""
+    """The value of one side, whether it is free of nulls counted as 0, and the number of summed items."""
     if len(terms) == 1 and isinstance(value := value_at(record, terms[0].keys), datetime.date):
         return value, True, 0
     total, is_sure, items = Decimal(0), True, 0
@@ -196,14 +205,13 @@ def _number(value: Any) -> Decimal | None:
 
 def _holds(found: Any, operator: str, expected: Any, tolerance: Decimal) -> bool:
     if isinstance(found, datetime.date):
-        day, other = found, expected
-        if isinstance(found, datetime.datetime) != isinstance(
-            expected, datetime.datetime
-        ):  # a day has no time to compare
-            day, other = (
+        first, second = found, expected
+        # A date has no time of day to compare with.
+        if isinstance(found, datetime.datetime) != isinstance(expected, datetime.datetime):
+            first, second = (
                 entry.date() if isinstance(entry, datetime.datetime) else entry for entry in (found, expected)
             )
-        return bool(day == other if operator == "=" else day <= other if operator == "<=" else day >= other)
+        return bool(first == second if operator == "=" else first <= second if operator == "<=" else first >= second)
     difference = found - expected
     if operator == "=":
         return bool(abs(difference) <= tolerance)

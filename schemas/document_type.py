@@ -25,9 +25,9 @@ class DocumentType:
     """Named schema of the values to extract from one kind of document, and their validation.
 
     `name` names the record table; `schema` is the JSON Schema as given, `root` the same as a tree of fields, and
-    `model` the pydantic class where there is one, whose own validators then run too. `checks` are what must add up. `group` leads
-    to the text by which documents are told apart when their quality is followed, such as an invoice's seller. `origin` is
-    what a user named it by.
+    `model` the pydantic class where there is one, whose validators then run too. `checks` are the equations that must hold.
+    `group` leads to the text field by which quality is followed per group, such as an invoice's seller. `origin` is the
+    user's name for the type.
     """
 
     name: str
@@ -37,11 +37,11 @@ class DocumentType:
     model: type[BaseModel] | None = None
     checks: tuple[Check, ...] = ()
     group: tuple[str, ...] = ()
-    origin: str = field(default="", compare=False)  # what people name it by: a built-in name, or a file
+    origin: str = field(default="", compare=False)  # a built-in name, or a file
 
     @classmethod
     def from_model(cls, model: type[BaseModel], name: str | None = None) -> "DocumentType":
-        """The type of a pydantic class; its table is named by the class in snake_case."""
+        """The type of a pydantic class; its table has the class's name in snake_case."""
         schema = model.model_json_schema(schema_generator=_Generator)
         description = re.sub(r"\s+", " ", model.__doc__ or "").strip()
         root = field_tree(schema)
@@ -50,9 +50,9 @@ class DocumentType:
 
     @classmethod
     def from_schema(cls, schema: Mapping[str, Any], stem: str) -> "DocumentType":
-        """The type of a JSON Schema; its table is named by the schema's `title`, else by the file's `stem`.
+        """The type of a JSON Schema; its table has the name of the schema's `title`, else of the file's `stem`.
 
-        Raises ConfigurationError for what is no JSON Schema (draft 2020-12) with an object as its root.
+        Raises ConfigurationError for an invalid JSON Schema (draft 2020-12) and for one whose root is no object.
         """
         try:
             jsonschema.Draft202012Validator.check_schema(schema)
@@ -66,7 +66,7 @@ class DocumentType:
 
     @property
     def identity(self) -> str:
-        """Hash of everything that changes what is asked or accepted: name, schema, description."""
+        """Hash of everything that changes requests or accepted answers: name, schema, description."""
         schema = {key: value for key, value in self.schema.items() if key != GROUP_KEYWORD}
         text = json.dumps([self.name, self.description, schema], sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -80,7 +80,7 @@ class DocumentType:
             if error.validator in {"required", "type"} and not error.absolute_path:
                 continue
             if error.validator in {"required", "anyOf", "oneOf", "additionalProperties"}:
-                continue  # nulls and wire forms of decimals: reported by _required or accepted by parse
+                continue  # nulls and wire forms of decimals: _required reports the first, parse accepts the second
             rejected.setdefault(_pointer(error.absolute_path), error.message[:200])
         if self.model is not None:
             try:
@@ -92,12 +92,12 @@ class DocumentType:
                     elif detail["type"] != "missing":
                         rejected.setdefault(_pointer(detail["loc"]), detail["msg"][:200])
         problems = [Problem(field, "rejected", message) for field, message in rejected.items()]
-        problems += [Problem("", "check", message) for message in failed]  # a validator of the class as a whole
+        problems += [Problem("", "check", message) for message in failed]  # from a validator of the whole class
         return (*problems, *_required(self.root, value, ""))
 
 
 def _declared_group(schema: Mapping[str, Any], root: Field) -> tuple[str, ...]:
-    """The keys of the field that groups documents. Raises ConfigurationError for what is no single text of the schema."""
+    """The keys of the field that groups documents. Raises ConfigurationError for anything but a single text field."""
     path = schema.get(GROUP_KEYWORD)
     if path is None:
         return ()
@@ -107,18 +107,15 @@ def _declared_group(schema: Mapping[str, Any], root: Field) -> tuple[str, ...]:
         below = next((child for child in here.fields if child.name == key), None)
         if here.kind == "list":
             raise ConfigurationError(
-                f"{GROUP_KEYWORD} {path!r}: documents are grouped by one text, and {here.name!r} is a list; name a field "
-                "of the record"
+                f"{GROUP_KEYWORD} {path!r}: {here.name!r} is a list: expected a text field of the record"
             )
         if below is None:
             raise ConfigurationError(
-                f"{GROUP_KEYWORD} {path!r}: there is no field {key!r} in {here.name or 'the record'}"
+                f"{GROUP_KEYWORD} {path!r}: unknown field {key!r} in {here.name or 'the record'}: name a text field"
             )
         here = below
     if here.kind != "string":
-        raise ConfigurationError(
-            f"{GROUP_KEYWORD} {path!r}: documents are grouped by one text, this is of kind {here.kind}"
-        )
+        raise ConfigurationError(f"{GROUP_KEYWORD} {path!r}: invalid kind {here.kind}: expected a text field")
     return keys
 
 
@@ -131,7 +128,7 @@ def conforms(text: str, schema: Mapping[str, Any]) -> bool:
 
 
 class _Generator(GenerateJsonSchema):
-    """Pydantic's own schemas, but a Decimal is money rather than a number or a string."""
+    """Pydantic's schemas, except that a Decimal is money instead of a number or a string."""
 
     def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
         del schema
@@ -181,5 +178,5 @@ def _table_name(name: str) -> str:
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
     snake = re.sub(r"[^0-9a-zA-Z]+", "_", snake).strip("_").lower()
     if not snake:
-        raise ConfigurationError(f"no table can be named after {name!r}; give the schema a title in letters")
+        raise ConfigurationError(f"invalid title {name!r}: a table name needs letters; give the schema another title")
     return snake if not snake[0].isdigit() else f"t_{snake}"

@@ -1,4 +1,4 @@
-"""The built-in document types. A new one is a module in this folder and a line here."""
+"""The built-in document types. To add one, write a module in this folder and a line here."""
 
 from schemas.document_type import DocumentType
 from schemas.invoice import Invoice

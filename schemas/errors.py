@@ -1,12 +1,12 @@
-"""The one error tree.
+"""The error tree.
 
     PagemillError
     ├── ConfigurationError        wrong usage or settings: exit 2, nothing was started
     ├── DatasetError              the output folder cannot be used as it is
-    │   └── UnwritableDatasetError    there is no room, or no right to write
-    ├── BudgetExceededError       the next call would pass the budget
-    ├── RunStoppedError           somebody told the run to stop
-    ├── ModelUnavailableError     the endpoint refuses (exit 2) or stays away (exit 1)
+    │   └── UnwritableDatasetError    the disk is full, or write permission is missing
+    ├── BudgetExceededError       the next call could exceed the budget
+    ├── RunStoppedError           a person or a scheduler stopped the run
+    ├── ModelUnavailableError     the endpoint refuses (exit 2) or does not answer (exit 1)
     └── DocumentError             one document failed; the run goes on
         ├── UnreadableDocumentError
         │   ├── UnsupportedDocumentError
@@ -19,16 +19,16 @@
             ├── RequestTooLargeError
             └── PicturesRefusedError
 
-Every message says where, what and what to do. Errors survive pickling, since they cross process borders.
+Every message names the place, the fault and the remedy. Errors survive pickling, since they pass between processes.
 """
 
 
 class PagemillError(Exception):
-    """The root of everything Pagemill raises on purpose."""
+    """Base of all errors that Pagemill raises on purpose."""
 
 
 class ConfigurationError(PagemillError):
-    """Wrong usage or configuration: nothing was started."""
+    """Wrong usage or configuration; nothing was started."""
 
 
 class DatasetError(PagemillError):
@@ -36,7 +36,7 @@ class DatasetError(PagemillError):
 
 
 class UnwritableDatasetError(DatasetError):
-    """The output dataset cannot be written. `fact` says where and why, `remedy` what to do; a command may know better."""
+    """The output dataset cannot be written. `fact` names place and reason, `remedy` is replaced by some commands."""
 
     def __init__(self, fact: str, remedy: str) -> None:
         super().__init__(fact, remedy)
@@ -48,17 +48,17 @@ class UnwritableDatasetError(DatasetError):
 
 
 class BudgetExceededError(PagemillError):
-    """The next call could pass the budget; what is left is deferred."""
+    """The next call could exceed the budget; the remaining documents are deferred."""
 
 
 class RunStoppedError(PagemillError):
-    """The run was told to stop: Ctrl-C, SIGTERM, or a cancellation through Prefect."""
+    """The run was stopped: by Ctrl-C, SIGTERM, or a cancellation through Prefect."""
 
 
 class ModelUnavailableError(PagemillError):
     """The endpoint refuses or cannot be reached.
 
-    `refused` is true for authentication, payment and unknown-model answers, which no waiting cures.
+    `refused` is true for authentication, payment and unknown-model answers, which a retry does not cure.
     """
 
     def __init__(self, message: str, *, refused: bool = False) -> None:
@@ -74,7 +74,7 @@ def _unavailable(message: str, refused: bool) -> ModelUnavailableError:
 
 
 class DocumentError(PagemillError):
-    """One document failed. `stage` names the step; `retryable` says whether a later night may succeed unchanged."""
+    """One document failed. `stage` names the step; `retryable` is true where a later run may succeed without a change."""
 
     stage = "read"
     retryable = False
@@ -87,14 +87,14 @@ class UnreadableDocumentError(DocumentError):
 
 
 class ChangedWhileReadError(DocumentError):
-    """The file was different after the read than before it, twice."""
+    """The file changed during the read, twice."""
 
     stage = "read"
     retryable = True
 
 
 class UnsupportedDocumentError(UnreadableDocumentError):
-    """The bytes are of no format that split knows."""
+    """The bytes are in no supported format."""
 
 
 class EncryptedDocumentError(UnreadableDocumentError):
@@ -102,9 +102,9 @@ class EncryptedDocumentError(UnreadableDocumentError):
 
 
 class SandboxLimitError(DocumentError):
-    """Splitting passed its time or memory limit, or crashed its process.
+    """Splitting exceeded its time or memory limit, or crashed its process.
 
-    `has_died` is True where the process ended: in a run that was told to stop, this says nothing of the document.
+    `has_died` is True where the process ended: in a run that is being stopped, this is no fault of the document.
     """
 
     stage = "split"
@@ -113,7 +113,7 @@ class SandboxLimitError(DocumentError):
 
 
 class ProcessDiedError(DocumentError):
-    """The processes of a cluster that worked on the document's shard died, one after the other."""
+    """Every worker process of the cluster that took the document's shard died."""
 
     stage = "extract"
     retryable = True
@@ -126,28 +126,28 @@ class OversizedPageError(DocumentError):
 
 
 class InvalidCompletionError(DocumentError):
-    """The model's answer could not be used for any of the document's chunks."""
+    """No answer for any of the document's chunks was usable."""
 
     stage = "parse"
     retryable = True
 
 
 class RequestTooLargeError(InvalidCompletionError):
-    """The endpoint takes no request of this size: fewer pages must be asked for at once."""
+    """The endpoint refuses requests of this size: a request must carry fewer pages."""
 
 
 class AnswerNotStoredError(DocumentError):
-    """A replay needs an answer that is not among the stored ones."""
+    """A replay needs an answer that is not stored."""
 
     stage = "ask"
 
 
 class PicturesRefusedError(InvalidCompletionError):
-    """The endpoint takes no pictures: what a page shows besides its text cannot be read there."""
+    """The endpoint refuses pictures: only the text of a page can be read there."""
 
 
 def exit_code_of(stopped: PagemillError | None, *, failed: int) -> int:
-    """Exit code of a command: 0 done, 1 a failure or stopped on the way, 2 refused or not set up, 3 the budget."""
+    """Exit code of a command: 0 done, 1 failed or stopped on the way, 2 refused or misconfigured, 3 over budget."""
     if isinstance(stopped, ConfigurationError) or (isinstance(stopped, ModelUnavailableError) and stopped.refused):
         return 2
     if isinstance(stopped, BudgetExceededError):
@@ -155,4 +155,4 @@ def exit_code_of(stopped: PagemillError | None, *, failed: int) -> int:
     return 1 if stopped is not None or failed else 0
 
 
-STOPS = (BudgetExceededError, ModelUnavailableError, RunStoppedError)  # what ends a run rather than a document
+STOPS = (BudgetExceededError, ModelUnavailableError, RunStoppedError)  # errors that end the run, not only a document

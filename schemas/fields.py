@@ -1,10 +1,10 @@
 """A JSON Schema as a tree of fields: the one form in which every step reads a document type.
 
-References are inlined, `null` alternatives dropped (everything is nullable on the wire), and what has no fixed shape
+References are inlined, `null` alternatives dropped (everything is nullable on the wire), and a node without a fixed shape
 (a map, a recursive reference, a list of lists) becomes a `json` leaf, which the tables keep as one column of JSON text.
-Keywords of our own: `format: decimal`, `x-pagemill-scale` (4 for money, 6 for prices and quantities), `x-evidence: none`,
-`x-unit` (the unit of a number, which the tables tell their readers), and at the root `x-pagemill-group`, the dotted path of the
-text by which documents are told apart when their quality is followed (an invoice's seller).
+Pagemill's keywords: `format: decimal`, `x-pagemill-scale` (4 for money, 6 for prices and quantities), `x-evidence: none`,
+`x-unit` (the unit of a number, shown in the tables' metadata), and at the root `x-pagemill-group`, the dotted path of the
+text field by which quality is followed per group (an invoice's seller).
 """
 
 import re
@@ -30,9 +30,9 @@ _FORMATS: dict[str, Kind] = {"date": "date", "date-time": "datetime", "decimal":
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One place of a schema. `fields` are an object's, `item` is a list's; `name` is empty for the root and for items.
+    """One node of a schema: `fields` of an object, `item` of a list; `name` is empty for the root and for items.
 
-    `limits` says in words what the strict dialect of JSON Schema has no keyword for: patterns, bounds, lengths.
+    `limits` are patterns, bounds and lengths in words: the strict dialect of JSON Schema has no keyword for them.
     """
 
     name: str
@@ -49,12 +49,12 @@ class Field:
 
     @property
     def is_leaf(self) -> bool:
-        """True for everything that holds one value: scalars and JSON text."""
+        """True for a field of one value: scalars and JSON text."""
         return self.kind not in {"object", "list"}
 
     @property
     def is_table(self) -> bool:
-        """True for a list of objects, which gets a table of its own."""
+        """True for a list of objects, which has its own table."""
         return self.item is not None and self.item.kind == "object"
 
 
@@ -63,13 +63,13 @@ def field_tree(schema: Mapping[str, Any]) -> Field:
     root = _field("", schema, schema, frozenset(), required=True)
     if root.kind != "object":
         raise ConfigurationError(
-            "the schema's root must be an object with `properties`; wrap what you have in one property"
+            "invalid root of the schema: expected an object with `properties`; wrap the schema in one property"
         )
     return root
 
 
 def walk_fields(root: Field, prefix: str = "") -> Iterator[tuple[str, Field]]:
-    """Every leaf below `root` with its path; `*` stands for a list's index: `/line_items/*/amount`."""
+    """Every leaf below `root` with its path, `*` for the index of a list: `/line_items/*/amount`."""
     for child in root.fields if root.kind == "object" else ((root.item,) if root.item else ()):
         path = f"{prefix}/{escape(child.name) if root.kind == 'object' else '*'}"
         if child.is_leaf:
@@ -84,22 +84,22 @@ def escape(key: str) -> str:
 
 
 def unescape(step: str) -> str:
-    """The key that a step of a JSON pointer stands for."""
+    """The key of one step of a JSON pointer."""
     return step.replace("~1", "/").replace("~0", "~")
 
 
 def keys_of(pointer: str) -> list[str]:
-    """The keys and places that a JSON pointer leads through."""
+    """The keys and list indexes of a JSON pointer."""
     return [unescape(step) for step in pointer.split("/")[1:]]
 
 
 def is_index(key: str) -> bool:
-    """True for a place in a list (RFC 6901, section 4), of a length that there is."""
+    """True for an index of a list (RFC 6901, section 4) of at most nine digits."""
     return _INDEX.fullmatch(key) is not None
 
 
 def field_at(root: Field, keys: Iterable[str]) -> Field | None:
-    """The field that `keys` lead to, where a list's place is digits or `*`; null where there is none."""
+    """The field that `keys` lead to, a list's index as digits or `*`; None where there is none."""
     here: Field | None = root
     for key in keys:
         if here is None:
@@ -144,7 +144,7 @@ def _walked(root: Field, pointer: str) -> Iterator[tuple[str, bool]]:
 
 
 def value_at(value: Any, keys: Iterable[str]) -> Any:
-    """The value that `keys` lead to in a record or an answer; null where there is none."""
+    """The value that `keys` lead to in a record or an answer; None where there is none."""
     for key in keys:
         if isinstance(value, Mapping):
             value = value.get(key)
@@ -156,7 +156,7 @@ def value_at(value: Any, keys: Iterable[str]) -> Any:
 
 
 def _field(name: str, node: Any, root: Mapping[str, Any], seen: frozenset[str], *, required: bool) -> Field:
-    if not isinstance(node, Mapping):  # `true` and `false` are schemas too: anything goes
+    if not isinstance(node, Mapping):  # `true` and `false` are schemas too: any value fits
         return Field(name, "json", required=required)
     node, seen, recursive = _resolved(node, root, seen)
     description = str(node.get("description") or node.get("title") or "")
@@ -173,8 +173,10 @@ def _field(name: str, node: Any, root: Mapping[str, Any], seen: frozenset[str], 
         properties = node.get("properties")
         if not isinstance(properties, Mapping) or not properties:
             return leaf
-        wanted = node.get("required", ())
-        children = tuple(_field(key, sub, root, seen, required=key in wanted) for key, sub in properties.items())
+        required_names = node.get("required", ())
+        children = tuple(
+            _field(key, sub, root, seen, required=key in required_names) for key, sub in properties.items()
+        )
         return replace(leaf, kind="object", fields=children)
     if kind == "array":
         item = _field("", node.get("items", True), root, seen, required=False)
@@ -200,7 +202,7 @@ def _scalar(leaf: Field, node: Mapping[str, Any], kind: Any) -> Field:
         kind_here = _FORMATS.get(str(node.get("format")), kind_here)
     scale = int(node.get("x-pagemill-scale", PRICE_SCALE))
     if scale not in {MONEY_SCALE, PRICE_SCALE}:
-        raise ConfigurationError(f"field {leaf.name!r}: x-pagemill-scale is 4 or 6, not {scale}")
+        raise ConfigurationError(f"field {leaf.name!r}: invalid x-pagemill-scale {scale}: expected 4 or 6")
     return replace(leaf, kind=kind_here, scale=scale)
 
 
@@ -212,7 +214,7 @@ def _limits(node: Mapping[str, Any]) -> str:
 def _resolved(
     node: Mapping[str, Any], root: Mapping[str, Any], seen: frozenset[str]
 ) -> tuple[Mapping[str, Any], frozenset[str], bool]:
-    """`node` without references, null alternatives and single-member combinations; the last value is true on a recursion."""
+    """`node` without references, null alternatives and combinations of one; the last value is true for a recursive reference."""
     for _ in range(32):  # a chain of references longer than this is a loop of aliases
         if "$ref" in node:
             reference = str(node["$ref"])
@@ -255,12 +257,14 @@ def _widest(kinds: list[Any]) -> str | None:
 
 def _target(reference: str, root: Mapping[str, Any]) -> Mapping[str, Any]:
     if not reference.startswith("#"):
-        raise ConfigurationError(f"the schema refers to {reference!r}; only references within the file are read")
+        raise ConfigurationError(
+            f"invalid $ref {reference!r}: expected a reference within the file, such as #/$defs/name"
+        )
     node: Any = root
     for step in reference.lstrip("#/").split("/") if reference != "#" else ():
         key = unescape(step)
         if not isinstance(node, Mapping) or key not in node:
-            raise ConfigurationError(f"the schema refers to {reference!r}, which is not in it")
+            raise ConfigurationError(f"invalid $ref {reference!r}: the schema has no such node")
         node = node[key]
     if not isinstance(node, Mapping):
         return {}

@@ -1,4 +1,4 @@
-"""The model table: one line a model. Prices are USD per million tokens as seeded (an operator's settings override them)."""
+"""Table of known models. Prices are USD per million tokens; the operator's settings override them."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ DEFAULT_OUTPUT = 8_192
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Facts for packing and budgets: `window` and `max_output` in tokens, `images` the most per request."""
+    """Facts for packing and budgets: `window` and `max_output` in tokens, prices in USD per million, `images` per request."""
 
     slug: str
     window: int
@@ -30,5 +30,5 @@ MODELS: dict[str, Model] = {
 
 
 def model_entry(slug: str) -> Model:
-    """The table's line for `slug`, or the assumptions of DESIGN §3 for a model that it does not list."""
+    """The entry of `slug`; for a model that is not listed the assumptions of DESIGN §3."""
     return MODELS.get(slug) or Model(slug, DEFAULT_WINDOW, DEFAULT_OUTPUT, None, None)

@@ -1,6 +1,6 @@
 """Frozen data that passes between the steps.
 
-Lengths are PDF points from the top-left corner, tokens are the model's, money is nano-USD.
+Lengths are PDF points from the top-left corner, tokens those of the model's vocabulary, money nano-USD.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ Match = Literal["exact", "normalized", "fuzzy", "image", "absent", "rejected", "
 
 
 class Word(NamedTuple):
-    """One word of a page where it stands; points, top-left origin."""
+    """One word of a page and its box in points, top-left origin."""
 
     text: str
     x0: float
@@ -31,7 +31,7 @@ class Word(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An encoded picture: `data` are JPEG or PNG bytes, `width` and `height` pixels."""
+    """An encoded picture: `data` are JPEG or PNG bytes, `width` and `height` are in pixels."""
 
     data: bytes
     mime: str
@@ -52,12 +52,12 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page as split yields it. `words` are what grounding searches, `text` is what the model reads.
+    """One page as split yields it: `words` for grounding, `text` for the model.
 
-    `image` is the whole page as a picture where its text cannot be trusted. `hidden_text` counts characters that are
-    on the page but that no eye sees. `problem` says why the page, or a part of it, could not be read. `is_scanned` is true
-    where the words were read from the picture by a second reader, and are not in `text`. The
-    `words` of a piece of a page that was cut are still those of the whole page.
+    `image` is the whole page as a picture where its text cannot be trusted. `hidden_text` counts the invisible characters
+    of the page. `problem` is the reason why the page, or a part of it, could not be read. `is_scanned` is true where
+    the words were read from the picture by the second reader (OCR), and are not in `text`. A part of a cut page has the
+    `words` of the whole page.
     """
 
     number: int
@@ -75,14 +75,14 @@ class Page:
 
     @property
     def images(self) -> tuple[Image, ...]:
-        """Every picture that is sent with this page, in order."""
+        """All pictures that are sent with this page, in order."""
         own = (self.image,) if self.image is not None else ()
         return own + tuple(figure.image for figure in self.figures)
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentInfo:
-    """Facts that split knows of a document before its pages: `attachments` are the names of embedded files."""
+    """Facts about a document that split yields before its pages: `attachments` are the names of embedded files."""
 
     pages: int
     title: str | None
@@ -92,7 +92,7 @@ class DocumentInfo:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document as read: `document_id` is the sha256 of its bytes in hex."""
+    """One document as read: `document_id` is the sha256 of its bytes in hex, `size` is in bytes."""
 
     document_id: str
     source_uri: str
@@ -114,8 +114,8 @@ class Chunk:
 class Request:
     """Request to the model for one chunk: independent of endpoint, dialect and routing.
 
-    `prompt_tokens` is the exact count for the model's tokenizer, `max_tokens` the room for the answer. `is_constrained` is
-    false where the model shall write freely, since it ran away under constrained decoding.
+    `prompt_tokens` is the exact count for the model's tokenizer, `max_tokens` the limit of the answer. `is_constrained` is
+    false where decoding is free, since an earlier answer ran away under constrained decoding.
     """
 
     request_id: str
@@ -134,10 +134,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """Part of an answer to ask for once more: `root` is the tree of just these fields, `reasons` say what was wrong.
+    """Part of an answer to ask for once more: `root` is the tree of these fields, `reasons` are the faults in words.
 
-    An item of a list has an integer `index_name` beside its fields: its place in the list of the earlier answer. `pointers`
-    are the places that failed: whatever else comes back is not used.
+    An item of a list has an integer `index_name` beside its fields: its index in the list of the earlier answer. `pointers`
+    are the fields that failed: no other value of the new answer is used.
     """
 
     root: Field
@@ -148,7 +148,7 @@ class Repair:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One answer of the model, as paid. `cost_nusd` is null where the price is unknown."""
+    """One answer of the model, as paid. `cost_nusd` is None where the price is unknown."""
 
     request_id: str
     text: str
@@ -165,7 +165,7 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something about a value that people must know. `field` is a JSON pointer ("" for the record as a whole)."""
+    """Fault or doubt about a value, for people. `field` is a JSON pointer ("" for the whole record)."""
 
     field: str
     kind: ProblemKind
@@ -174,9 +174,9 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A parsed completion: `value` has the schema's shape, every leaf of its type or null.
+    """A parsed completion: `value` has the schema's shape, every leaf of its type or None.
 
-    `is_whole` is false when the model's JSON ended in the middle: what a list would have gone on to say is lost.
+    `is_whole` is false when the model's JSON ended in the middle: the rest of a list may be missing.
     """
 
     value: Mapping[str, Any]
@@ -188,7 +188,7 @@ class Answer:
 class Evidence:
     """Place of one value of a record. `field` is a JSON pointer; page and box are None where there is no place.
 
-    `confidence` is between 0 and 1, null where nothing is known.
+    `confidence` is between 0 and 1, None where it was not estimated.
     """
 
     field: str
@@ -214,9 +214,9 @@ class Located:
 class Record:
     """One validated answer for a document.
 
-    `item_pages` gives the page of each list item by JSON pointer, `unsettled` the pointers of scalars that the document states
-    differently and that no check decides. `corrected_fields` are the pointers of what people have corrected; `""` is there
-    where they have accepted the record as a whole.
+    `item_pages` is the page of each list item by JSON pointer. `unsettled` are the pointers of scalars of which the document
+    states several values and no check decides between them. `corrected_fields` are the pointers of the values that people
+    have corrected, and `""` where they have accepted the whole record.
     """
 
     value: Mapping[str, Any]
@@ -236,9 +236,9 @@ class Record:
 class Correction:
     """One value by one person: `old` and `new` as text, JSON where `field` (a JSON pointer) leads to no leaf.
 
-    A pointer that ends in `-` adds an item to a list; a null `new` of an item takes it out; `""` accepts the record as it
-    stood, which `new` tells. `context` is the outermost list item that the field is in, as JSON, so that it is found again
-    where items stand elsewhere later; of an item that is added, how many like it there were. `place` is where the person saw it.
+    A pointer that ends in `-` adds an item to a list; None as the `new` of an item removes it; `""` accepts the record, whose
+    value is then in `new`. `context` is the outermost list item around the field, as JSON, by which it is recognised after
+    items have moved; for an added item it is the number of equal items. `evidence` is the place where the person saw the value.
     """
 
     field: str
@@ -248,12 +248,12 @@ class Correction:
     evidence: Evidence | None = None
 
 
-TEMPERATURE = 0.15  # the model card's recommendation
+TEMPERATURE = 0.15  # recommended by the model card
 
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """Settings of how the model writes: part of the request's identity."""
+    """Settings of decoding, part of the request's identity; `window` and `max_output` are in tokens."""
 
     model: str
     window: int

@@ -1,4 +1,4 @@
-"""The printed lines of a page and the numbers in them, as rows of a list are looked for in them."""
+"""Printed lines of a page and the numbers in them, among which the rows of a list are counted."""
 
 import re
 import statistics
@@ -10,7 +10,7 @@ from typing import Literal
 from extractors.values import fold_text
 from schemas.pipeline import Page, Word
 
-_SCANNED_EDGE = 5.0  # the same where they were read from a picture: the boxes of the same print differ
+_SCANNED_EDGE = 5.0  # points between aligned edges on a scan: boxes read from a picture vary
 
 
 _PAGES = frozenset({"page", "seite", "blatt", "pagina"})  # words of lines that number pages
@@ -19,9 +19,8 @@ _PAGES = frozenset({"page", "seite", "blatt", "pagina"})  # words of lines that 
 _THOUSANDS = 3  # digits before a space within a number, at most
 
 
-_AMOUNT = re.compile(
-    r"[^\w\s]*\d[\d.,'\u2019]*[^\w\s]*"
-)  # a word that is a number, with a sign, a currency or a per cent
+# A word that is a number, with a sign, a currency or a per cent sign.
+_AMOUNT = re.compile(r"[^\w\s]*\d[\d.,'\u2019]*[^\w\s]*")
 
 
 _TOTALS = frozenset(  # first words of lines that sum up, in folded form
@@ -48,7 +47,7 @@ _YEAR = re.compile(r"(?:19|20)\d\d")
 _GROUP = re.compile(r"\d{3}(?:[.,]\d+)?\D*")  # the rest of a number whose thousands are set apart by a space
 
 
-_GROUP_GAP = 0.6  # of a line's height between the groups of one number, at most
+_GROUP_GAP = 0.6  # gap between the groups of one number, at most, in heights of the line
 
 
 Sums = Literal["", "total", "charge"]
@@ -56,11 +55,11 @@ Sums = Literal["", "total", "charge"]
 
 @dataclass(frozen=True, slots=True)
 class PrintedLine:
-    """One line of a page: where its first word begins, and the right edges of its numbers.
+    """One line of a page: the left edge of its first word and the right edges of its numbers, in points.
 
-    `likeness` is a number that lines share which differ in digits only, `first` one that their first words share. `sums` says
-    whether it begins like a line that sums up, or like a charge that may be a row as well; `heads` that all its numbers are
-    years, as in the head of a table.
+    `likeness` is a checksum of its words without digits, `first` the same of its first word. `sums` is `total` for a line
+    that begins like a sum, and `charge` for one that begins like a charge and may be a row as well. `heads` is true where
+    all its numbers are years, as in the head of a table.
     """
 
     middle: float
@@ -75,7 +74,7 @@ class PrintedLine:
 
 @dataclass(frozen=True, slots=True)
 class PageLines:
-    """Lines of a page from top to bottom, kept while its document is read; blind where only a picture shows them."""
+    """Lines of a page from top to bottom, kept while its document is read; `is_blind` for a picture without words."""
 
     number: int
     lines: tuple[PrintedLine, ...]
@@ -83,13 +82,13 @@ class PageLines:
 
 
 def page_lines(page: Page) -> PageLines:
-    """Lines of a page, to count its rows later."""
+    """Lines of a page, from which its rows are counted later."""
     lines = tuple(_lines(page.words))
     return PageLines(page.number, _snapped(lines) if page.is_scanned else lines, bool(page.images and not page.words))
 
 
 def _lines(words: Sequence[Word]) -> Iterator[PrintedLine]:
-    """Words that stand at one height, as lines from top to bottom."""
+    """Words at one height, as lines from top to bottom."""
     groups: list[list[Word]] = []
     for word in sorted(words, key=lambda word: (word.y0 + word.y1, word.x0)):
         middle = (word.y0 + word.y1) / 2
@@ -102,18 +101,18 @@ def _lines(words: Sequence[Word]) -> Iterator[PrintedLine]:
         group.sort(key=lambda word: word.x0)
         edges = tuple(_edges(group))
         middle = statistics.median((word.y0 + word.y1) / 2 for word in group)
-        words_here = [fold_text(word.text).strip(".:") for word in group]
-        sums: Sums = "total" if _TOTALS.intersection(words_here[:2]) else ""
-        if not sums and (_CHARGES.intersection(words_here[:2]) or _PAGES.intersection(words_here)):
+        folded = [fold_text(word.text).strip(".:") for word in group]
+        sums: Sums = "total" if _TOTALS.intersection(folded[:2]) else ""
+        if not sums and (_CHARGES.intersection(folded[:2]) or _PAGES.intersection(folded)):
             sums = "charge"
         numbers = [word.text for word in group if _AMOUNT.fullmatch(word.text)]
         heads = bool(numbers) and all(map(_YEAR.fullmatch, numbers))
-        first, likeness = _likeness(words_here[:1]), _likeness(words_here)
+        first, likeness = _likeness(folded[:1]), _likeness(folded)
         yield PrintedLine(middle, group[0].y1 - group[0].y0, group[0].x0, edges, sums, heads, first, likeness)
 
 
 def _snapped(lines: Sequence[PrintedLine]) -> tuple[PrintedLine, ...]:
-    """The lines of a scan with edges and starts that nearly agree set to one place, so that columns are columns."""
+    """The lines of a scan, with nearly equal edges and starts made equal, so that columns are aligned."""
     edges = _nearly_one(edge for line in lines for edge in line.edges)
     starts = _nearly_one(line.start for line in lines)
     return tuple(
@@ -122,7 +121,7 @@ def _snapped(lines: Sequence[PrintedLine]) -> tuple[PrintedLine, ...]:
 
 
 def _nearly_one(places: Iterable[float]) -> dict[float, float]:
-    """For each place the middle of those that are nearly the same."""
+    """The median of the nearly equal positions, for each position."""
     runs: list[list[float]] = []
     for position in sorted(places):
         if runs and position - runs[-1][0] <= _SCANNED_EDGE:
@@ -133,12 +132,12 @@ def _nearly_one(places: Iterable[float]) -> dict[float, float]:
 
 
 def _likeness(words: Sequence[str]) -> int:
-    """A number that texts share which differ in digits only."""
+    """Checksum of texts, the same for texts that differ in digits only."""
     return zlib.crc32(re.sub(r"\d+", "#", " ".join(words)).encode("utf-8", "replace"))
 
 
 def _edges(words: Sequence[Word]) -> Iterator[float]:
-    """Right edge of the last digit of each number of a line: a sign or a bracket behind it hangs over."""
+    """Right edge of the last digit of each number of a line: a sign or a bracket after it overhangs the column."""
     for index, word in enumerate(words):
         if not _AMOUNT.fullmatch(word.text):
             continue

@@ -1,7 +1,7 @@
-"""Items that a second answer for a page has beyond the first: each is set where it stands on the page, nothing else moves.
+"""Items that a second answer for a page has beyond the first, inserted in the order of the page; no other item moves.
 
-The first answers stay as they are. A page alone, without the head that its table has pages before, is where a model is most
-likely to misread a column: of its second answer only what was missing is taken.
+The first answers stay as they are. A model is most likely to misread a column on a single page, without the head of its
+table pages before: only the missing items are taken from its second answer.
 """
 
 import itertools
@@ -15,9 +15,11 @@ from schemas.pipeline import Evidence, Located
 
 
 def splice(located: Sequence[Located], fresh: Mapping[int, Sequence[Fresh]], pointer: str) -> list[Located]:
-    """The answers with the `fresh` items of one list, by page, among their own; items stay in the order of the pages."""
+    """The answers with the `fresh` items of one list inserted by page; items stay in the order of the pages."""
     homes = [_homes(answer, pointer) for answer in located]
-    added: dict[int, list[tuple[int, int, Fresh]]] = {}  # by answer: before which of its items, on which page
+    added: dict[
+        int, list[tuple[int, int, Fresh]]
+    ] = {}  # by answer: index of the item before which to insert, page, item
     for page in sorted(fresh):
         target = _target(located, homes, page)
         for item in fresh[page]:
@@ -26,7 +28,7 @@ def splice(located: Sequence[Located], fresh: Mapping[int, Sequence[Fresh]], poi
             added.setdefault(target, []).append((insert_at, page, item))
     spliced: list[Located] = []
     for at, (entry, home) in enumerate(zip(located, homes, strict=True)):
-        inserts = sorted(added.get(at, ()), key=lambda one: (one[0], one[1], one[2].height))
+        inserts = sorted(added.get(at, ()), key=lambda insert: (insert[0], insert[1], insert[2].height))
         edges = [0, *(insert_at for insert_at, _, _ in inserts), len(home)]
         for number, (start, end) in enumerate(itertools.pairwise(edges)):
             if number:
@@ -46,28 +48,28 @@ def splice(located: Sequence[Located], fresh: Mapping[int, Sequence[Fresh]], poi
 
 
 def items_on(located: Iterable[Located], pointer: str, page: int) -> int:
-    """Number of items of a list that the answers have on a page."""
+    """Number of items that the answers have on a page, of one list."""
     return sum(home[0] == page for answer in located for home in _homes(answer, pointer))
 
 
 def _target(located: Sequence[Located], homes: Sequence[Sequence[tuple[int, float]]], page: int) -> int:
-    """The answer among whose items those of `page` belong: one that has some, else one that is of the page."""
-    holding = [at for at, home in enumerate(homes) if any(where == page for where, _ in home)]
+    """Index of the answer that takes the items of `page`: one with its items, else one asked for it, else the last before it."""
+    holding = [at for at, home in enumerate(homes) if any(item_page == page for item_page, _ in home)]
     asked = [at for at, answer in enumerate(located) if page in answer.pages]
     before = [at for at, answer in enumerate(located) if min(answer.pages, default=0) < page]
     return (holding or asked or before[-1:] or [0])[0]
 
 
 def _homes(located: Located, pointer: str) -> list[tuple[int, float]]:
-    """Page and height of each item; one that was found nowhere stays with the item before it."""
-    found = anchors(located, pointer)
+    """Page and height of each item; an item without a place stays with the item before it."""
+    anchored = anchors(located, pointer)
     homes: list[tuple[int, float]] = []
     for index in range(len(_list_at(located, pointer))):
-        anchor = found.get(index)
-        known = homes[-1] if homes else (min(located.pages, default=0), 0.0)
+        anchor = anchored.get(index)
+        home = homes[-1] if homes else (min(located.pages, default=0), 0.0)
         if anchor is not None and anchor.page is not None and anchor.box is not None:
-            known = anchor.page, (anchor.box[1] + anchor.box[3]) / 2
-        homes.append(known)
+            home = anchor.page, (anchor.box[1] + anchor.box[3]) / 2
+        homes.append(home)
     return homes
 
 
@@ -92,14 +94,14 @@ def _with_items(located: Located, pointer: str, places: Iterable[int]) -> Locate
 
 
 def _moved(key: str, pointer: str, moved: Mapping[int, int]) -> str | None:
-    """The pointer of a value once its item stands elsewhere; null where the item goes."""
+    """The pointer of a value after its item has moved; None where the item is left out."""
     index, slash, rest = key[len(pointer) + 1 :].partition("/")
     target = moved.get(int(index))
     return None if target is None else f"{pointer}/{target}{slash}{rest}"
 
 
 def _list_alone(located: Located, pointer: str, places: Iterable[int]) -> Located:
-    """These items of one list, and nothing else that the answer says."""
+    """The answer with these items of one list and no other value."""
     wanted = set(places)
     evidence = {
         key: entry
@@ -114,8 +116,8 @@ def _list_alone(located: Located, pointer: str, places: Iterable[int]) -> Locate
 
 
 def _list_at(located: Located, pointer: str) -> Sequence[Any]:
-    found = value_at(located.answer.value, keys_of(pointer))
-    return found if isinstance(found, list) else []
+    value = value_at(located.answer.value, keys_of(pointer))
+    return value if isinstance(value, list) else []
 
 
 def _with_list(value: Mapping[str, Any], pointer: str, items: list[Any]) -> dict[str, Any]:

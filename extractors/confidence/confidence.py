@@ -1,6 +1,6 @@
-"""Probability that a value is right, from features that code can see: from 0 to 1 for each row of evidence.
+"""Probability that a value is right, from 0 to 1 for each row of evidence, computed from signals without the model.
 
-Each signal adds its weight to the log-odds (logistic regression), so that what speaks for and against a value can be told. The
+Each signal adds its weight to the log-odds (logistic regression), so that a confidence can be explained signal by signal. The
 weights that come with the package were fitted on labelled documents (benchmarks/calibration.py); a dataset may have its own.
 """
 
@@ -18,18 +18,18 @@ from extractors.values import fold_text
 from schemas.fields import Field, field_at, keys_of, pattern_of, value_at, walk_fields
 from schemas.pipeline import Evidence, Record
 
-Weights = Mapping[str, float]  # by signal; `sure` is what every value begins with
+Weights = Mapping[str, float]  # by signal; `sure` is the intercept
 BEGIN = "sure"
-OF_FIELD = "field "  # what a field begins with beside that: only a dataset's own weights know its fields
-_NOT_READ = frozenset({"corrected"})  # a person says so: nothing to be estimated
-_SHORT = 2  # characters: such a value stands on a page by chance
-_LEAST_WORD = 3  # letters of a label's words that count
+OF_FIELD = "field "  # prefix of a field's intercept: only a dataset's own weights have fields
+_NOT_READ = frozenset({"corrected"})  # given by a person: there is nothing to estimate
+_SHORT = 2  # characters: a value this short occurs on a page by chance
+_LEAST_WORD = 3  # letters: shorter words of a label do not count
 _KINDS = {"decimal": "number", "integer": "number", "number": "number", "date": "date", "datetime": "date"}
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentContext:
-    """Context of a document beside its record: pages that are pictures or hide text; whether something was asked again."""
+    """Context of a document beside its record: numbers of pages with pictures or hidden text, and repeated requests."""
 
     pictures: frozenset[int]
     hidden: frozenset[int]
@@ -37,7 +37,7 @@ class DocumentContext:
 
 
 def document_context(pages: Iterable[Mapping[str, Any]], requests: int, groups: int) -> DocumentContext:
-    """The signs of a document by its rows of `pages`; `groups` is in how many parts its fields were asked for."""
+    """The context from a document's rows of `pages`; `groups` is the number of parts in which its fields were asked for."""
     rows = list(pages)
     chunks = {row["chunk"] for row in rows if row["sent_as"] != "blank"}
     return DocumentContext(
@@ -47,35 +47,35 @@ def document_context(pages: Iterable[Mapping[str, Any]], requests: int, groups: 
     )
 
 
-def rated(record: Record, root: Field, seen: DocumentContext, weights: Weights) -> Record:
-    """The record with a confidence in each row of evidence that a machine made."""
+def rated(record: Record, root: Field, context: DocumentContext, weights: Weights) -> Record:
+    """The record with a confidence in each row of evidence that is not a person's."""
     return replace(
         record,
         evidence=tuple(
             entry if given is None else replace(entry, confidence=round(confidence(given, weights), 4))
-            for entry, given in zip(record.evidence, features(record, root, seen), strict=True)
+            for entry, given in zip(record.evidence, features(record, root, context), strict=True)
         ),
     )
 
 
 def confidence(given: Mapping[str, float], weights: Weights) -> float:
-    """The probability that the signals and their weights give."""
+    """Probability from signals and weights."""
     odds = sum(weights.get(name, 0.0) * amount for name, amount in given.items())
     return 1 / (1 + math.exp(-max(-30.0, min(30.0, odds))))
 
 
-def features(record: Record, root: Field, seen: DocumentContext) -> list[dict[str, float] | None]:
-    """The signals of each row of evidence; null for those that people have said."""
+def features(record: Record, root: Field, context: DocumentContext) -> list[dict[str, float] | None]:
+    """The signals of each row of evidence; None for rows that people have corrected."""
     contested = {entry.field for entry in record.evidence if entry.match == "conflict"}
     places = Counter((entry.page, entry.box) for entry in record.evidence if entry.box is not None)
     passed = {pointer for check in record.checks if check.ok for pointer in check.fields}
     failed = {pointer for check in record.checks if not check.ok for pointer in check.fields}
     is_sparse = _is_sparse(record.value, root)
     labels: dict[str, tuple[str, frozenset[str]]] = {}
-    found: list[dict[str, float] | None] = []
+    signals: list[dict[str, float] | None] = []
     for entry in record.evidence:
         if entry.match in _NOT_READ:
-            found.append(None)
+            signals.append(None)
             continue
         path = pattern_of(root, entry.field)
         if path not in labels:
@@ -87,18 +87,18 @@ def features(record: Record, root: Field, seen: DocumentContext) -> list[dict[st
             "check holds": path in passed,
             "check fails": path in failed,
             "another check fails": bool(failed) and path not in failed,
-            "page hides text": entry.page in seen.hidden,
-            "page is a picture": entry.page in seen.pictures,
+            "page hides text": entry.page in context.hidden,
+            "page is a picture": entry.page in context.pictures,
             "place of another value, too": entry.box is not None and places[entry.page, entry.box] > 1,
             f"label beside a {kind}": _is_labelled(entry, label),
-            "asked for again": seen.asked_again,
+            "asked for again": context.asked_again,
             "in a list": "/*" in path,
             "short": len(entry.value or "") <= _SHORT,
             "record is partial": record.status == "partial",
             "record is half empty": is_sparse,
         }
-        found.append({**given, **{name: 1.0 for name, holds in features.items() if holds}})
-    return found
+        signals.append({**given, **{name: 1.0 for name, holds in features.items() if holds}})
+    return signals
 
 
 @functools.cache
@@ -109,7 +109,7 @@ def default_weights() -> Weights:
 
 
 def weights_of(content: Any) -> Weights:
-    """Weights as they were written. Raises ValueError for what are none."""
+    """Weights from the content of a JSON file. Raises ValueError for any other content."""
     weights = content.get("weights") if isinstance(content, Mapping) else None
     if not isinstance(weights, Mapping) or not all(
         isinstance(row, int | float) and math.isfinite(row) for row in weights.values()
@@ -119,13 +119,13 @@ def weights_of(content: Any) -> Weights:
 
 
 def _is_sparse(value: Mapping[str, Any], root: Field) -> bool:
-    """True where less than half of what stands outside of lists is stated."""
-    leaves = [value_at(value, keys_of(path)) for path, _ in walk_fields(root) if "/*" not in path]
-    return 2 * sum(leave is not None for leave in leaves) < len(leaves)
+    """True where less than half of the fields outside of lists have a value."""
+    values = [value_at(value, keys_of(path)) for path, _ in walk_fields(root) if "/*" not in path]
+    return 2 * sum(leaf is not None for leaf in values) < len(values)
 
 
 def _label(field: Field | None) -> tuple[str, frozenset[str]]:
-    """The kind of a field, and the words that it may be printed beside."""
+    """The kind of a field, and the words of its label."""
     if field is None:
         return "text", frozenset()
     return _KINDS.get(field.kind, "text"), frozenset(_words(f"{field.name.replace('_', ' ')} {field.description}"))

@@ -1,6 +1,6 @@
-"""Weights of confidence fitted to labels: ridge logistic regression, drawn towards the weights that were there before.
+"""Weights of confidence fitted to labels: ridge logistic regression around the earlier weights.
 
-With few labels little changes; a signal that no label speaks of keeps its weight.
+Few labels change little; a signal without labels keeps its weight.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 
 from extractors.confidence.confidence import BEGIN, OF_FIELD, Weights, confidence
 
-_RIDGE = 1.0  # pull of a weight towards what it was, as strong as one uncertain label of it
+_RIDGE = 1.0  # pull of a weight towards its earlier value, as strong as one uncertain label
 _STEPS = 50
 _CLOSE = 1e-8
 BINS = 10
 
-Labelled = tuple[Mapping[str, float], bool]  # the signals of a value, and whether it is right
+Labelled = tuple[Mapping[str, float], bool]  # signals of a value, and whether it is right
 
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Values whose confidence is in one tenth: how many, their mean confidence, and the share that is right."""
+    """Values whose confidence is within one tenth: their number, their mean confidence, and the share of right ones."""
 
     low: float
     high: float
@@ -31,9 +31,9 @@ class Bin:
 
 
 def fit(labelled: Sequence[Labelled], before: Weights, *, by_field: bool) -> dict[str, float]:
-    """The weights that fit `labelled` best, near `before`; `by_field` lets each field of the type begin elsewhere."""
-    known = {name for given, _ in labelled for name in given if by_field or not name.startswith(OF_FIELD)}
-    names = sorted(known | before.keys(), key=lambda name: (name != BEGIN, name))
+    """The weights that fit `labelled` best, near `before`; `by_field` adds an intercept for each field."""
+    labelled_names = {name for given, _ in labelled for name in given if by_field or not name.startswith(OF_FIELD)}
+    names = sorted(labelled_names | before.keys(), key=lambda name: (name != BEGIN, name))
     at = {name: index for index, name in enumerate(names)}
     table = np.zeros((len(labelled), len(names)))
     for row, (given, _) in enumerate(labelled):
@@ -41,8 +41,8 @@ def fit(labelled: Sequence[Labelled], before: Weights, *, by_field: bool) -> dic
             table[row, at[name]] = given[name]
     right = np.array([entry for _, entry in labelled], dtype=float)
     origin = np.array([before.get(name, 0.0) for name in names])
-    found = _newton(table, right, origin)
-    return {name: round(float(weight), 4) for name, weight in zip(names, found, strict=True)}
+    fitted = _newton(table, right, origin)
+    return {name: round(float(weight), 4) for name, weight in zip(names, fitted, strict=True)}
 
 
 def reliability(labelled: Iterable[Labelled], weights: Weights) -> list[Bin]:

@@ -1,7 +1,7 @@
-"""Corrections as labels: values that a machine had read, beside those that people have made of them.
+"""Corrections as labels: values as the model read them, beside the values that people have set.
 
-Only places that people spoke of are scored: a value that was corrected is one that was read wrongly, one that was confirmed
-is right, an item that was taken out was found too much, one that was added was missed.
+Only the fields of corrections are scored: a corrected value was read wrongly, a confirmed one is right, a removed item was
+one too many, an added item was missed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,12 +16,12 @@ from schemas.pipeline import Correction
 
 @dataclass(slots=True)
 class _Place:
-    """A place that people spoke of: what stood there first, and what they have said last.
+    """A corrected place: its value as read (`first`) and as last corrected (`last`).
 
-    `said` is the pointer that they used, `at` where that is now, `path` the same for all items of a list.
+    `named` is the pointer in the correction, `at` the pointer now, `path` the pointer with `*` for every index.
     """
 
-    said: str
+    named: str
     at: str
     path: str
     first: Any
@@ -30,16 +30,16 @@ class _Place:
 
 @dataclass(slots=True)
 class _Reading:
-    """The record as it was while the corrections were made: how long its lists were."""
+    """State of the record while corrections are replayed: the lengths of its lists, and the corrected places."""
 
     lengths: dict[str, int] = field(default_factory=dict)
     places: list[_Place] = field(default_factory=list)
 
 
 def confirmed(extracted: Mapping[str, Any], corrections: Sequence[Correction], root: Field) -> Scored:
-    """The counts of the places that `corrections` (oldest first) speak of; `extracted` is the record as the machine read it.
+    """The counts of the places in `corrections` (oldest first); `extracted` is the record as the model read it.
 
-    An acceptance of the whole record is passed over: who has one scores the whole record.
+    An acceptance of the whole record is skipped: for such a record the caller scores all fields.
     """
     reading = _Reading()
     for correction in corrections:
@@ -50,7 +50,7 @@ def confirmed(extracted: Mapping[str, Any], corrections: Sequence[Correction], r
     for position in reading.places:
         target = field_at(root, keys_of(position.path))
         assert target is not None
-        score_at(position.last, position.first, target, (position.path, position.said), scored)
+        score_at(position.last, position.first, target, (position.path, position.named), scored)
     return scored
 
 
@@ -66,11 +66,11 @@ def _enter(reading: _Reading, correction: Correction, target: Field, root: Field
     if last == "-":
         at = f"{lists}/{reading.lengths[lists]}"
         reading.lengths[lists] += 1
-    known = next((position for position in reading.places if position.at == at), None)
-    outer = next((position for position in reading.places if position.at and at.startswith(f"{position.at}/")), None)
-    if known is not None:
-        known.last = new
-    elif outer is not None:  # within what people have given as a whole
+    corrected = next((entry for entry in reading.places if entry.at == at), None)
+    outer = next((entry for entry in reading.places if entry.at and at.startswith(f"{entry.at}/")), None)
+    if corrected is not None:
+        corrected.last = new
+    elif outer is not None:  # within an item or object that people have set as a whole
         *path, key = keys_of(at.removeprefix(outer.at))
         inside = value_at(outer.last, path)
         if isinstance(inside, dict):
@@ -82,7 +82,7 @@ def _enter(reading: _Reading, correction: Correction, target: Field, root: Field
 
 
 def _close_gap(reading: _Reading, lists: str, index: int) -> None:
-    """The item at `place` was taken out: what was said of its values counts no more, and those behind it move up."""
+    """Remove the item at `index`: corrections of its values no longer count, and the items after it move up."""
     reading.lengths[lists] -= 1
     kept = []
     for entry in reading.places:
@@ -93,7 +93,7 @@ def _close_gap(reading: _Reading, lists: str, index: int) -> None:
             entry.at = f"{lists}/{int(step) - 1}{slash}{rest}"
             kept.append(entry)
         elif not slash:
-            entry.at = ""  # it is nowhere now: another item may come to stand there
+            entry.at = ""  # the removed item has no pointer: another item may get its index
             kept.append(entry)
     reading.places = kept
 

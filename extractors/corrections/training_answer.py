@@ -1,8 +1,8 @@
 """Answer that a model should have given for one chunk: the published record, restricted to the chunk's pages.
 
-A value belongs to the chunk on whose pages it was located, or stands (an invoice number is printed on each page, and each
-answer has it); what nobody located anywhere belongs to the first chunk. An item of a list belongs to the one chunk that has
-its page.
+A value belongs to the chunk on whose pages it was located, and to every other chunk whose pages print it (an invoice number
+is printed on each page, and each answer has it); a value located nowhere belongs to the first chunk. An item of a list belongs
+to the one chunk with its page.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ _FOUND = frozenset({"exact", "normalized", "fuzzy"})
 def training_answer(record: Record, chunk: Chunk, first: int, root: Field) -> str:
     """The answer for `chunk` as JSON in the schema's own shape.
 
-    `first` is the first page that is sent of the document, `root` the tree of what is asked for.
+    `first` is the number of the document's first page that is sent, `root` the tree of the requested fields.
     """
     placed = _Placed(record, chunk, first, root)
     return json_text(placed.object(record.value, root, ""))
@@ -42,7 +42,7 @@ class _Placed:
         self._here = {pointer for pointer, entry in here.evidence.items() if entry.match in _FOUND}
 
     def object(self, value: Mapping[str, Any], root: Field, pointer: str, *, is_item: bool = False) -> dict[str, Any]:
-        """The object with what belongs to the chunk; every key is there. All of an item does that belongs to it."""
+        """The object with the values of the chunk, every key present; an item (`is_item`) of the chunk is whole."""
         return {
             child.name: self._any(value.get(child.name), child, f"{pointer}/{escape(child.name)}", is_item=is_item)
             for child in root.fields
@@ -59,7 +59,7 @@ class _Placed:
 
     def _list(self, values: Sequence[Any], item: Field, pointer: str, *, is_item: bool) -> list[Any]:
         kept = []
-        page = self._first  # of an item that was not located: the page of the one before it
+        page = self._first  # an item without a page takes the page of the item before it
         for index, value in enumerate(values):
             here = f"{pointer}/{index}"
             page = self._items.get(here, page)
@@ -70,7 +70,7 @@ class _Placed:
 
 
 def _filled(value: Mapping[str, Any], root: Field) -> dict[str, Any]:
-    """The scalars of a record in the schema's full shape, its lists empty: what ground looks up."""
+    """The scalars of a record in the schema's full shape, with empty lists: the input of ground."""
     filled: dict[str, Any] = {}
     for child in root.fields:
         below = value.get(child.name)

@@ -1,8 +1,8 @@
 """Assignment of list items to items of the truth: rows that agree in all labelled fields first, the rest optimally.
 
-Optimal is the assignment with the most agreeing values (Jonker-Volgenant, lapx); its time is cubic and its memory quadratic,
-so that what is left of lists of thousands of rows is first paired by values that occur once on either side, and then in
-blocks of MOST_ROWS rows in order.
+The optimal assignment has the most agreeing values (Jonker-Volgenant, lapx); its time is cubic and its memory quadratic. The
+remaining rows of long lists are therefore paired by values that occur once on either side first, and then in blocks of
+MOST_ASSIGNED_ROWS rows in order.
 """
 
 from collections import Counter
@@ -13,22 +13,22 @@ import numpy as np
 
 from extractors.evaluate.compare import CompareKey
 
-MOST_ASSIGNED_ROWS = 1_000  # of either side that are assigned in one go: 8 MB, and at most about a second
-_NULLS = 0.1  # what agreeing in saying nothing counts, of an agreeing value
-_DRIFT = 0.01  # what standing at the other end of the list costs, of an agreeing value
+MOST_ASSIGNED_ROWS = 1_000  # rows of either side in one block: 8 MB, and about a second at most
+_NULLS = 0.1  # weight of two nulls that agree; two values that agree weigh 1
+_DRIFT = 0.01  # cost of a pair at opposite ends of the list
 
-KeyedRow = Mapping[str, CompareKey]  # keys by path; of a truth row only what is labelled
+KeyedRow = Mapping[str, CompareKey]  # keys by path; a truth row has labelled fields only
 
 
 def assign(truth: Sequence[KeyedRow], found: Sequence[KeyedRow]) -> dict[int, int]:
-    """The place in `found` of each row of `truth` that has a counterpart: one that agrees in at least one stated value."""
+    """The index in `found` for each row of `truth` with a counterpart: a row that agrees in at least one stated value."""
     pairs = _exact(truth, found)
     left = [index for index in range(len(truth)) if index not in pairs]
     taken = set(pairs.values())
     free = [index for index in range(len(found)) if index not in taken]
     if max(len(left), len(free)) > MOST_ASSIGNED_ROWS:
-        for index, other in _by_unique_values(truth, found, left, free):
-            pairs[index] = other
+        for index, counterpart in _by_unique_values(truth, found, left, free):
+            pairs[index] = counterpart
         taken = set(pairs.values())
         left = [entry for entry in left if entry not in pairs]
         free = [index for index in free if index not in taken]
@@ -41,7 +41,7 @@ def assign(truth: Sequence[KeyedRow], found: Sequence[KeyedRow]) -> dict[int, in
 
 
 def _exact(truth: Sequence[KeyedRow], found: Sequence[KeyedRow]) -> dict[int, int]:
-    """Rows of which all that is labelled agrees, those with the most labels first; equal ones in order."""
+    """Pairs that agree in all labelled fields, rows with the most labels first; equal rows in order."""
     pairs: dict[int, int] = {}
     taken: set[int] = set()
     by_labels: dict[tuple[str, ...], list[int]] = {}
@@ -64,17 +64,23 @@ def _exact(truth: Sequence[KeyedRow], found: Sequence[KeyedRow]) -> dict[int, in
 def _by_unique_values(
     truth: Sequence[KeyedRow], found: Sequence[KeyedRow], left: Sequence[int], free: Sequence[int]
 ) -> Iterator[tuple[int, int]]:
-    """Pairs that share a value which no other row has; the column with the most values first."""
+    """Pairs that share a value no other row has; the column with the most values first."""
     done: set[int] = set()
     taken: set[int] = set()
     paths = {path for entry in left for path in truth[entry]}
     for path in sorted(paths, key=lambda path: (-len({truth[entry].get(path) for entry in left}), path)):
-        counts = Counter(truth[entry].get(path) for entry in left)
-        others = Counter(found[index].get(path) for index in free)
+        truth_counts = Counter(truth[entry].get(path) for entry in left)
+        found_counts = Counter(found[index].get(path) for index in free)
         places = {found[index].get(path): index for index in free if index not in taken}
         for entry in left:
             value = truth[entry].get(path)
-            if entry in done or value is None or counts[value] > 1 or others[value] != 1 or value not in places:
+            if (
+                entry in done
+                or value is None
+                or truth_counts[value] > 1
+                or found_counts[value] != 1
+                or value not in places
+            ):
                 continue
             if places[value] not in taken:
                 done.add(entry)
@@ -85,19 +91,21 @@ def _by_unique_values(
 def _optimal(
     truth: Sequence[KeyedRow], found: Sequence[KeyedRow], rows: Sequence[int], columns: Sequence[int]
 ) -> dict[int, int]:
-    """The assignment of some rows to some others with the most agreeing values."""
+    """The assignment of `rows` (of truth) to `columns` (of found) with the most agreeing values."""
     if not rows or not columns:
         return {}
     agreeing = np.zeros((len(rows), len(columns)), np.float32)
     weight = np.zeros_like(agreeing)
     for path in {path for row in rows for path in truth[row]}:
         codes: dict[CompareKey, int] = {None: 0}
-        ours = np.array([codes.setdefault(truth[at][path], len(codes)) if path in truth[at] else -1 for at in rows])
-        theirs = np.array([codes.setdefault(found[at].get(path), len(codes)) for at in columns])
-        same = ours[:, None] == theirs[None, :]
-        stated = same & (ours > 0)[:, None]
+        truth_codes = np.array(
+            [codes.setdefault(truth[at][path], len(codes)) if path in truth[at] else -1 for at in rows]
+        )
+        found_codes = np.array([codes.setdefault(found[at].get(path), len(codes)) for at in columns])
+        same = truth_codes[:, None] == found_codes[None, :]
+        stated = same & (truth_codes > 0)[:, None]
         agreeing += stated
-        weight += stated + _NULLS * (same & (ours == 0)[:, None])
+        weight += stated + _NULLS * (same & (truth_codes == 0)[:, None])
     distance = np.abs(np.array(rows)[:, None] - np.array(columns)[None, :], dtype=np.float32)
     weight -= _DRIFT * distance / max(len(truth), len(found))
     places, _ = lap.lapjv((weight.max() - weight).astype(np.float64), extend_cost=True, return_cost=False)  # -1 is none

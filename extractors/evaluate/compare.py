@@ -1,7 +1,7 @@
-"""When two values of a field are the same: each is brought to a key, and equal keys are equal values.
+"""Equality of two values of a field: equal values have equal keys.
 
-Numbers, dates and the like are read by the schema's own parser, so that a truth written as "1.234,50 EUR" is the number.
-Texts are compared by their letters and digits; of texts that are numbers every digit counts, and a currency may be its sign.
+Numbers and dates are read by the schema's parser, so that a truth written as "1.234,50 EUR" is the number. Texts are compared
+by their letters and digits, texts that are numbers by all their digits, and a currency code equals its sign.
 """
 
 import datetime
@@ -18,13 +18,13 @@ from extractors.parse.coerce import parse_value
 from extractors.values import fold_text, normalize, number_readings, parse_number
 from schemas.fields import Field
 
-CompareKey = Hashable  # null for what is stated as nothing
+CompareKey = Hashable  # None for null and for empty values
 _PLAIN_NUMBER = re.compile(r"[-+(]?\d[\d.,' ]*\)?\s*%?$")
-_FLOAT_DIGITS = 12  # of a double's sixteen: what a calculation leaves in the last ones is no other value
+_FLOAT_DIGITS = 12  # significant digits of a double's sixteen: the last ones hold rounding errors
 
 
 def key(value: Any, field: Field) -> CompareKey:
-    """Key to compare `value` of a leaf by; None for null and for empty text. Never raises: unreadable values are their text."""
+    """Key by which `value` of a leaf is compared; None for null and for empty text, the text for an unreadable value."""
     if value is None or (
         isinstance(value, str | list | dict) and not (value.strip() if isinstance(value, str) else value)
     ):
@@ -55,7 +55,7 @@ def _typed_key(value: Any, field: Field) -> CompareKey:
 
 
 def _number_key(value: Any, field: Field) -> CompareKey:
-    """The number; one with more decimals than the column has is compared as the column would have it."""
+    """The number, rounded to the decimals of its column."""
     number = value if isinstance(value, Decimal) else None
     if number is None:
         number = parse_number(value) if isinstance(value, str) else Decimal(value)

@@ -1,10 +1,10 @@
-"""Drift: what was found this night, compared with the nights before, by field and by the group that a type declares.
+"""Drift: rates of this night compared with the nights before, by field and by the group that a type declares.
 
-A share is compared by its bad side: values that are missing, values that stand nowhere on the page, checks that fail,
-documents that are partial. The nights before say how probable tonight's count is: beta-binomial, with Jeffreys' prior (Gelman
-et al., Bayesian Data Analysis, section 2.4), over counts divided by how much more the nights differ among themselves than
-chance would have them (the quasi-binomial dispersion of McCullagh and Nelder, Generalized Linear Models, section 4.5). A break is
-improbable among all comparisons of the night, and large enough that somebody should look.
+A share is compared by its bad side: missing values, values not located on their page, failed checks, partial documents. The
+probability of tonight's count follows from the nights before: beta-binomial, with Jeffreys' prior (Gelman et al., Bayesian
+Data Analysis, section 2.4), over counts divided by the quasi-binomial dispersion among the nights (McCullagh and Nelder,
+Generalized Linear Models, section 4.5). A break is improbable among all comparisons of the night, and large enough to be
+checked by a person.
 """
 
 import math
@@ -15,20 +15,20 @@ from typing import Literal
 
 Measure = Literal["filled", "located", "failed_check", "partial", "cost_per_page"]
 
-NIGHTS = 28  # that tonight is compared with: four weeks, so that each weekday weighs the same
-LEAST_NIGHTS = 5  # with fewer there is nothing to compare with
-CHANCE = 1e-3  # of a false alarm in a night, over all its comparisons
-LEAST_CHANGE = 0.2  # of a share: less is for the tables, not for an alarm
-LEAST_RATIO = 1.5  # of a cost per page to its median
-_SIGMAS = 6.0  # of the logarithm of costs, by their median absolute deviation
-_MAD = 1.4826  # makes it the standard deviation of a normal distribution
-_LEAST_SPREAD = 0.02  # of the logarithm: nights of equal costs are no proof that they will stay equal
-_IS_BAD = frozenset({"failed_check", "partial"})  # measures whose count is the bad side
+NIGHTS = 28  # compared with tonight: four weeks, so that each weekday weighs the same
+LEAST_NIGHTS = 5  # fewer nights are no basis for a comparison
+CHANCE = 1e-3  # probability of a false alarm in a night, over all its comparisons
+LEAST_CHANGE = 0.2  # change of a share that raises an alarm
+LEAST_RATIO = 1.5  # ratio of a cost per page to its median that raises an alarm
+_SIGMAS = 6.0  # deviations of the logarithm of a cost from its median that raise an alarm
+_MAD = 1.4826  # median absolute deviation to standard deviation, for a normal distribution
+_LEAST_SPREAD = 0.02  # deviation of the logarithm at least: equal costs in the past may differ in the future
+_IS_BAD = frozenset({"failed_check", "partial"})  # measures that count bad cases
 
 
 @dataclass(frozen=True, slots=True)
 class RateKey:
-    """Key of a rate: a measure of a field (JSON pointer, `*` for a list's index, or a check's name), in a group or in all."""
+    """Key of a rate: a measure of a field (JSON pointer with `*` for indexes, or a check's name) in a group, None for all."""
 
     measure: Measure
     field: str | None
@@ -37,7 +37,7 @@ class RateKey:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """`count` of `total`; for a cost, USD of pages."""
+    """`count` of `total`; for a cost, USD and pages."""
 
     count: float
     total: float
@@ -57,12 +57,12 @@ class Break:
     @property
     def text(self) -> str:
         """The break in words."""
-        what = _WORDS[self.key.measure].format(field=self.key.field)
-        whose = f"{self.key.group}: " if self.key.group is not None else ""
+        measured = _WORDS[self.key.measure].format(field=self.key.field)
+        group = f"{self.key.group}: " if self.key.group is not None else ""
         if self.key.measure == "cost_per_page":
-            return f"{whose}{what} ${self.tonight:.5f}, was ${self.before:.5f}"
+            return f"{group}{measured} ${self.tonight:.5f}, was ${self.before:.5f}"
         return (
-            f"{whose}{what} {self.tonight:.0%} of {self.total_tonight:,.0f}, was {self.before:.0%} of "
+            f"{group}{measured} {self.tonight:.0%} of {self.total_tonight:,.0f}, was {self.before:.0%} of "
             f"{self.total_before:,.0f} in the nights before"
         )
 
@@ -79,24 +79,24 @@ _WORDS: Mapping[Measure, str] = {
 def find_breaks(tonight: Mapping[RateKey, Count], before: Mapping[RateKey, Sequence[Count]]) -> list[Break]:
     """Rates that are worse tonight than the nights `before` explain, the least probable first.
 
-    `before` has a count of each of the last nights (at most `NIGHTS`) in which there was anything to count.
+    `before` has one count for each of the last nights (at most `NIGHTS`) with anything to count.
     """
     counted = {key: [night for night in before.get(key, ()) if night.total] for key in tonight if tonight[key].total}
-    known = {key: nights for key, nights in counted.items() if len(nights) >= LEAST_NIGHTS}
-    found = [
+    comparable = {key: nights for key, nights in counted.items() if len(nights) >= LEAST_NIGHTS}
+    breaks = [
         entry
-        for key, nights in known.items()
+        for key, nights in comparable.items()
         if (entry := _cost(key, tonight[key], nights) if key.measure == "cost_per_page" else _share(key, tonight[key], nights))
         is not None
     ]  # fmt: skip
     return sorted(
-        (entry for entry in found if entry.chance <= CHANCE / len(known)),
+        (entry for entry in breaks if entry.chance <= CHANCE / len(comparable)),
         key=lambda entry: (entry.chance, str(entry.key)),
     )
 
 
 def _share(key: RateKey, tonight: Count, nights: Sequence[Count]) -> Break | None:
-    """The break of a share, with its chance; null where it is no worse, or not much."""
+    """The break of a share with its chance; None where the share is hardly worse or better."""
     bad = [_bad(key, night) for night in nights]
     total = sum(night.total for night in nights)
     if _bad(key, tonight) / tonight.total - sum(bad) / total < LEAST_CHANGE:

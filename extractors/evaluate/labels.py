@@ -1,7 +1,7 @@
-"""Labels as people and other tools have them, brought to the shape of a schema.
+"""Labels of people and other tools, brought to the shape of a schema.
 
-A key is a field's name, the name of its column in the record table (`seller_name` for `seller.name`), a dotted path, or what
-`renamed` says it stands for. What stands for no field is told by its path, once, and left out.
+A key is a field's name, the name of its column in the record table (`seller_name` for `seller.name`), a dotted path, or a key
+of `renamed`. A key without a field is left out, and its path is reported once.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from typing import Any
 
 from schemas.fields import Field, escape
 
-Names = Mapping[tuple[str, ...], tuple[str, ...]]  # the label's keys, lists passed over, and the field's
+Names = Mapping[tuple[str, ...], tuple[str, ...]]  # keys of the label, without list indexes, to keys of the field
 
 
 def shaped(labels: Mapping[str, Any], root: Field, renamed: Names, unknown: set[str]) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def _fill(
 
 
 def _keys(name: str, root: Field) -> tuple[str, ...] | None:
-    """The keys that a label's name means, an own name before a column's."""
+    """The keys of the field that a label names: a field name counts before a column name."""
     if any(child.name == name for child in root.fields):
         return (name,)
     dotted = tuple(name.split("."))
@@ -76,7 +76,7 @@ def _keys(name: str, root: Field) -> tuple[str, ...] | None:
 
 
 def _at(root: Field, keys: tuple[str, ...]) -> Field | None:
-    """The field that keys lead to through objects alone: a label in a list is one of the list's items."""
+    """The field that `keys` lead to through objects only; labels within lists are resolved per item."""
     here: Field | None = root
     for key in keys:
         here = next((child for child in here.fields if child.name == key), None) if here is not None else None

@@ -1,8 +1,8 @@
-"""A record beside its truth, as counts per field: what is stated, what was found, what of that is right.
+"""A record compared with its truth, as counts per field: values stated, found and right.
 
-A field that the truth leaves out is not scored. One that the truth has as null (or [], for a list) is not stated by the
-document: a value found there counts against precision. Items of lists are paired first (`assign`); what has no
-counterpart is missing, or found too much, in every labelled field.
+A field that the truth leaves out is not scored. A field that is null in the truth (or [], for a list) is not stated by the
+document: a value found there counts against precision. Items of lists are paired first (`assign`); an item without a
+counterpart is missing, or one too many, in every labelled field.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,7 +25,7 @@ class Counts:
     right: int = 0
 
     def add(self, stated: CompareKey, found: CompareKey) -> bool:
-        """Count one value; true where it is as the truth has it."""
+        """Count one value; true where it equals the truth."""
         self.stated += stated is not None
         self.found += found is not None
         is_right = stated == found
@@ -33,31 +33,31 @@ class Counts:
         return is_right
 
     def plus(self, other: "Counts") -> None:
-        """Count another's, too."""
+        """Add other counts."""
         self.stated += other.stated
         self.found += other.found
         self.right += other.right
 
     @property
     def precision(self) -> float | None:
-        """Of what was found, the share that is right; null where nothing was found."""
+        """Share of right values among those found; None where nothing was found."""
         return self.right / self.found if self.found else None
 
     @property
     def recall(self) -> float | None:
-        """Of what is stated, the share that was found right; null where nothing is stated."""
+        """Share of values found right among those stated; None where nothing is stated."""
         return self.right / self.stated if self.stated else None
 
     @property
     def f1(self) -> float | None:
-        """The harmonic mean of precision and recall; null where there is neither."""
+        """Harmonic mean of precision and recall; None where nothing is stated and nothing was found."""
         both = self.stated + self.found
         return 2 * self.right / both if both else None
 
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """A value that is not as the truth has it. `pointer` leads to it in the truth, or in the record where that has none."""
+    """A value that differs from the truth. `pointer` leads to it in the truth, or in the record where the truth has none."""
 
     pointer: str
     path: str
@@ -69,7 +69,7 @@ class Wrong:
 class Scored:
     """One document's counts by path (`/line_items/*/amount`), and of whole items by list (`/line_items`).
 
-    `wrong_values` counts all, `wrong` shows the first. `right_at` says for each scored pointer of the record whether it holds.
+    `wrong_values` counts all, `wrong` has the first MOST_WRONG. `right_at` is true for each scored pointer that is right.
     """
 
     fields: dict[str, Counts] = field(default_factory=dict)
@@ -80,7 +80,7 @@ class Scored:
 
     @property
     def is_perfect(self) -> bool:
-        """True where every scored value is as the truth has it, and nothing was found too much."""
+        """True where every scored value equals the truth."""
         return not self.wrong_values
 
     @property
@@ -98,9 +98,9 @@ def total(counts: Iterable[Counts]) -> Counts:
 
 
 def score(truth: Mapping[str, Any], record: Mapping[str, Any], root: Field) -> Scored:
-    """`record` as the machine read it beside the truth, both nested in the schema's shape.
+    """Counts of `record`, as the model read it, against the truth; both are nested in the schema's shape.
 
-    Keys of the truth that `root` has not are passed over.
+    Keys of the truth that are not in `root` are skipped.
     """
     scored = Scored()
     _object(truth, record, root, "", "", "", scored)
@@ -108,15 +108,15 @@ def score(truth: Mapping[str, Any], record: Mapping[str, Any], root: Field) -> S
 
 
 def score_at(truth: Any, found: Any, field: Field, named: tuple[str, str], scored: Scored) -> None:
-    """Add one place alone to `scored`, a leaf or all below it; `named` is its path, and the pointer to name it by."""
+    """Add the counts of one leaf, or of all fields below it, to `scored`; `named` is its path and its pointer."""
     _any(truth, found, field, *named, None, scored)
 
 
 def _object(
     truth: Mapping[str, Any], found: Any, root: Field, path: str, at: str, context: str | None, scored: Scored
 ) -> None:
-    """`at` is the truth's pointer, `place` the record's, null where the record has no such place."""
-    mapping = _held(found)
+    """Score an object; `at` is its pointer in the truth, `context` in the record, None where the record has no such object."""
+    mapping = _mapping(found)
     for child in root.fields:
         if child.name not in truth:
             continue
@@ -142,13 +142,13 @@ def _leaf(truth: Any, found: Any, field: Field, path: str, at: str, context: str
     if context is not None:
         scored.right_at[context] = is_right
     if not is_right:
-        _tell(Wrong(at, path, truth, found), scored)
+        _add_wrong(Wrong(at, path, truth, found), scored)
 
 
 def _values(
     truth: list[Any], found: list[Any], item: Field, path: str, at: str, context: str | None, scored: Scored
 ) -> None:
-    """Values in a list, whose order does not count."""
+    """Score a list of values; their order does not count."""
     waiting: dict[CompareKey, list[int]] = {}
     for index in range(len(found) - 1, -1, -1):
         waiting.setdefault(key(found[index], item), []).append(index)
@@ -161,9 +161,9 @@ def _values(
         scored.right_at.update({f"{context}/{index}": index not in wrong for index in range(len(found))})
     for turn in range(max(len(missing), len(spare))):
         expected = truth[missing[turn]] if turn < len(missing) else None
-        other = found[spare[turn]] if turn < len(spare) else None
+        extra = found[spare[turn]] if turn < len(spare) else None
         index = missing[turn] if turn < len(missing) else spare[turn]
-        _tell(Wrong(f"{at}/{index}", f"{path}/*", expected, other), scored)
+        _add_wrong(Wrong(f"{at}/{index}", f"{path}/*", expected, extra), scored)
 
 
 def _taken(waiting: dict[CompareKey, list[int]], value: CompareKey) -> bool:
@@ -177,30 +177,36 @@ def _items(
     truth: list[Any], found: list[Any], field: Field, path: str, at: str, context: str | None, scored: Scored
 ) -> None:
     assert field.item is not None
-    ours = [dict(_keys(row, field.item, "", is_whole=False)) for row in truth]
-    theirs = [dict(_keys(row, field.item, "", is_whole=True)) for row in found]
-    pairs = assign(ours, theirs)
+    truth_keys = [dict(_keys(row, field.item, "", is_whole=False)) for row in truth]
+    found_keys = [dict(_keys(row, field.item, "", is_whole=True)) for row in found]
+    pairs = assign(truth_keys, found_keys)
     whole = scored.items.setdefault(path, Counts())
     whole.plus(Counts(len(truth), len(found), 0))
     for index, row in enumerate(truth):
         before = scored.wrong_values
-        other = pairs.get(index)
-        there = None if context is None or other is None else f"{context}/{other}"
+        counterpart = pairs.get(index)
+        item_context = None if context is None or counterpart is None else f"{context}/{counterpart}"
         _object(
-            _held(row), None if other is None else found[other], field.item, f"{path}/*", f"{at}/{index}", there, scored
+            _mapping(row),
+            None if counterpart is None else found[counterpart],
+            field.item,
+            f"{path}/*",
+            f"{at}/{index}",
+            item_context,
+            scored,
         )
-        whole.right += other is not None and scored.wrong_values == before
+        whole.right += counterpart is not None and scored.wrong_values == before
     labelled = _labelled(truth, field.item) if truth else None
     spare = set(range(len(found))) - set(pairs.values())
     for index in sorted(spare):
         nothing = _nothing(field.item, labelled)
-        there = None if context is None else f"{context}/{index}"
-        _object(nothing, found[index], field.item, f"{path}/*", f"{at}/+{index}", there, scored)
+        item_context = None if context is None else f"{context}/{index}"
+        _object(nothing, found[index], field.item, f"{path}/*", f"{at}/+{index}", item_context, scored)
 
 
 def _keys(row: Any, field: Field, path: str, *, is_whole: bool) -> Iterator[tuple[str, CompareKey]]:
-    """Keys of an item: each of its values, and each list in it as one."""
-    mapping = _held(row)
+    """Comparison keys of an item by path: one per value, and one per list in it."""
+    mapping = _mapping(row)
     for child in field.fields:
         if child.name not in mapping and not is_whole:
             continue
@@ -221,7 +227,7 @@ def _list_key(value: Any, item: Field) -> CompareKey:
 
 
 def _labelled(rows: Iterable[Any], field: Field) -> dict[str, Any]:
-    """The fields that any of the truth's items has a label for, as a tree of their names."""
+    """The fields with a label in any item of the truth, as a tree of names."""
     tree: dict[str, Any] = {}
     for row in rows:
         for child in field.fields if isinstance(row, Mapping) else ():
@@ -233,7 +239,7 @@ def _labelled(rows: Iterable[Any], field: Field) -> dict[str, Any]:
 
 
 def _nothing(field: Field, labelled: Mapping[str, Any] | None) -> dict[str, Any]:
-    """An item of the truth that says null wherever others have labels; everywhere, where there are no others."""
+    """A truth for an extra item: null in every labelled field; in every field, where no item has labels."""
     return {
         child.name: _nothing(child, labelled[child.name]) if labelled and labelled[child.name] else None
         for child in field.fields
@@ -241,7 +247,7 @@ def _nothing(field: Field, labelled: Mapping[str, Any] | None) -> dict[str, Any]
     }
 
 
-def _held(value: Any) -> Mapping[str, Any]:
+def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
@@ -251,7 +257,7 @@ def _listed(value: Any) -> list[Any]:
     return [] if value in (None, "", {}) else [value]
 
 
-def _tell(wrong: Wrong, scored: Scored) -> None:
+def _add_wrong(wrong: Wrong, scored: Scored) -> None:
     scored.wrong_values += 1
     if len(scored.wrong) < MOST_WRONG:
         scored.wrong.append(wrong)

@@ -1,8 +1,8 @@
-"""Grounding: code looks for each value of an answer in the words of the chunk's pages, never the model.
+"""Grounding: each value of an answer is located among the words of the chunk's pages, by code without the model.
 
-Of several places the one is taken whose neighbourhood (the words before it on its line, and those above) says most of the
-field's name and description. List items are located in order: the item's longest text anchors its row, and its other values are
-taken from the places nearest to that row.
+Of several places the best is the one whose neighbourhood (the words before it on its line, and above it) shares most words
+with the field's name and description. List items are located in order: the item's longest text anchors its row, and its other
+values are located nearest to that row.
 """
 
 import datetime
@@ -19,14 +19,14 @@ from extractors.values import fold_text, normalize, number_readings, printed
 from schemas.fields import Field, escape
 from schemas.pipeline import Answer, Box, Evidence, Located, Match, Page, Word
 
-_QUOTE_CONTEXT = 4  # words on each side of a value that its quote shows
-_MOST_HITS = 2_000  # places of one value that are looked at; a digit on every line of a ledger has more
-_MOST_LABELLED = 50  # of these, places whose neighbourhood is read
-_LABEL_WORDS = 40  # words before a value among which those beside and above it are looked for
+_QUOTE_CONTEXT = 4  # words of a quote on each side of the value
+_MOST_HITS = 2_000  # places of one value that are considered; a digit on every line of a ledger has more
+_MOST_LABELLED = 50  # places whose neighbourhood is compared
+_LABEL_WORDS = 40  # words before a value that may be beside or above it
 _PLAIN_NUMBER = re.compile(r"[-+(]?\d[\d.,' ]*\)?\s*%?$")
 _ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}$")
-_SAME_LINE = 0.4  # heights of a line within which words stand on it
-_NAME_WEIGHT = 3  # a word of the field's name beside a value says more than one of its description
+_SAME_LINE = 0.4  # distance of words on one line, in heights of the line
+_NAME_WEIGHT = 3  # weight of a word of the field's name; a word of its description weighs 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class _Hit:
 
 
 def ground(answer: Answer, root: Field, chunk: int, pages: Sequence[Page]) -> Located:
-    """Locate every non-null leaf of `answer`. Values found nowhere are `absent`, or `image` where a picture was sent."""
+    """Locate every non-null leaf of `answer`. Values without a place are `absent`, or `image` where a picture was sent."""
     search = _Search([index(page) for page in pages])
     evidence: dict[str, Evidence] = {}
     _locate(answer.value, root, "", search, None, set(), evidence)
@@ -54,7 +54,7 @@ def _locate(
     taken: set[tuple[int, int]],
     out: dict[str, Evidence],
 ) -> None:
-    """`row` is where the list's item stands, `taken` the places of its other values."""
+    """Add evidence of `value` and its leaves to `out`; `row` is the place of the list item, `taken` are those of its values."""
     if value is None:
         return
     if field.kind == "object":
@@ -87,12 +87,12 @@ class _Search:
             return [self._hit(at, span, value) for at, span in self._readings("dates", day)]
         if isinstance(value, int | float | Decimal):
             number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
-            found = self._readings("numbers", number) or self._readings("numbers", -number)
-            return [self._hit(at, span, value) for at, span in found]
+            places = self._readings("numbers", number) or self._readings("numbers", -number)
+            return [self._hit(at, span, value) for at, span in places]
         return self._text_hits(str(value))
 
     def anchor(self, item: Mapping[str, Any], field: Field, after: _Hit | None) -> _Hit | None:
-        """The place of an item's row: its longest text (or any value) at or after the row before it."""
+        """The place of an item's row, at or after the row before it: that of its longest text, else of any value."""
         leaves = [(item[child.name], child) for child in field.fields if child.is_leaf and item[child.name] is not None]
         leaves.sort(key=lambda leaf: (isinstance(leaf[0], str), len(str(leaf[0]))), reverse=True)
         for value, child in leaves:
@@ -107,15 +107,15 @@ class _Search:
     def chosen(
         self, hits: list[_Hit], field: Field, row: _Hit | None, taken: Container[tuple[int, int]]
     ) -> _Hit | None:
-        """The hit nearest to the item's row; without one, the hit whose neighbourhood names the field.
+        """The hit nearest to the item's row; without a row, the hit whose neighbourhood names the field.
 
-        In a row that prints one number twice, as a price and as an amount, each of the two values gets its own.
+        Where a row prints one number twice, as a price and as an amount, the two values get different places.
         """
         if len(hits) < 2:
             return hits[0] if hits else None
         if row is None:
             label = _label(field)
-            return max(hits[:_MOST_LABELLED], key=lambda hit: self._named(hit, label))  # of equals the first
+            return max(hits[:_MOST_LABELLED], key=lambda hit: self._named(hit, label))  # the first of equals
         anchor = self.pages[row.page].page.words[row.first]
         line = max(1.0, anchor.y1 - anchor.y0) * _SAME_LINE
 
@@ -127,7 +127,7 @@ class _Search:
         return min(hits, key=distance)
 
     def _named(self, hit: _Hit, label: Mapping[str, int]) -> int:
-        """Share of the label that is printed beside and above a hit."""
+        """Weight of the label's words that are printed beside or above a hit."""
         words = self.pages[hit.page].page.words
         here = words[hit.first]
         near = {
@@ -145,15 +145,15 @@ class _Search:
             words = page.words[hit.first : hit.last + 1]
             around = page.words[max(0, hit.first - _QUOTE_CONTEXT) : hit.last + 1 + _QUOTE_CONTEXT]
             return Evidence(pointer, text, page.number, _hull(words), " ".join(w.text for w in around), hit.match)
-        seen = [entry.page for entry in self.pages if entry.page.images]
-        unread = [page for page in seen if page.sent_as == "image"] or seen
+        pictured = [entry.page for entry in self.pages if entry.page.images]
+        unread = [page for page in pictured if page.sent_as == "image"] or pictured
         if not unread:
             return Evidence(pointer, text, None, None, None, "absent")
         return Evidence(pointer, text, unread[0].number if len(unread) == 1 else None, None, None, "image")
 
-    def _readings(self, which: str, key: Any) -> list[tuple[int, Span]]:
+    def _readings(self, column: str, key: Any) -> list[tuple[int, Span]]:
         return [
-            (at, span) for at, page in enumerate(self.pages) for span in getattr(page, which).get(key, ())[:_MOST_HITS]
+            (at, span) for at, page in enumerate(self.pages) for span in getattr(page, column).get(key, ())[:_MOST_HITS]
         ]
 
     def _hit(self, at: int, span: Span, value: Any) -> _Hit:
@@ -164,14 +164,14 @@ class _Search:
 
     def _text_hits(self, value: str) -> list[_Hit]:
         needles = [normalize(value)]
-        if len(value) == 3 and value.isupper():  # a currency may be printed as its sign
+        if len(value) == 3 and value.isupper():  # a currency code may be printed as its sign
             needles.append(normalize(get_currency_symbol(value, locale="en")))
-        found = next((hits for needle in needles if needle and (hits := list(self._find(needle, value)))), [])
-        if _PLAIN_NUMBER.match(value):  # squeezed, 10 and 1.0 are the same
-            found = [hit for hit in found if hit.match == "exact"] or self._number_hits(value) or found
-        if found:
-            return found
-        if _ISO_DAY.match(value):  # a schema may have days as text
+        hits = next((matches for needle in needles if needle and (matches := list(self._find(needle, value)))), [])
+        if _PLAIN_NUMBER.match(value):  # without punctuation, 10 and 1.0 are the same
+            hits = [hit for hit in hits if hit.match == "exact"] or self._number_hits(value) or hits
+        if hits:
+            return hits
+        if _ISO_DAY.match(value):  # a schema may have dates as text
             try:
                 return self.hits(datetime.date.fromisoformat(value))
             except ValueError:
@@ -180,10 +180,10 @@ class _Search:
         return [] if span is None else [_Hit(*span, "fuzzy")]
 
     def _number_hits(self, value: str) -> list[_Hit]:
-        """Places of a number that a schema has as text."""
+        """Places of a number whose field is text."""
         for number in number_readings(value):
-            if found := self._readings("numbers", number) or self._readings("numbers", -number):
-                return [self._hit(at, span, value) for at, span in found]
+            if places := self._readings("numbers", number) or self._readings("numbers", -number):
+                return [self._hit(at, span, value) for at, span in places]
         return []
 
     def _find(self, needle: str, value: str) -> Iterator[_Hit]:
@@ -192,14 +192,14 @@ class _Search:
             for first, last, is_whole in page.find(needle):
                 if not left:
                     return
-                if is_whole or len(needle) >= 4:  # a short value inside a longer word is chance
+                if is_whole or len(needle) >= 4:  # a short value occurs inside longer words by chance
                     shown = " ".join(word.text for word in page.page.words[first : last + 1])
                     yield _Hit(at, first, last, "exact" if " ".join(value.split()) in shown else "normalized")
                     left -= 1
 
 
 def _label(field: Field) -> dict[str, int]:
-    """The words of a field's name and description, with what each counts."""
+    """The words of a field's name and description, with their weights."""
     described = dict.fromkeys(_parts(field.description), 1)
     return {**described, **dict.fromkeys(_parts(field.name.replace("_", " ")), _NAME_WEIGHT)}
 

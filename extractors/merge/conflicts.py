@@ -1,6 +1,7 @@
-"""Conflicts that arithmetic settles: of values stated differently on different pages, those with which the checks hold.
+"""Conflicts settled by arithmetic: of several values stated for one field, the value with which the checks hold.
 
-"Terms: net 30" on the first page and a net total on the last are a conflict; only one of the two adds up. No model is asked.
+"Terms: net 30" on the first page and a net total on the last are a conflict; only one of the two adds up. The model is not
+asked.
 """
 
 import itertools
@@ -17,7 +18,7 @@ _MOST_COMBINATIONS = 256
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """One value that replaces the first stated one: which, where it stands, and what says so."""
+    """A value that replaces the first stated one: its field, its evidence, and the reason in words."""
 
     field: str
     value: Any
@@ -28,10 +29,10 @@ class Settled:
 def settle_conflicts(
     record: Mapping[str, Any], located: Sequence[Located], conflicts: Sequence[str], checks: Sequence[Check]
 ) -> list[Settled]:
-    """The changes to `record` with which every check holds that can be made; none where no choice of candidates does.
+    """The changes to `record` with which every evaluated check holds; none where no choice of candidates does.
 
-    `conflicts` are the JSON pointers of scalars that are stated differently. The fewest changes win; where
-    as few changes add up in two ways, nothing is settled. Only equations settle: an inequality holds for many a wrong value.
+    `conflicts` are the JSON pointers of scalars with several stated values. The fewest changes win; where two choices of
+    equally many changes add up, nothing is settled. Only equations settle: inequalities hold for many wrong values.
     """
     failing = [
         check
@@ -53,7 +54,7 @@ def settle_conflicts(
                 results = [run_check(check, tried) for check in checks]
                 if all(result is None or result.ok for result in results) and _are_made(failing, tried):
                     holding.append(changed)
-        if len(holding) == 1:  # of two ways to add up, neither is proven
+        if len(holding) == 1:  # two ways to add up prove neither
             why = f"adds up ({', '.join(check.name for check in failing)})"
             return [Settled(pointer, value, evidence, why) for pointer, (value, evidence) in holding[0].items()]
         if holding:
@@ -62,27 +63,27 @@ def settle_conflicts(
 
 
 def chosen(located: Sequence[Located], choices: Mapping[str, int]) -> list[Settled]:
-    """The candidates that were chosen, by their place among those of each pointer; the first one changes nothing."""
-    found = []
+    """The chosen candidates, by their index among those of each pointer; index 0 changes nothing."""
+    settled = []
     for pointer, choice in choices.items():
         listed = list(candidates(located, pointer))
         if 0 < choice < len(listed):
-            found.append(Settled(pointer, *listed[choice], "was chosen by the model when it saw both"))
-    return found
+            settled.append(Settled(pointer, *listed[choice], "was chosen by the model when it saw both"))
+    return settled
 
 
 def _are_made(failing: Sequence[Check], record: Mapping[str, Any]) -> bool:
-    """True when every check that failed is made again, rather than skipped for a null."""
+    """True when every failed check is evaluated again, not skipped for a null."""
     return all(run_check(check, record) is not None for check in failing)
 
 
 def candidates(located: Sequence[Located], pointer: str) -> Iterator[tuple[Any, Evidence | None]]:
-    """Each value that is stated at `pointer`, once, in page order."""
-    seen: list[Any] = []
+    """The distinct values stated at `pointer`, in page order."""
+    yielded: list[Any] = []
     for answer in located:
         value = value_at(answer.answer.value, keys_of(pointer))
-        if value is not None and value not in seen:
-            seen.append(value)
+        if value is not None and value not in yielded:
+            yielded.append(value)
             yield value, answer.evidence.get(pointer)
 
 

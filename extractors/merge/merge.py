@@ -1,7 +1,7 @@
-"""Located answers of a document's chunks to one record: first stated scalar counts, conflicts are kept, lists joined.
+"""Located answers of a document's chunks to one record: the first stated scalar counts, conflicts are kept, lists joined.
 
-No two answers that enter cover the same page for the same list, so nothing is de-duplicated: two equal rows that stand
-twice in the document stay two.
+No two answers cover the same page for the same list, so rows are not de-duplicated: a row that the document prints twice stays
+twice.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,44 +23,50 @@ def merge(
 ) -> Record:
     """One record from the answers in page order.
 
-    `problems` are those known before: unread pages, unanswered chunks. `choices` say for the pointer of a conflict which of
-    its candidates counts, by its place; else the first does, unless the checks only hold with another.
+    `problems` are earlier ones: unread pages, unanswered chunks. `choices` has the index of the candidate that counts by the
+    pointer of a conflict; without a choice the first counts, unless the checks only hold with another.
     """
-    found: list[Problem] = [*problems]
+    known_problems: list[Problem] = [*problems]
     evidence: list[Evidence] = []
-    value = _merged(document_type.root, located, "", evidence, found)
+    value = _merged(document_type.root, located, "", evidence, known_problems)
     conflicts = list(dict.fromkeys(entry.field for entry in evidence if entry.match == "conflict"))
     settled = settle_conflicts(value, located, conflicts, document_type.checks)
     added_up = {entry.field for entry in settled}
     settled += [entry for entry in chosen(located, choices or {}) if entry.field not in added_up]
     for entry in settled:
-        _replace(value, entry, evidence, found)
-    places: dict[str, list[int]] = {}
-    for index, found_at in enumerate(evidence):
-        places.setdefault(found_at.field, []).append(index)
+        _replace(value, entry, evidence, known_problems)
+    evidence_at: dict[str, list[int]] = {}
+    for index, row in enumerate(evidence):
+        evidence_at.setdefault(row.field, []).append(index)
     for problem in document_type.validate(value):
         if problem.kind == "rejected":
-            _reject(value, problem, evidence, places.get(problem.field, ()))
+            _reject(value, problem, evidence, evidence_at.get(problem.field, ()))
         if problem.field or problem.kind != "rejected":
-            found.append(problem)
-    if any(problem.kind == "rejected" for problem in found):  # nulling may have emptied what is required
-        found += [entry for entry in document_type.validate(value) if entry.kind == "required" and entry not in found]
-    found += [Problem(entry.field, "absent", f"{entry.value!r} is nowhere on its pages") for entry in _absent(evidence)]
+            known_problems.append(problem)
+    if any(
+        problem.kind == "rejected" for problem in known_problems
+    ):  # a rejected value is None now, and its field may be required
+        known_problems += [
+            entry for entry in document_type.validate(value) if entry.kind == "required" and entry not in known_problems
+        ]
+    known_problems += [
+        Problem(entry.field, "absent", f"{entry.value!r} is not on its pages") for entry in _absent(evidence)
+    ]
     rejected = {entry.field for entry in evidence if entry.match == "rejected"}
     evidence += [
         Evidence(problem.field, None, None, None, problem.message, "rejected")
-        for problem in found
+        for problem in known_problems
         if problem.kind == "rejected" and problem.field and problem.field not in rejected
     ]
     checks, failed = checked(value, document_type)
-    found += failed
+    known_problems += failed
     pages = [page for answer in located for page in answer.pages]
     return Record(
         value=value,
         evidence=tuple(evidence),
-        problems=tuple(found),
-        status=status_of(found),
-        needs_review=is_doubtful(found, evidence, checks, document_type.root),
+        problems=tuple(known_problems),
+        status=status_of(known_problems),
+        needs_review=is_doubtful(known_problems, evidence, checks, document_type.root),
         first_page=min(pages, default=None),
         last_page=max(pages, default=None),
         item_pages=_item_pages(evidence, document_type.root),
@@ -76,7 +82,7 @@ def _merged(
     evidence: list[Evidence],
     problems: list[Problem],
 ) -> Any:
-    """The merged value of `field`, which stands at `pointer` in the record as in each answer."""
+    """The merged value of `field`, whose pointer is the same in the record and in the answers."""
     if field.kind == "object":
         return {
             child.name: _merged(child, located, f"{pointer}/{escape(child.name)}", evidence, problems)
@@ -123,7 +129,7 @@ def _joined(
 def _continues(last: Any, first: Any, item: Field) -> bool:
     """True when the first item of an answer is the rest of the last item of the answer before it.
 
-    Nothing but text that reads on is stated, in fields that the last item has text in, and the last item has more than text.
+    Then the first item has only text that continues text of the last item, and the last item has more than text.
     """
     if not isinstance(last, Mapping) or not isinstance(first, Mapping):
         return False
@@ -135,33 +141,33 @@ def _continues(last: Any, first: Any, item: Field) -> bool:
 
 
 def _goes_on(text: str, rest: str) -> bool:
-    """True where a text reads on: a new row would begin with a capital, as a rule."""
+    """True where `rest` continues `text`: a new row usually begins with a capital."""
     return text.rstrip()[-1:] in {",", "-", "(", "/", ":", "&"} or not rest.lstrip()[:1].isupper()
 
 
 def _breaks_page(before: Located | None, after: Located, pointer: str) -> bool:
-    """True when the first item of `after` may stand at the top of the page that follows the pages of `before`."""
+    """True when the first item of `after` may be at the top of the page that follows the pages of `before`."""
     if before is None or not before.pages or not after.pages or before.pages[-1] + 1 != after.pages[0]:
         return False
-    found = [entry.page for key, entry in after.evidence.items() if key.startswith(f"{pointer}/0/") and entry.page]
-    return all(page == after.pages[0] for page in found)
+    item_pages = [entry.page for key, entry in after.evidence.items() if key.startswith(f"{pointer}/0/") and entry.page]
+    return all(page == after.pages[0] for page in item_pages)
 
 
 def _continued(
     last: Mapping[str, Any], rest: Mapping[str, Any], pointer: str, evidence: list[Evidence], problems: list[Problem]
 ) -> dict[str, Any]:
-    """The item with the rest of its texts behind those that stand before the page break."""
+    """The item with the rest of its texts appended to those before the page break."""
     whole = dict(last)
     for name, text in rest.items():
         if text in (None, [], {}):
             continue
         whole[name] = f"{last[name]} {text}"
         here = f"{pointer}/{escape(name)}"
-        for index in range(len(evidence) - 1, -1, -1):  # it was the last item: its evidence is near the end
+        for index in range(len(evidence) - 1, -1, -1):  # evidence of the last item is near the end
             if evidence[index].field == here:
                 evidence[index] = replace(evidence[index], value=whole[name])
                 break
-    problems.append(Problem(pointer, "joined", "it goes on over a page break, and was put together"))
+    problems.append(Problem(pointer, "joined", "the item continues over a page break: its two parts were joined"))
     return whole
 
 
@@ -172,19 +178,21 @@ def _first_stated(located: Sequence[Located], pointer: str, evidence: list[Evide
         value = value_at(answer.answer.value, keys_of(pointer))
         if value is None:
             continue
-        found = answer.evidence.get(pointer)
+        located_value = answer.evidence.get(pointer)
         if stated is None:
             stated = value
-            evidence += [found] if found else []
-        elif value != stated and found is not None:
-            evidence.append(replace(found, match="conflict"))
-            where = f" on page {found.page}" if found.page else ""
-            problems.append(Problem(pointer, "conflict", f"{found.value!r}{where} differs from what stands before it"))
+            evidence += [located_value] if located_value else []
+        elif value != stated and located_value is not None:
+            evidence.append(replace(located_value, match="conflict"))
+            page_note = f" on page {located_value.page}" if located_value.page else ""
+            problems.append(
+                Problem(pointer, "conflict", f"{located_value.value!r}{page_note} differs from the value stated first")
+            )
     return stated
 
 
 def _replace(value: Any, settled: Settled, evidence: list[Evidence], problems: list[Problem]) -> None:
-    """Put a value in the place of the first stated one, which becomes the conflict."""
+    """Replace the first stated value, which becomes the conflict."""
     *path, last = keys_of(settled.field)
     holder = value_at(value, path)
     before, holder[last] = holder[last], settled.value
@@ -194,10 +202,10 @@ def _replace(value: Any, settled: Settled, evidence: list[Evidence], problems: l
             kept.append(entry if entry.field != settled.field else replace(entry, match="conflict"))
         elif replace(entry, match=settled.evidence.match) == settled.evidence:
             kept.append(settled.evidence)
-        elif entry.value != settled.evidence.value:  # what says the same once more is no conflict
+        elif entry.value != settled.evidence.value:  # an equal value is no conflict
             kept.append(replace(entry, match="conflict"))
     evidence[:] = kept
-    message = f"of several values that differ, {settled.value} {settled.why}, and {before} stands before it"
+    message = f"several values: {settled.value} {settled.why}, {before} is stated first"
     problems[:] = [
         problem for problem in problems if not (problem.kind == "conflict" and problem.field == settled.field)
     ]
@@ -205,9 +213,9 @@ def _replace(value: Any, settled: Settled, evidence: list[Evidence], problems: l
 
 
 def _reject(value: Any, problem: Problem, evidence: list[Evidence], places: Iterable[int]) -> None:
-    """Null the leaf at the problem's place; what is no leaf (a list too short, say) stays and is only reported.
+    """Set the leaf of a rejected value to None; a value that is no leaf (a list too short, say) stays and is only reported.
 
-    `places` are those of the field's evidence.
+    `places` are the indexes of the field's evidence.
     """
     *path, last = keys_of(problem.field) or [""]
     holder = value_at(value, path)
@@ -228,6 +236,6 @@ def _item_pages(evidence: Iterable[Evidence], root: Field) -> dict[str, int | No
     for entry in evidence:
         if entry.page is not None:
             for item in item_pointers(root, entry.field):
-                known = pages.get(item)
-                pages[item] = entry.page if known is None else min(known, entry.page)
+                first_page = pages.get(item)
+                pages[item] = entry.page if first_page is None else min(first_page, entry.page)
     return pages

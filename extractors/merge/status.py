@@ -1,4 +1,4 @@
-"""Status of a record as a whole: checks that hold, missing values, whether people should look."""
+"""Status of a record: evaluated checks, missing values, need of review."""
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any, Literal
@@ -14,7 +14,7 @@ _PARTIAL = {"rejected", "unanswered", "required", "page", "check", "rows"}
 def checked(
     value: Mapping[str, Any], document_type: DocumentType
 ) -> tuple[tuple[CheckResult, ...], tuple[Problem, ...]]:
-    """The declared checks that could be made over a record, and a problem for each that fails."""
+    """Results of the declared checks that could be evaluated, and one problem per failed check."""
     checks = tuple(result for check in document_type.checks if (result := run_check(check, value)) is not None)
     failed = tuple(
         Problem("", "check", f"{check.check}: {check.found} is found where {check.expected} is expected")
@@ -25,14 +25,14 @@ def checked(
 
 
 def status_of(problems: Iterable[Problem]) -> Literal["ok", "partial"]:
-    """`partial` where something that the pages show is missing, or contradicts itself."""
+    """`partial` where a value or row is missing, or values contradict each other."""
     return "partial" if any(problem.kind in _PARTIAL for problem in problems) else "ok"
 
 
 def is_doubtful(
     problems: Sequence[Problem], evidence: Iterable[Evidence], checks: Iterable[CheckResult], root: Field
 ) -> bool:
-    """True where somebody should look: there are problems, or money that was read from a picture and that no check proves."""
+    """True where a person should check the record: for problems, or money read from a picture that no check proves."""
     proven = {pointer for check in checks if check.ok for pointer in check.fields}
     return bool(problems) or any(_is_unproven_money(entry, root, proven) for entry in evidence)
 

@@ -15,11 +15,11 @@ from schemas.tables import DECIMAL_DIGITS
 _INT64 = 2**63
 
 
-_LONGEST_NUMBER = 60  # digits; what is longer fits no column, and Python refuses to read beyond 4,300
+_LONGEST_NUMBER = 60  # digits; longer numbers fit no column, and Python refuses more than 4,300
 
 
 def parse_value(value: Any, field: Field, pointer: str) -> tuple[Any, tuple[Problem, ...]]:
-    """One value, from JSON or as a person types it, brought to the type of its field; with what was refused of it."""
+    """One value, from JSON or typed by a person, as the type of its field, and the problems of its refused parts."""
     problems: list[Problem] = []
     return _any(value, field, pointer, problems), tuple(problems)
 
@@ -30,7 +30,7 @@ def parse_json(text: str) -> Any:
 
 
 def load_json(text: str) -> Any:
-    """JSON with exact numbers; NaN and Infinity, which JSON has not, stay words for the fields to refuse."""
+    """JSON with exact numbers; NaN and Infinity, which are not JSON, become text, which fields refuse."""
     return json.loads(text, parse_float=_decimal, parse_int=_integer, parse_constant=str)
 
 
@@ -46,7 +46,7 @@ def _integer(digits: str) -> int | str:
 
 
 def read_object(value: Mapping[str, Any], field: Field, pointer: str, problems: list[Problem]) -> dict[str, Any]:
-    """The fields of an object, each as its type; what is refused is null and added to `problems`."""
+    """The fields of an object in their types; a refused value becomes None and is added to `problems`."""
     return {
         child.name: _any(value.get(child.name), child, f"{pointer}/{escape(child.name)}", problems)
         for child in field.fields
@@ -80,7 +80,7 @@ def _items(value: Any, item: Field, pointer: str, problems: list[Problem]) -> li
 
 
 def is_empty(value: Any) -> bool:
-    """True for null and for what holds nothing but nulls."""
+    """True for None, and for objects and lists of None only."""
     if isinstance(value, Mapping):
         return all(is_empty(below) for below in value.values())
     if isinstance(value, list):
@@ -145,10 +145,10 @@ def _float(value: Any, _: Field) -> float:
 
 
 def _date(value: Any, _: Field) -> datetime.date:
-    found = parse_date(value) if isinstance(value, str) and len(value) <= _LONGEST_NUMBER else None
-    if found is None:
+    date = parse_date(value) if isinstance(value, str) and len(value) <= _LONGEST_NUMBER else None
+    if date is None:
         raise ValueError("no date")
-    return found
+    return date
 
 
 def _datetime(value: Any, _: Field) -> datetime.datetime:
@@ -159,11 +159,11 @@ def _datetime(value: Any, _: Field) -> datetime.datetime:
 
 
 def _boolean(value: Any, _: Field) -> bool:
-    known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    meanings = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
     folded = str(value).casefold().strip()
-    if folded not in known:
+    if folded not in meanings:
         raise ValueError("neither true nor false")
-    return known[folded]
+    return meanings[folded]
 
 
 def _json(value: Any, _: Field) -> str:
@@ -177,6 +177,6 @@ _READERS: Mapping[str, Callable[[Any, Field], Any]] = {
 
 
 def shown_value(value: Any) -> str:
-    """A refused value in a message: clean text of at most 61 characters, `nothing` where it is empty."""
+    """A refused value for a message: clean text of at most 61 characters, `nothing` where it is empty."""
     text = clean_text(str(value))
     return f"{text[:60]}…" if len(text) > 60 else text or "nothing"

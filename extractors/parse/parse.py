@@ -1,4 +1,4 @@
-"""A completion's text to an answer: JSON recovered, every leaf brought to its type or nulled with a problem."""
+"""A completion's text to an answer: JSON recovered, every leaf in its type, or None with a problem."""
 
 import re
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ def parse(text: str, root: Field) -> Answer:
 def parse_cut(text: str, root: Field) -> Answer | None:
     """Values outside of lists in an answer that was cut by length; None where there are none.
 
-    The value that was being written when it was cut is left out: half a number is a wrong number.
+    The last value before the cut is left out, since it may be incomplete.
     """
     try:
         answer = parse(text, root)
@@ -57,7 +57,7 @@ def _without_lists(value: Mapping[str, Any], field: Field, cut: str) -> dict[str
 
 
 def _load(text: str) -> tuple[Any, bool]:
-    """The first JSON that can be read from `text`, repaired if need be, and whether it was whole."""
+    """The first JSON that can be read from `text`, repaired if necessary, and whether it was whole."""
     candidates = [text, *_FENCE.findall(text)]
     start, end = text.find("{"), text.rfind("}")
     if 0 <= start < end:

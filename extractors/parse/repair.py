@@ -1,7 +1,7 @@
-"""Parts of an answer to ask for once more, and the answer with the new values put in.
+"""Parts of an answer to ask for once more, and the answer with the new values inserted.
 
-Only the failing sub-trees are asked for: scalars where they stand, items of a list by their place in it. Where many items
-of one list fail, the list is asked for as a whole.
+Only the failing sub-trees are asked for: scalars under their own names, items of a list by their index. Where many items of
+one list fail, the whole list is asked for.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,14 +11,14 @@ from typing import Any
 from schemas.fields import Field, escape, field_at, is_index, keys_of
 from schemas.pipeline import Answer, Problem, Repair
 
-INDEX_NAME = "item"  # of the column that says which item of a list is meant
-MOST_ITEMS = 20  # of one list that are asked for one by one
+INDEX_NAME = "item"  # name of the integer field with the index of an item
+MOST_ITEMS = 20  # items of one list that are asked for one by one
 
-Tree = dict[str, Any]  # steps of the failing pointers; an empty tree is a whole sub-tree
+Tree = dict[str, Any]  # tree of the steps of failing pointers; an empty tree means the whole sub-tree
 
 
 def failing(answer: Answer, invalid: Iterable[Problem], root: Field) -> Repair | None:
-    """Parts of `answer` to ask for again: values that parse or validation (`invalid`) rejects. None for nothing."""
+    """Parts of `answer` to ask for again: values that parse or validation (`invalid`) rejects. None where all are valid."""
     problems = [entry for entry in (*answer.problems, *invalid) if entry.kind == "rejected" and entry.field]
     tree: Tree = {}
     reasons: dict[str, str] = {}
@@ -26,14 +26,14 @@ def failing(answer: Answer, invalid: Iterable[Problem], root: Field) -> Repair |
         steps = keys_of(problem.field)
         if field_at(root, steps) is not None:
             _plant(tree, steps)
-            reasons.setdefault(problem.field, f"{problem.field}: {problem.message}{_which(answer.value, steps)}")
+            reasons.setdefault(problem.field, f"{problem.field}: {problem.message}{_item_note(answer.value, steps)}")
     if not tree:
         return None
     return Repair(_pruned(root, tree), tuple(reasons.values()), INDEX_NAME, frozenset(reasons))
 
 
 def repaired(answer: Answer, again: Answer, repair: Repair, root: Field) -> Answer:
-    """`answer` with the values of `again` where they were asked for and are stated; their problems are settled with them."""
+    """`answer` with the values of `again` that were asked for and are stated, and without the problems that these settle."""
     taken = _Taken(repair.pointers, set(), [])
     value = _put(answer.value, again.value, root, repair.root, "", taken)
     below = tuple(f"{pointer}/" for pointer in taken.replaced)
@@ -48,19 +48,19 @@ def repaired(answer: Answer, again: Answer, repair: Repair, root: Field) -> Answ
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
-    """Failed values, and those that have another value now: `settled` values, `replaced` lists."""
+    """Pointers of failed values, of values `settled` by the new answer, and of `replaced` lists."""
 
     failed: frozenset[str]
     settled: set[str]
     replaced: list[str]
 
     def is_wanted(self, pointer: str) -> bool:
-        """True for a place that failed, and for what lies below one."""
+        """True for a pointer that failed, and for pointers below it."""
         steps = pointer.split("/")
         return any("/".join(steps[:end]) in self.failed for end in range(1, len(steps) + 1))
 
 
-def _which(value: Any, steps: Sequence[str]) -> str:
+def _item_note(value: Any, steps: Sequence[str]) -> str:
     """Description of the item that a pointer leads through: its index, and the first text that it has."""
     for step in steps:
         if isinstance(value, list):
@@ -72,7 +72,7 @@ def _which(value: Any, steps: Sequence[str]) -> str:
 
 
 def _plant(tree: Tree, steps: Sequence[str]) -> None:
-    """Add one failing place; what lies below a failing place is asked for with it."""
+    """Add one failing pointer; pointers below a failing one are asked for with it."""
     head, *rest = steps
     if head in tree and not tree[head]:
         return
@@ -83,7 +83,7 @@ def _plant(tree: Tree, steps: Sequence[str]) -> None:
 
 
 def _pruned(field: Field, tree: Tree) -> Field:
-    """`field` with nothing but what the tree names."""
+    """`field` with the fields in the tree only."""
     if not tree or field.is_leaf:
         return field
     if field.item is None:
@@ -114,7 +114,7 @@ def _unite(into: Tree, more: Tree) -> None:
 
 
 def _put(old: Any, new: Any, field: Field, asked: Field, pointer: str, taken: _Taken) -> Any:
-    """The old value with the new one where it is stated and was asked for."""
+    """The old value, replaced by the new one where that is stated and was asked for."""
     if field.is_leaf:
         if new is None or not taken.is_wanted(pointer):
             return old
@@ -139,7 +139,7 @@ def _put(old: Any, new: Any, field: Field, asked: Field, pointer: str, taken: _T
 
 
 def _put_items(old: Any, new: Any, item: Field, asked: Field, pointer: str, taken: _Taken) -> Any:
-    """The old list with the new values of the items that are named by their place in it."""
+    """The old list with the new values of items, which are named by their index."""
     merged = list(old)
     without = replace(asked, fields=tuple(child for child in asked.fields if child.name != INDEX_NAME))
     for entry in new or ():

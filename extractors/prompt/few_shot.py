@@ -1,7 +1,7 @@
-"""Examples before a request: what was asked for other documents, and what was right, as turns of user and assistant.
+"""Examples before a request: requests and right answers of other documents, as turns of user and assistant.
 
-They are lines as `pagemill export --format chat` writes them. A line serves requests that ask for the same fields, never for a
-document that has one of its pages, and with pictures only before a request that has some (an endpoint may take none).
+They are lines of `pagemill export --format chat`. A line serves requests for the same fields, but not for a document with one of
+its pages, and a line with pictures only before a request with pictures (an endpoint may take none).
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from typing import Any
 from extractors.tokens import count_messages
 from schemas.errors import ConfigurationError
 
-MOST_KEPT = 50  # lines for each thing that is asked for: a few are shown, the others stand in for a document's own
+MOST_KEPT = 50  # lines per task: a few are shown, the others replace those with pages of the same document
 _PAGE = re.compile(r'<page number="\d+">(.*?)</page>', re.DOTALL)
 
 Message = Mapping[str, Any]
@@ -22,7 +22,7 @@ Message = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One line. `task` is what it asks for, after its pages; `pages` are hashes of them; `sent_bytes` are its pictures'."""
+    """One line: `task` is the text after its pages, `pages` are hashes of its pages, `sent_bytes` the size of its pictures."""
 
     task: str
     pages: frozenset[str]
@@ -33,8 +33,8 @@ class Example:
 
 
 def read_examples(lines: Iterable[str], tasks: Sequence[str]) -> tuple[Example, ...]:
-    """The examples that ask for one of `tasks`. Raises ConfigurationError, with its number, for a line that does not."""
-    found: list[Example] = []
+    """The examples for `tasks`. Raises ConfigurationError, with its number, for a line of another task or without an example."""
+    examples: list[Example] = []
     counts = {task.strip(): 0 for task in tasks}
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -43,17 +43,17 @@ def read_examples(lines: Iterable[str], tasks: Sequence[str]) -> tuple[Example, 
             example = _example(json.loads(line))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise ConfigurationError(
-                f"line {number}: no example; write the file with `pagemill export OUT FILE --format chat`"
+                f"line {number}: invalid example; write the file with `pagemill export OUT FILE --format chat`"
             ) from None
         if example.task not in counts:
             raise ConfigurationError(
-                f"line {number}: it asks for other fields, or otherwise, than this type does; write the file anew with "
+                f"line {number}: its request differs from those of this type; write the file again with "
                 "`pagemill export OUT FILE --format chat`"
             )
         counts[example.task] += 1
         if counts[example.task] <= MOST_KEPT:
-            found.append(example)
-    return tuple(found)
+            examples.append(example)
+    return tuple(examples)
 
 
 def turns(
@@ -69,7 +69,7 @@ def turns(
 
 
 def upper_bound(examples: Iterable[Example], count: int) -> tuple[int, int, int]:
-    """The most that `count` examples of one task can take: tokens, pictures, and bytes of these as they are sent."""
+    """Upper bound for `count` examples of one task: tokens, pictures, and bytes of the pictures as sent."""
     by_task: dict[str, list[Example]] = {}
     for example in examples:
         by_task.setdefault(example.task, []).append(example)

@@ -1,6 +1,6 @@
-"""A schema wider than a model can hold, as groups of fields that are asked separately over the same pages.
+"""Groups of fields of a wide schema, which are asked for separately over the same pages.
 
-Groups follow the schema's own structure: fields that stand together are asked together, and a list is never cut.
+Groups follow the order of the schema: neighbouring fields are asked for together, and a list is never divided.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,9 +12,9 @@ Path = tuple[str, ...]
 
 
 def groups(root: Field, most: int) -> tuple[Field, ...]:
-    """`root` itself where it has at most `most` leaves, else trees of at most as many that together are the whole of it.
+    """`root` itself where it has at most `most` leaves, else trees of at most `most` leaves that together make up `root`.
 
-    A list whose items alone have more leaves than that is a group of its own.
+    A list whose items have more leaves is a group of its own.
     """
     if _leaves(root) <= most:
         return (root,)
@@ -31,7 +31,7 @@ def groups(root: Field, most: int) -> tuple[Field, ...]:
 
 
 def _units(field: Field, path: Path) -> Iterator[tuple[Path, Field]]:
-    """Fields that are asked as a whole: leaves and lists, at any depth."""
+    """Fields that are not divided: leaves and lists, at any depth."""
     for child in field.fields:
         here = (*path, child.name)
         if child.kind == "object":

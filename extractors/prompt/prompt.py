@@ -1,8 +1,8 @@
 """A chunk and a document type to a request: messages, schema on the wire, exact token count.
 
-Stable text first (instructions and fields), the pages after it, and the task once more at the end: prompt caches then
-hit, and long contexts keep to the point. The fields stand in the messages too, since constrained decoding does not show
-the model its schema (FACTS §5).
+Stable text comes first (instructions and fields), then the pages, and the task at the end: prompt caches can then be used, and
+long contexts do not displace the task. The fields are part of the messages, since constrained decoding does not show the model
+its schema (FACTS §5).
 """
 
 import base64
@@ -18,8 +18,8 @@ from schemas.fields import Field, walk_fields
 from schemas.pipeline import Chunk, Decoding, Image, Page, Repair, Request
 
 PROMPT_VERSION = 2
-FREER = 0.35  # added for each time that an answer ran away: enough to leave a loop
-_MOST_FREER = 3  # times: beyond it a temperature is no longer taken by endpoints, or gives noise
+FREER = 0.35  # temperature added per runaway answer: enough to leave a loop
+_MOST_FREER = 3  # additions at most: endpoints refuse higher temperatures, or answer with noise
 
 _RULES = """\
 You read documents and copy out data as JSON.
@@ -41,7 +41,7 @@ Only these fields are asked for now. An earlier answer could not be used there:
 Read them again on the pages. What the pages do not state is null."""
 _REPAIR_ITEMS = " `{name}` is the place of an item in its list, counted from 0: repeat it with each item."
 _MOST_REASONS = 40
-_MARKS = re.compile(  # of ours, and of the Tekken vocabulary, which llama.cpp reads out of a message's text
+_MARKS = re.compile(  # control texts: Pagemill's, and those of the Tekken vocabulary, which llama.cpp reads out of messages
     r"</?page|</?s>|<(?:unk|pad)>|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_RESULTS|TOOL_CALLS|TOOL_CONTENT|IMG|IMG_BREAK|"
     r"IMG_END|PREFIX|MIDDLE|SUFFIX|AUDIO|BEGIN_AUDIO)\]"
 )
@@ -55,7 +55,7 @@ _KIND_NOTE: Mapping[str, str] = {
 }  # fmt: skip
 
 
-def prompt(  # noqa: PLR0913 - all that decides what is asked
+def prompt(  # noqa: PLR0913 - everything that decides the request
     chunk: Chunk,
     document_type: DocumentType,
     decoding: Decoding,
@@ -66,10 +66,10 @@ def prompt(  # noqa: PLR0913 - all that decides what is asked
     repair: Repair | None = None,
     examples: Sequence[Mapping[str, Any]] = (),
 ) -> Request:
-    """The request for one chunk; `group` is the part of a wide schema that it asks for.
+    """The request for one chunk; `group` is the requested part of a wide schema.
 
-    `attempt` is above 0 only when the same body is asked again on purpose; with `is_free` the model then writes without
-    constraints and at a higher temperature. `repair` asks for a part of the answer only. `examples` are turns before it.
+    `attempt` is above 0 only when the same body is sent again on purpose; with `is_free` the model then decodes without
+    constraints and at a higher temperature. `repair` restricts the request to parts of an answer. `examples` are turns before it.
     """
     messages = (
         {"role": "system", "content": system_text(document_type, has_groups=group is not None)},
@@ -105,14 +105,14 @@ def page_tokens(page: Page) -> int:
 
 
 def frame_tokens(document_type: DocumentType, group: Field | None = None) -> int:
-    """Tokens of every request of this type (and group) besides its pages, the task at the end included."""
+    """Tokens of a request of this type (and group) without its pages."""
     user = {"role": "user", "content": _task(document_type, group, None)}
     system = {"role": "system", "content": system_text(document_type, has_groups=group is not None)}
     return count_messages((system, user)) + 8
 
 
 def schema_tokens(root: Field) -> int:
-    """The size of the `response_format` schema: not in the prompt, but kept free in the window as a margin."""
+    """Tokens of the `response_format` schema, kept free in the window as a margin though it is not in the prompt."""
     return count_text(json.dumps(wire_schema(root)))
 
 
@@ -122,14 +122,14 @@ def task_text(document_type: DocumentType, group: Field | None = None) -> str:
 
 
 def page_content(page: Page) -> str | list[dict[str, Any]]:
-    """A page as it stands in the user's message, alone."""
+    """The content of a user's message with one page."""
     return _user_content(Chunk(0, 0, (page,), (0,)), "")
 
 
 def system_text(document_type: DocumentType, *, has_groups: bool = False) -> str:
-    """The instructions: rules, what the document is, and every field with its description.
+    """The instructions: rules, document type, and every field with its description.
 
-    The fields of a wide schema's groups stand after the pages instead: the requests for one chunk then start alike.
+    The fields of a wide schema's groups come after the pages instead: the requests for one chunk then start alike.
     """
     about = f": {document_type.description}" if document_type.description else ""
     fields = "" if has_groups else f"\nFields:\n{_listed(document_type.root)}"
@@ -137,7 +137,7 @@ def system_text(document_type: DocumentType, *, has_groups: bool = False) -> str
 
 
 def wire_schema(field: Field) -> dict[str, Any]:
-    """The strict dialect of JSON Schema: every key required, every leaf nullable, nothing else allowed."""
+    """The schema in the strict dialect: every key required, every leaf nullable, no other keys allowed."""
     if field.kind == "object":
         return {
             "type": "object",
@@ -175,7 +175,7 @@ def _listed(root: Field) -> str:
 
 
 def _task(document_type: DocumentType, group: Field | None, repair: Repair | None) -> str:
-    """Task, after the pages."""
+    """Text after the pages."""
     if group is None:
         text = _TASK.format(name=document_type.name)
     else:
@@ -184,7 +184,7 @@ def _task(document_type: DocumentType, group: Field | None, repair: Repair | Non
 
 
 def _user_content(chunk: Chunk, task: str) -> str | list[dict[str, Any]]:
-    """A string without images; else parts with one text between two images, so that every server counts the same."""
+    """A string without images, else parts with one text between two images, so that servers count the same tokens."""
     pieces: list[str | Image] = [piece for page in chunk.pages for piece in _page_pieces(page)]
     pieces.append(task)
     merged: list[str | Image] = []
@@ -199,7 +199,7 @@ def _user_content(chunk: Chunk, task: str) -> str | list[dict[str, Any]]:
 
 
 def _correction(repair: Repair) -> str:
-    """Errors of the last answer, after the same pages: the start of the prompt can stay in a server's cache."""
+    """Faults of the last answer, placed after the pages: the start of the prompt stays in a server's cache."""
     reasons = [f"- {_inside(reason)}" for reason in repair.reasons[:_MOST_REASONS]]
     if len(repair.reasons) > _MOST_REASONS:
         reasons.append(f"- and {len(repair.reasons) - _MOST_REASONS} more like these")
@@ -218,8 +218,8 @@ def _page_pieces(page: Page) -> Iterator[str | Image]:
 
 
 def _inside(text: str) -> str:
-    """Text of a document, so that it can close neither its own block nor, where a server reads them, the message."""
-    return _MARKS.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
+    """Text of a document with its control texts broken, so that it cannot close its page block or the message."""
+    return _MARKS.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
 
 
 def _part(piece: str | Image) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Files embedded in a document: always listed; the text of text files on request, behind the last page's own text.
+"""Files embedded in a document: always listed; the text of text files on request, after the text of the last page.
 
-Nobody sees them on a page, so they are not offered to the model unless asked for: what the eye does not see the model
-does not get. Where invoices carry their data as XML, asking for them is worth it.
+They are invisible on the pages, so by default the model does not get them, as it gets no hidden text. They are worth asking
+for where invoices carry their data as XML.
 """
 
 from pathlib import PurePath
@@ -10,11 +10,11 @@ from extractors.split.clean import clean
 from extractors.split.mupdf import MuDocument
 
 TEXT_SUFFIXES = frozenset({".xml", ".txt", ".csv", ".json", ".md", ".html"})
-MOST_ATTACHED_BYTES = 200_000  # of all text attachments of a document: some fifty thousand tokens
+MOST_ATTACHED_BYTES = 200_000  # of all text attachments of a document: about fifty thousand tokens
 
 
 def attachment_names(document: MuDocument) -> tuple[str, ...]:
-    """The names of the embedded files, as the document gives them."""
+    """The names of the embedded files, as stored in the document."""
     try:
         return tuple(clean(name) for name in document.embfile_names())
     except Exception:  # noqa: BLE001 - a broken name tree is no attachment
@@ -22,8 +22,8 @@ def attachment_names(document: MuDocument) -> tuple[str, ...]:
 
 
 def attachment_text(document: MuDocument) -> str:
-    """The text attachments under a heading each, as long as there is room; others are passed over."""
-    found = []
+    """The text attachments, each under a heading, up to MOST_ATTACHED_BYTES; other files are skipped."""
+    sections = []
     left = MOST_ATTACHED_BYTES
     for index, name in enumerate(attachment_names(document)):
         if PurePath(name).suffix.lower() not in TEXT_SUFFIXES:
@@ -33,9 +33,9 @@ def attachment_text(document: MuDocument) -> str:
                 continue
             data = bytes(document.embfile_get(index))
             text = data.decode("utf-8-sig")
-        except Exception:  # noqa: BLE001, S112 - what cannot be read is passed over, the pages count
+        except Exception:  # noqa: BLE001, S112 - an unreadable attachment must not fail its document
             continue
         if len(data) <= left:
             left -= len(data)
-            found.append(f"## Attachment: {name}\n{clean(text).strip()}")
-    return "\n\n".join(found)
+            sections.append(f"## Attachment: {name}\n{clean(text).strip()}")
+    return "\n\n".join(sections)

@@ -1,6 +1,6 @@
-"""One page interpreted once.
+"""One page, interpreted once.
 
-Its display list is replayed for text, for pictures and for checks, which is cheaper than reading the page again.
+Its display list is replayed for text, for pictures and for checks, which is faster than to interpret the page again.
 """
 
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 from extractors.split.mupdf import MuDisplayList, MuPage, MuRect, MuTextPage, mupdf, pymupdf
 from schemas.pipeline import Box
 
-# Characters that a clip path cuts away never come out; drawings come out as boxes, after the line they stand in.
+# MuPDF leaves out clipped characters, and yields drawings as boxes, after the line they are in.
 _TEXT = pymupdf.TEXT_CLIP | pymupdf.TEXT_COLLECT_VECTORS | pymupdf.TEXT_LAZY_VECTORS
 
 
-PictureKey = tuple[int, int, int]  # width, height, bytes: what is equal in all three is the same picture
+PictureKey = tuple[int, int, int]  # width, height, bytes: pictures equal in all three are the same
 
 
 class Shape(NamedTuple):
-    """The box of something drawn. `order` is its place in the order of painting, among the text blocks' numbers."""
+    """The box of a drawn shape, in points. `order` is its number in the order of painting, shared with the text blocks."""
 
     x0: float
     y0: float
@@ -32,7 +32,7 @@ class Shape(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """A raster image where it stands. `key` is equal for one that repeats, `masked`: what lies behind may show."""
+    """A raster image and its box in points. Repeated images have an equal `key`; a `masked` one may be transparent in parts."""
 
     box: Box
     width: int
@@ -44,7 +44,7 @@ class Picture(NamedTuple):
 
 @dataclass(frozen=True)
 class Canvas:
-    """A page of a document and what is drawn on it, `rect` as displayed."""
+    """A page of a document and its display list; `rect` is the page as displayed, in points."""
 
     page: MuPage
     drawn: MuDisplayList
@@ -52,7 +52,7 @@ class Canvas:
 
     @classmethod
     def of(cls, page: MuPage) -> "Canvas":
-        """The page interpreted."""
+        """Interpret a page."""
         drawn = page.get_displaylist()
         return cls(page, drawn, drawn.rect)
 
@@ -62,15 +62,15 @@ class Canvas:
 
     @cached_property
     def textpage(self) -> MuTextPage:
-        """The text page that words and blocks come from; what stands outside the page is among them."""
+        """The text page with words and blocks, those outside of the page included."""
         everywhere = mupdf.FzRect(mupdf.FzRect.Fixed_INFINITE)
         options = mupdf.FzStextOptions()
         options.flags = _TEXT
-        found = mupdf.FzStextPage(everywhere)
-        device = mupdf.fz_new_stext_device(found, options)
+        stext = mupdf.FzStextPage(everywhere)
+        device = mupdf.fz_new_stext_device(stext, options)
         mupdf.fz_run_display_list(self.drawn.this, device, mupdf.FzMatrix(), everywhere, mupdf.FzCookie())
         mupdf.fz_close_device(device)
-        return pymupdf.TextPage(found)
+        return pymupdf.TextPage(stext)
 
     @cached_property
     def blocks(self) -> list[dict[str, Any]]:
@@ -85,12 +85,12 @@ class Canvas:
 
     @cached_property
     def characters(self) -> str:
-        """Everything written, as MuPDF decoded it, before any cleaning."""
+        """All characters as MuPDF decoded them, before any cleaning."""
         return "".join([span["text"] for block in self.paragraphs for line in block["lines"] for span in line["spans"]])
 
     @cached_property
     def shapes(self) -> list[Shape]:
-        """Everything drawn as lines or areas."""
+        """All drawn lines and areas."""
         return [
             Shape._make(
                 (*block["bbox"], block["number"], block["stroked"], block["isrect"], block["color"], block["alpha"])
@@ -103,8 +103,8 @@ class Canvas:
     def pictures(self) -> list[Picture]:
         """Every raster image that is visible on the page."""
         if self.page.parent.is_pdf and self.paragraphs and not self.page.get_images():
-            return []  # only tiny images are drawn inline beside text: not worth a replay of every page
-        found = self._with_images.extractIMGINFO()
+            return []  # images drawn inline beside text are tiny: not worth a replay of every page
+        images = self._with_images.extractIMGINFO()
         return [
             Picture(
                 info["bbox"],
@@ -114,11 +114,11 @@ class Canvas:
                 info["has-mask"],
                 info["number"],
             )
-            for info in found
+            for info in images
         ]
 
     def painted_at(self, box: Box) -> int:
-        """The place of the text inside `box` in the order of painting, among the pictures' `order`."""
+        """Number of the text inside `box` in the order of painting, comparable with the pictures' `order`."""
         x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
         around = [block[5] for block in self._text_places if block[0] <= x <= block[2] and block[1] <= y <= block[3]]
         return max(around, default=0)
@@ -133,15 +133,15 @@ class Canvas:
 
 
 def area(box: Box) -> float:
-    """In square points, 0 for a box that is inside out."""
+    """Area in square points, 0 for an inverted box."""
     return max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1])
 
 
 def clip_box(box: Box, page: Box) -> Box:
-    """Part of a box that is on the page."""
+    """Part of a box within the page."""
     return (max(box[0], page[0]), max(box[1], page[1]), min(box[2], page[2]), min(box[3], page[3]))
 
 
 def overlap(a: Box, b: Box) -> float:
-    """The area that two boxes share."""
+    """Area that two boxes share, in square points."""
     return area((max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])))

@@ -1,4 +1,4 @@
-"""A run and its columns become rows of cells: spanning pieces stay whole, wrapped cells are one cell."""
+"""Rows of cells from a run and its columns: spanning pieces stay whole, wrapped cells become one cell."""
 
 import re
 from bisect import bisect_right
@@ -11,17 +11,17 @@ from extractors.split.lines import Line
 from extractors.split.rows import VisualRow
 from schemas.pipeline import Word
 
-CellPart = tuple[int, list[Word]]  # the place in natural order, and the words
+CellPart = tuple[int, list[Word]]  # index in natural order, and the words
 Cells = list[list[CellPart]]
-_FLUSH = 3.0  # points
-_SPACE = 0.45  # of the font size: a narrower gap does not part two cells
+_FLUSH = 3.0  # points between a number and the right edge of its column
+_SPACE = 0.45  # of the font size: a narrower gap does not separate two cells
 NUMBER = re.compile(
     r"^[-+(<>\u2264\u2265\u00b1~\u2212\u2013$\u20ac\u00a3\u00a5\u20b9]*[\d.,'\u2019]*\d[\d.,'\u2019]*[)%*\u20ac]*(?:[A-Z]{3}|[a-z]{1,2})?$"
 )
 
 
 def fill(run: Sequence[VisualRow], splits: Sequence[float], rules: Sequence[float]) -> list[list[str]]:
-    """The texts of the cells. `rules` are heights of horizontal lines that part rows."""
+    """The texts of the cells. `rules` are the y positions of horizontal lines between rows, in points."""
     rights = _right_edges(run, splits)
     bands = [
         _Band(_cells(row, splits, rights), min(line.y0 for line in row), max(line.y1 for line in row)) for row in run
@@ -38,7 +38,7 @@ def fill(run: Sequence[VisualRow], splits: Sequence[float], rules: Sequence[floa
 
 @dataclass(slots=True)
 class _Band:
-    """One visual row, or several that are one row of the table."""
+    """One visual row, or several that form one row of the table."""
 
     cells: Cells
     y0: float
@@ -50,12 +50,12 @@ class _Band:
         self.y0, self.y1 = min(self.y0, other.y0), max(self.y1, other.y1)
 
     def shares(self, other: "_Band") -> int:
-        """In how many columns both have something."""
+        """Number of columns that are filled in both."""
         return sum(bool(own) and bool(more) for own, more in zip(self.cells, other.cells, strict=True))
 
 
 class _Joins:
-    """Whether a visual row goes on with the row above: it overlaps, stands between the same lines, or is set closer."""
+    """Test whether a visual row continues the row above: it overlaps, is between the same lines, or is set closer."""
 
     def __init__(self, bands: Sequence[_Band], rules: Sequence[float]) -> None:
         self._rules = rules
@@ -68,7 +68,7 @@ class _Joins:
         self._usual = gaps[len(gaps) // 2] if gaps else 0.0
 
     def continues(self, above: _Band, below: _Band) -> bool:
-        """Whether `below` is the rest of `above`."""
+        """True where `below` is the rest of `above`."""
         height = below.y1 - below.y0
         gap = below.y0 - above.y1
         if gap < -0.25 * height:
@@ -89,7 +89,7 @@ class _Joins:
         return any(band.cells[c] for c in self._anchors)
 
     def _is_wrapped(self, above: _Band, below: _Band) -> bool:
-        """Whether a row set as close as any other reads like the rest of a cell."""
+        """True where a row at the usual distance reads like the rest of a cell."""
         filled = [index for index, cell in enumerate(below.cells) if cell]
         if any(_is_number(below.cells[index]) for index in filled):
             return False
@@ -114,7 +114,7 @@ def _cells(row: VisualRow, splits: Sequence[float], rights: Sequence[float]) -> 
 
 
 def _right_edges(run: Sequence[VisualRow], splits: Sequence[float]) -> list[float]:
-    """Right edges of the pieces that keep to their column."""
+    """Right edge of each column, by the pieces within it."""
     rights = [0.0] * (len(splits) + 1)
     for row in run:
         for line in row:
@@ -125,7 +125,7 @@ def _right_edges(run: Sequence[VisualRow], splits: Sequence[float]) -> list[floa
 
 
 def _parts(line: Line, splits: Sequence[float]) -> list[list[Word]]:
-    """The piece cut at the gutters, where its words leave a gap there; a piece that spans columns stays whole."""
+    """The piece divided at gutters where its words leave a gap; a piece that spans columns stays whole."""
     inside = [x for x in splits if line.x0 < x < line.x1]
     if not inside:
         return [line.words]
@@ -149,6 +149,6 @@ def _is_number(cell: Sequence[CellPart]) -> bool:
 
 
 def _text(cell: Sequence[CellPart]) -> str:
-    # Pieces of a wrapped cell are read as they were written, which is right where two stand side by side.
+    # Natural order is right for wrapped cells, also where two pieces are side by side.
     parts = sorted(cell, key=itemgetter(0)) if len(cell) > 1 else cell
     return " ".join([word.text for _, part in parts for word in part])

@@ -1,4 +1,4 @@
-"""One string as it goes on: NFC, ordinary spaces, spelled-out ligatures, nothing that Parquet or JSON cannot hold."""
+"""Cleaning of strings: NFC, ordinary spaces, spelled-out ligatures, no characters that Parquet or JSON cannot hold."""
 
 import re
 import unicodedata
@@ -17,7 +17,7 @@ _RUNS = re.compile(" {2,}")
 
 
 def clean(text: str) -> str:
-    """Text without anything odd; runs of spaces become one."""
+    """The cleaned text; runs of spaces become one."""
     if text.isascii() and text.isprintable():
         return _RUNS.sub(" ", text) if "  " in text else text
     text = text.translate(_TABLE)

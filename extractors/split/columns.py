@@ -1,6 +1,6 @@
-"""Columns of a run of rows: at the gutters that hardly any row crosses.
+"""Columns of a run of rows, separated at gutters that hardly any row crosses.
 
-Only full rows vote, since a heading or a total may span columns; a gutter must be wider than a space.
+Only full rows count, since a heading or a total may span columns; a gutter must be wider than a space.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ _CROSSING = 0.12  # share of the full rows that may cross a gutter
 
 
 def find_columns(run: Sequence[VisualRow]) -> list[float]:
-    """The x positions that part the columns; empty if there is one column only."""
+    """The x positions between columns; empty for a single column."""
     counts = sorted(len(row) for row in run if len(row) > 1)
     if not counts:
         return []
@@ -35,7 +35,7 @@ def find_columns(run: Sequence[VisualRow]) -> list[float]:
 
 
 def _crossings(rows: Sequence[Sequence[Word]]) -> list[tuple[float, int]]:
-    """Number of words over each stretch, as (start, count). Words of a row do not overlap, so the count is of rows."""
+    """Number of rows with a word over each stretch of x, as (start, count); words of a row do not overlap."""
     edges = sorted([(word.x0, 1) for row in rows for word in row] + [(word.x1, -1) for row in rows for word in row])
     stretches: list[tuple[float, int]] = []
     count = 0
@@ -49,20 +49,20 @@ def _crossings(rows: Sequence[Sequence[Word]]) -> list[tuple[float, int]]:
 
 
 def _gutters(stretches: Sequence[tuple[float, int]], allowed: int) -> list[tuple[float, float, float]]:
-    """(begin, end, where to cut) of every stretch that at most `allowed` rows cross, the page's margins left out."""
+    """(start, end, split) of every stretch of x that at most `allowed` rows cross, the page's margins left out."""
     gutters = []
     begin: int | None = None
-    seen = False
+    in_text = False
     for index, (x, count) in enumerate(stretches):
         if count > allowed:
-            if begin is not None and seen:
+            if begin is not None and in_text:
                 inner = range(begin, index)
                 least = min(stretches[i][1] for i in inner)
                 best = max(
                     (i for i in inner if stretches[i][1] == least), key=lambda i: stretches[i + 1][0] - stretches[i][0]
                 )
                 gutters.append((stretches[begin][0], x, (stretches[best][0] + stretches[best + 1][0]) / 2))
-            begin, seen = None, True
+            begin, in_text = None, True
         elif begin is None:
             begin = index
     return gutters

@@ -1,4 +1,4 @@
-"""Charts, diagrams and maps drawn as lines and areas: shapes that lie close together and are more than frames and rules."""
+"""Charts, diagrams and maps drawn as lines and areas: groups of close shapes that are more than frames and rules."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ from schemas.pipeline import Box
 MIN_SHAPES = 8  # a drawing with fewer parts is a frame or an underline
 _MIN_SIDE = 60.0  # points
 _MIN_SHARE = 0.025  # of the page
-_CELL = 12.0  # points: parts of one drawing are nearer to each other
-_CELLS = 80.0  # along a page's longer side: on larger pages the cells grow
+_CELL = 12.0  # points: the parts of one drawing are closer
+_CELLS = 80.0  # cells along a page's longer side at most: larger pages have larger cells
 _LARGE = 0.25  # of the page: larger shapes are frames and backgrounds
-_MOST_SHAPES = 4_000  # maps have more; a sample of them finds the same place
+_MOST_SHAPES = 4_000  # maps have more; a sample of their shapes has the same box
 _WHITE = 0xF0  # of 255: lighter areas are paper
-_WHOLE = 0.8  # of the page: with text on it, a drawing that large is decoration
+_WHOLE = 0.8  # of the page: a larger drawing with text on it is decoration
 _MANY_LINES = 15
-_LABEL_CHARS = 32  # of an axis or a legend
+_LABEL_CHARS = 32  # length of the labels of axes and legends
 _LABEL_REACH = 16.0  # points
 
 
@@ -29,23 +29,23 @@ def find_drawings(shapes: Sequence[Shape], page: Box, lines: Sequence[Line], tak
     if not _is_drawing(kept):
         return []
     cell = max(_CELL, max(page[2] - page[0], page[3] - page[1]) / _CELLS)
-    found = []
+    drawings = []
     for group in _clusters(kept, cell):
         box = _around([s[:4] for s in group])
         if min(box[2] - box[0], box[3] - box[1]) < _MIN_SIDE or area(box) < _MIN_SHARE * area(page):
             continue
-        if any(overlap(box, other) > 0.3 * min(area(box), area(other)) for other in taken):
+        if any(overlap(box, table) > 0.3 * min(area(box), area(table)) for table in taken):
             continue
         inside = [line for line in lines if overlap(line.box, box) > 0.5 * area(line.box)]
         if area(box) > _WHOLE * area(page) and len(inside) > _MANY_LINES:
             continue
         if sum(area(line.box) for line in inside) < 0.35 * area(box) and _is_drawing(group, inside):
-            found.append(_with_labels(box, lines))
-    return found
+            drawings.append(_with_labels(box, lines))
+    return drawings
 
 
 def _is_drawing(group: Sequence[Shape], inside: Sequence[Line] = ()) -> bool:
-    """Curves, slanted lines, or uneven bars without text on them; not the frames and cells of forms and tables."""
+    """True for curves, slanted lines, or uneven bars without text; frames and cells of forms and tables are none."""
     if len(group) < MIN_SHAPES:
         return False
     if sum(not s.rectangle and min(s.x1 - s.x0, s.y1 - s.y0) > 1.5 for s in group) >= 4:
@@ -64,7 +64,7 @@ def _is_bar(shape: Shape) -> bool:
 
 
 def _with_labels(box: Box, lines: Sequence[Line]) -> Box:
-    """The drawing and the short texts around it: axes, legends."""
+    """Box of the drawing and of the short texts around it: axes, legends."""
     for _ in range(2):
         reach = (box[0] - _LABEL_REACH, box[1] - _LABEL_REACH, box[2] + _LABEL_REACH, box[3] + _LABEL_REACH)
         labels = [line.box for line in lines if len(line.text) <= _LABEL_CHARS and overlap(line.box, reach) > 0]
@@ -77,7 +77,7 @@ def _around(boxes: Sequence[Box]) -> Box:
 
 
 def _clusters(shapes: Sequence[Shape], cell: float) -> list[list[Shape]]:
-    """Shapes whose cells of a coarse grid touch."""
+    """Groups of shapes whose cells on a coarse grid touch."""
     cells: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
     parent = list(range(len(shapes)))
 

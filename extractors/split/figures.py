@@ -1,6 +1,6 @@
 """Pictures on a page that carry meaning: raster images of a useful size, and drawings such as charts.
 
-Logos, backgrounds and what repeats from page to page say nothing new: they are left out.
+Logos, backgrounds and pictures repeated from page to page are left out.
 """
 
 import re
@@ -16,7 +16,7 @@ from schemas.pipeline import Box, Figure
 _MIN_SIDE = 60.0  # points: smaller pictures are logos, icons and signatures
 _MIN_SHARE = 0.025  # of the page
 _MIN_PIXELS = 40  # along the shorter side
-_BACKGROUND = 0.8  # of the page: a picture that large lies behind the text
+_BACKGROUND = 0.8  # of the page: a larger picture is behind the text
 _TOUCHING = 2.0  # points between the stripes of one picture
 _MOST_STRIPES = 200
 _MOST_FIGURES = 8  # on one page; the largest are kept
@@ -29,7 +29,7 @@ _CAPTION = re.compile(
 
 
 def find_figures(canvas: Canvas, lines: Sequence[Line], tables: Sequence[Box], shown: set[PictureKey]) -> list[Figure]:
-    """The figures of a page, from top to bottom. `shown`: the pictures of earlier pages, not sent again."""
+    """The figures of a page, from top to bottom. `shown` are the pictures of earlier pages, which are not sent again."""
     page: Box = tuple(canvas.rect)
     boxes = [(box, "raster") for box in _rasters(canvas, page, shown)]
     if len(canvas.shapes) >= MIN_SHAPES:
@@ -63,7 +63,7 @@ def _rasters(canvas: Canvas, page: Box, shown: set[PictureKey]) -> list[Box]:
 
 
 def _joined(boxes: Sequence[Box]) -> list[Box]:
-    """Pictures cut into stripes are one again: they touch and are as wide, or as high, as each other."""
+    """Boxes with the stripes of one picture united: stripes touch and have the same width or height."""
     joined: list[Box] = []
     for box in sorted(boxes):
         for index, other in enumerate(joined):
@@ -84,7 +84,7 @@ def _is_next(a: Box, b: Box, along: int, across: int) -> bool:
 
 
 def _fields(canvas: Canvas) -> list[Box]:
-    """Boxes of a form's fields: their frames are no drawing."""
+    """Boxes of a form's fields, whose frames are no drawings."""
     page = canvas.page
     if not page.parent.is_pdf or page.first_widget is None:
         return []
@@ -92,7 +92,7 @@ def _fields(canvas: Canvas) -> list[Box]:
 
 
 def _distinct(boxes: Sequence[tuple[Box, str]]) -> list[tuple[Box, str]]:
-    """The largest first, without those that lie inside a larger one."""
+    """The boxes from the largest down, without those inside a larger one."""
     kept: list[tuple[Box, str]] = []
     for box, kind in sorted(boxes, key=lambda item: -area(item[0])):
         if all(overlap(box, other) < 0.5 * area(box) for other, _ in kept):
@@ -101,7 +101,7 @@ def _distinct(boxes: Sequence[tuple[Box, str]]) -> list[tuple[Box, str]]:
 
 
 def _caption(box: Box, lines: Sequence[Line]) -> str | None:
-    """The nearest line under or over the figure that begins as captions do."""
+    """The nearest line under or over the figure that begins like a caption."""
     near = []
     for line in lines:
         if _CAPTION.match(line.text) and line.x0 < box[2] and line.x1 > box[0]:

@@ -1,4 +1,4 @@
-"""Formats: the bytes decide how a document is opened; the extension only hints where bytes cannot tell.
+"""Formats: recognised by the bytes of a document; the extension decides only between formats of plain text.
 
 A new format is one opening function and one line in FORMATS.
 """
@@ -15,7 +15,7 @@ Opener = Callable[[bytes], MuDocument]
 
 
 def open_document(data: bytes, file_name: str, passwords: tuple[str, ...]) -> tuple[MuDocument, str]:
-    """The opened document and its format, or the error that says why there is none."""
+    """The opened document and its format. Raises UnreadableDocumentError for bytes that cannot be opened."""
     extension = recognise(data, file_name)
     try:
         document = FORMATS[extension](data)
@@ -33,16 +33,14 @@ def open_document(data: bytes, file_name: str, passwords: tuple[str, ...]) -> tu
 
 
 def recognise(data: bytes, file_name: str) -> str:
-    """The key of FORMATS that fits the bytes."""
+    """The key of FORMATS for the bytes."""
     if not data:
-        raise UnreadableDocumentError(f"{file_name}: is empty (0 bytes); deliver the file again")
-    found = _by_magic(data) or _by_text(data, PurePath(file_name).suffix.lower())
-    if found is None:
-        known = " ".join(FORMATS)
-        raise UnsupportedDocumentError(
-            f"{file_name}: its bytes are of no format that is read here ({known}); convert it to PDF"
-        )
-    return found
+        raise UnreadableDocumentError(f"{file_name}: empty file (0 bytes); deliver it again")
+    extension = _by_magic(data) or _by_text(data, PurePath(file_name).suffix.lower())
+    if extension is None:
+        formats = " ".join(FORMATS)
+        raise UnsupportedDocumentError(f"{file_name}: unknown format: expected one of {formats}; convert it to PDF")
+    return extension
 
 
 def _by_magic(data: bytes) -> str | None:
@@ -51,7 +49,7 @@ def _by_magic(data: bytes) -> str | None:
             return extension
     if data.startswith(b"PK\x03\x04"):
         return _by_members(data)
-    # A header may be damaged or stand after other bytes; objects and a trailer are still a PDF.
+    # A header may be damaged or follow other bytes; objects and a trailer still make a PDF.
     if b"%PDF-" in data[:1024] or (b" 0 obj" in data[:2048] and b"trailer" in data[-4096:]):
         return ".pdf"
     return None
@@ -85,7 +83,7 @@ def _by_text(data: bytes, extension: str) -> str | None:
 
 
 def _decoded(data: bytes) -> str | None:
-    """The bytes as text, None if they are none."""
+    """The bytes as text, None for binary data."""
     encodings = ("utf-16",) if data.startswith((b"\xff\xfe", b"\xfe\xff")) else ("utf-8-sig", "cp1252")
     for encoding in encodings:
         try:
@@ -101,7 +99,7 @@ def _mupdf(kind: str) -> Opener:
 
 
 def _reflowed(kind: str) -> Opener:
-    """Formats without pages of their own are set on A4."""
+    """Opener of a format without pages, which is laid out on A4."""
 
     def opened(data: bytes) -> MuDocument:
         document = pymupdf.open(stream=data, filetype=kind)
@@ -112,7 +110,7 @@ def _reflowed(kind: str) -> Opener:
 
 
 def _plain_text(data: bytes) -> MuDocument:
-    """Text on A4, or on pages as wide as its longest line, so that no line is broken."""
+    """Text on A4, or on pages as wide as its longest line, so that lines are not broken."""
     text = (_decoded(data) or "").expandtabs()
     document = pymupdf.open(stream=text.encode(), filetype="txt")
     longest = max((len(line) for line in text.splitlines()), default=0)

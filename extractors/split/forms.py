@@ -1,4 +1,4 @@
-"""Form fields: what a viewer shows in them, drawn or not, becomes `label: value` where the field stands."""
+"""Form fields: their visible values become `label: value` lines at their position, drawn or not."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,7 +16,7 @@ _ABOVE_REACH = 16.0  # points from the field's top edge to a label's middle
 
 
 class FormField(NamedTuple):
-    """A filled field. `ticked` is true for check boxes and radio buttons, which have no text of their own."""
+    """A filled field, box in points. `ticked` is true for check boxes and radio buttons, which have no text."""
 
     box: Box
     value: str
@@ -25,7 +25,7 @@ class FormField(NamedTuple):
 
 
 def read_fields(page: MuPage) -> tuple[list[FormField], int]:
-    """The filled fields of a page that a viewer shows, and how many characters stand in those that it does not show."""
+    """The filled visible fields of a page, and the number of characters in its hidden fields."""
     if not page.parent.is_pdf or page.first_widget is None:
         return [], 0
     fields = []
@@ -44,7 +44,7 @@ def read_fields(page: MuPage) -> tuple[list[FormField], int]:
 
 
 def put_fields(lines: list[Line], fields: Sequence[FormField]) -> list[Line]:
-    """The lines with each field's value after its label, in place of what the field's own appearance drew."""
+    """The lines with each field's value after its label, in place of the field's drawn appearance."""
     for field in fields:
         inside = [line for line in lines if _inside(line, field.box)]
         drawn = [] if field.ticked else [word for line in inside for word in line.words]
@@ -97,7 +97,7 @@ def _spread(field: FormField) -> list[Word]:
 
 
 def _label(field: FormField, lines: Sequence[Line]) -> tuple[str, int | None]:
-    """The label's text, and the place of the line that holds it or stands nearest."""
+    """The label's text, and the index of the nearest line, which may be the label."""
     x0, y0, x1, y1 = field.box
     best: int | None = None
     distance = 1e9

@@ -1,8 +1,8 @@
-"""Text that no eye sees: found by how it is painted, and where that leaves a doubt, by looking at the rendered page.
+"""Invisible text: recognised by its paint, and in doubt by the rendered page.
 
-Certain from the paint alone: no fill and no stroke, full transparency, letters too small to see. Doubtful: nearly
-white, painted over later, or on an area of its own colour; it is hidden if no pixel there differs from the others.
-An OCR layer (unpainted text with a scan around it) is not hidden: the scan shows what it says.
+Hidden by the paint alone: no fill and no stroke, full transparency, letters too small to see. Doubtful: nearly white,
+painted over later, or on an area of its own colour; such text is hidden if no pixel in its box differs from the others.
+An OCR layer (unpainted text with a scan around it) is not hidden: the scan shows the same text.
 """
 
 import unicodedata
@@ -19,12 +19,12 @@ _PAINTED = 16 | 32  # MuPDF's character flags: filled, stroked
 _FAINT = 13  # of 255: an opacity of 5 %
 _TINY = 1.0  # points: a capital of 0.7 points is a third of a millimetre high
 _LIGHT = 200  # of 255, the darkest channel of a colour that may vanish on white paper
-_CONTRAST = 16  # of 255: less is not seen on paper or screen
+_CONTRAST = 16  # of 255: lower contrast is invisible on paper or screen
 _SCAN = 0.6  # of the page: a picture that covers more is a scan
 _PART_OF_A_SCAN = 0.25  # of the page
-_TAIL = 12  # characters
+_TAIL = 12  # characters of a span by which a repetition is recognised
 _LOOK_SIDE = 3000.0  # pixels: enough for A2 at 1.5 pixels a point
-_MOST_PAIRS = 20_000  # spans times areas that are compared one by one; beyond, every span is looked at
+_MOST_PAIRS = 20_000  # spans times areas that are compared one by one; beyond, every span is checked by rendering
 
 XRange = Mapping[str, Any]
 LineKey = tuple[int, int]  # block and line number
@@ -32,14 +32,14 @@ LineKey = tuple[int, int]  # block and line number
 
 @dataclass(slots=True)
 class Hidden:
-    """Hidden text: x ranges by line, and its number of characters. `ocr` counts the characters of a scan's OCR layer."""
+    """Hidden text: x ranges in points by line, and its number of characters. `ocr` counts characters of a scan's OCR layer."""
 
     ranges: dict[LineKey, list[tuple[float, float]]] = field(default_factory=dict)
     characters: int = 0
     ocr: int = 0
 
     def add(self, line_key: LineKey, span: XRange, *, counted: bool = True) -> None:
-        """Leave a span out, and count it unless it only repeats what is seen."""
+        """Leave a span out, and count it unless it repeats visible text."""
         self.ranges.setdefault(line_key, []).append((span["bbox"][0], span["bbox"][2]))
         self.characters += count(span["text"]) if counted else 0
 
@@ -74,9 +74,9 @@ def find_hidden(canvas: Canvas, layers_off: tuple[int, ...]) -> Hidden:
             elif count(span["text"]):
                 hidden.add(line_key, span)
         elif _is_outside(span["bbox"], page) or _is_tiny(span):
-            # An icon may carry the words beside it as its own text: written twice, seen once.
-            told_twice = canvas.characters.count(span["text"].strip()[-_TAIL:]) > 1
-            hidden.add(line_key, span, counted=not told_twice)
+            # An icon may contain the words beside it as text: written twice, visible once.
+            is_repeated = canvas.characters.count(span["text"].strip()[-_TAIL:]) > 1
+            hidden.add(line_key, span, counted=not is_repeated)
         elif _is_doubtful(span, order, areas, pictures, crowded=crowded) and count(span["text"]):
             doubtful.append((line_key, span))
     _look(canvas, doubtful, pictures, hidden)
@@ -85,7 +85,7 @@ def find_hidden(canvas: Canvas, layers_off: tuple[int, ...]) -> Hidden:
 
 
 def _scans(canvas: Canvas) -> list[Picture]:
-    """The pictures that an OCR layer may belong to: large ones, or all if together they cover the page."""
+    """Pictures that may have an OCR layer: large ones, or all if together they cover the page."""
     page: Box = tuple(canvas.rect)
     shares = [overlap(picture.box, page) / max(area(page), 1.0) for picture in canvas.pictures]
     if sum(shares) > _SCAN:
@@ -121,7 +121,7 @@ def _is_doubtful(
 def _look(
     canvas: Canvas, doubtful: Sequence[tuple[LineKey, XRange]], pictures: Sequence[Picture], hidden: Hidden
 ) -> None:
-    """Move the spans that leave no trace on the rendered page to the hidden ones."""
+    """Add the doubtful spans without a trace on the rendered page to `hidden`."""
     if not doubtful:
         return
     zoom = min(1.5, _LOOK_SIDE / max(canvas.rect.width, canvas.rect.height, 1.0))
@@ -129,13 +129,13 @@ def _look(
     for line_key, span in doubtful:
         cover = _cover(canvas, pictures, span)
         if cover is not None and overlap(cover.box, tuple(canvas.rect)) > _SCAN * area(tuple(canvas.rect)):
-            hidden.ocr += count(span["text"])  # a scan laid over its own text, as some OCR programs do
+            hidden.ocr += count(span["text"])  # some OCR programs put the scan over its text
         elif cover is not None or not _leaves_trace(pixmap, canvas.rect, span):
             hidden.add(line_key, span)
 
 
 def _cover(canvas: Canvas, pictures: Sequence[Picture], span: XRange) -> Picture | None:
-    """The picture without holes that was painted over the span."""
+    """The opaque picture painted over the span, or None."""
     box = span["bbox"]
     over = [picture for picture in pictures if not picture.masked and overlap(box, picture.box) > 0.9 * area(box)]
     return next((picture for picture in over if picture.order > canvas.painted_at(box)), None)
@@ -156,7 +156,7 @@ def _leaves_trace(pixmap: MuPixmap, page: MuRect, span: XRange) -> bool:
 
 
 def _spread(rows: Sequence[bytes], n: int) -> int:
-    """The widest difference in one of the channels."""
+    """The largest difference within one of the colour channels, of 255."""
     together = b"".join(rows)
     return max([max(together[c::n]) - min(together[c::n]) for c in range(n)])
 
@@ -166,10 +166,10 @@ def _is_outside(box: Box, page: Box) -> bool:
 
 
 def _is_tiny(span: XRange) -> bool:
-    """Too small or too squeezed to see. A Type 3 font may state any size, so its box has to be small as well."""
+    """True for text too small or too narrow to see. A Type 3 font may state any size, so the box must be small as well."""
     x0, y0, x1, y1 = span["bbox"]
     if y1 - y0 > 2 and x1 - x0 > 2 and x1 - x0 > 0.05 * span["size"] * len(span["text"]):
-        return False  # nearly all text, in little time
+        return False  # a fast answer for nearly all text
     thin, long = sorted((x1 - x0, y1 - y0))
     if all(unicodedata.combining(char) for char in span["text"]):
         return False

@@ -1,7 +1,7 @@
-"""Text that MuPDF found on a page, as pieces of lines in the order of the page's content.
+"""Text of a page as pieces of lines, in the order of the page's content.
 
-A piece ends where its line ends or where the gap to the next word is wider than a space can be: what stands in two
-columns never shares a piece.
+A piece ends at the end of its line, or where the gap to the next word is wider than a space: text of two columns never shares
+a piece.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ _GAP = 0.9  # of the font size: wider than any justified space, narrower than th
 
 
 class Font(NamedTuple):
-    """Font of most of a line. `upright` is false for text that runs up, down or aslant."""
+    """Font of most of a line, size in points. `upright` is false for text that runs up, down or at an angle."""
 
     size: float
     bold: bool
@@ -22,7 +22,7 @@ class Font(NamedTuple):
 
 
 class Line:
-    """Consecutive words on one baseline. `index` is the place in natural order, `block` MuPDF's paragraph number."""
+    """Consecutive words on one baseline. `index` counts pieces in natural order, `block` is MuPDF's paragraph number."""
 
     __slots__ = ("block", "font", "index", "text", "words", "x0", "x1", "y0", "y1")
 
@@ -46,7 +46,7 @@ class Line:
 
     @property
     def middle(self) -> float:
-        """Half-way down."""
+        """The y position half-way between top and bottom."""
         return (self.y0 + self.y1) / 2
 
 
@@ -65,7 +65,7 @@ def read_fonts(blocks: Sequence[Mapping[str, Any]]) -> dict[tuple[int, int], Fon
 
 
 def read_lines(raw_words: Sequence[tuple[Any, ...]], fonts: Mapping[tuple[int, int], Font]) -> list[Line]:
-    """Pieces in natural order."""
+    """The pieces in natural order, the order of the page's content."""
     lines: list[Line] = []
     words: list[Word] = []
     font = Font(0.0, False, True)

@@ -1,6 +1,6 @@
-"""Lines and tables become the text the model reads: natural order, light marks.
+"""Text for the model from lines and tables: natural order, few marks.
 
-A table stands where its first line stood. Words on one visual line stay on one line, a wide gap is three spaces.
+A table takes the position of its first line. Words on one visual line stay on one line; a wide gap becomes three spaces.
 """
 
 import re
@@ -20,7 +20,7 @@ _BROKEN = re.compile(r"[^\W\d_]{2}-$")
 
 
 class _Marks:
-    """Lines that are headings: larger than the body and rare, or bold and alone above running text."""
+    """Marks of headings: lines that are larger than the body and rare, or bold and alone above running text."""
 
     def __init__(self, flow: Sequence[Line]) -> None:
         self._flow = flow
@@ -42,7 +42,7 @@ class _Marks:
         )
 
     def is_compound(self, broken: str, rest: str) -> bool:
-        """Whether a word broken at its hyphen is written with it: the page has both halves as words, and not the whole."""
+        """True for a word broken at its own hyphen: the page has both halves as words, but not the whole without hyphen."""
         if not self._vocabulary:
             self._vocabulary = {word.strip(".,;:()") for line in self._flow for word in line.text.lower().split()}
         first = broken.rsplit(" ", 1)[-1][:-1].lower()
@@ -109,7 +109,7 @@ def _add(parts: list[str], previous: Line | None, line: Line, marks: _Marks) -> 
 
 
 def _join(parts: list[str], previous: Line, line: Line) -> None:
-    """The line stands on the same visual line as the previous one."""
+    """Append a line that is on the same visual line as the previous one."""
     if parts[-1] == "- " or parts[-1] == "-":
         parts[-1] = "- " + line.text
         return

@@ -1,11 +1,11 @@
-"""PyMuPDF as an untyped library: it declares to be typed, yet hardly any of its functions is."""
+"""PyMuPDF as an untyped library: it is marked as typed, but hardly any of its functions is."""
 
 from typing import Any, TypeAlias
 
 import pymupdf as _pymupdf
 
 pymupdf: Any = _pymupdf
-mupdf: Any = _pymupdf.mupdf  # the C library itself, where PyMuPDF has no function of its own
+mupdf: Any = _pymupdf.mupdf  # the C library, for functions that PyMuPDF does not wrap
 
 MuDocument: TypeAlias = Any
 MuPage: TypeAlias = Any

@@ -1,10 +1,10 @@
-"""Annotations that say something the page's text does not: notes, comments on highlighted text, undrawn free text."""
+"""Annotations with text that the page does not have: notes, comments on highlighted text, undrawn free text."""
 
 from extractors.split.clean import clean
 from extractors.split.mupdf import MuPage, pymupdf
 
 _HIDDEN = 2 | 32  # annotation flags: hidden, no view
-_SAYING = {
+_WITH_TEXT = {
     pymupdf.PDF_ANNOT_TEXT,
     pymupdf.PDF_ANNOT_FREE_TEXT,
     pymupdf.PDF_ANNOT_HIGHLIGHT,
@@ -19,21 +19,21 @@ _SAYING = {
 
 
 def read_notes(page: MuPage, text: str) -> tuple[list[str], int]:
-    """One line per annotation whose words are not in `text` already, and the characters of those that never show."""
+    """One line per annotation whose text is not in `text` yet, and the number of characters in hidden annotations."""
     if not page.parent.is_pdf or page.first_annot is None:
         return [], 0
-    known = "".join(text.split())
+    page_letters = "".join(text.split())
     notes = []
     hidden = 0
     for annot in page.annots():
-        if annot.type[0] not in _SAYING:
+        if annot.type[0] not in _WITH_TEXT:
             continue
         content = clean(annot.info.get("content") or "").strip()
-        squeezed = "".join(content.split())
-        if not content or squeezed in known:
+        letters = "".join(content.split())
+        if not content or letters in page_letters:
             continue
         if annot.flags & _HIDDEN:
-            hidden += len(squeezed)
+            hidden += len(letters)
             continue
         author = clean(annot.info.get("title") or "").strip()
         notes.append(f"Note ({author}): {content}" if author else f"Note: {content}")

@@ -1,10 +1,10 @@
-"""Options and suffixes of `split`, without PyMuPDF, which only the processes that split need."""
+"""Options and file suffixes of `split`, without an import of PyMuPDF: only the processes that split need it."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 SPLIT_VERSION = 1
-SUFFIXES = (  # the keys of formats.FORMATS, which says how each is opened
+SUFFIXES = (  # the keys of formats.FORMATS
     ".pdf", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".jp2", ".txt", ".md", ".html", ".epub", ".fb2",
     ".xps", ".svg", ".cbz",
 )  # fmt: skip
@@ -12,7 +12,7 @@ SUFFIXES = (  # the keys of formats.FORMATS, which says how each is opened
 
 @dataclass(frozen=True, slots=True)
 class SplitOptions:
-    """Options of a caller; everything else is decided page by page."""
+    """Options of the caller; all other decisions are made page by page."""
 
     images: Literal["auto", "never", "pages"] = "auto"
     passwords: tuple[str, ...] = ()

@@ -1,6 +1,6 @@
 """One page: its text and words, and whether it is sent as text, with figures, or as a picture.
 
-Each verdict has its reason. A page becomes a picture only where its text cannot be trusted.
+Each decision is recorded with its reason. By default a page becomes a picture only where its text cannot be trusted.
 """
 
 from dataclasses import dataclass, field
@@ -21,12 +21,12 @@ from schemas.pipeline import Box, Figure, Page, SentAs, Word
 
 Images = Literal["auto", "never", "pages"]
 _SCAN = 0.6  # of the page: pictures that cover more are a scan
-_FEW_WORDS = 15  # beside a scan these are a stamp, not its text
+_FEW_WORDS = 15  # fewer words beside a scan are a stamp, not its text
 
 
 @dataclass(slots=True)
 class Opened:
-    """A document while its pages are read. `shown` are the pictures that went out as figures."""
+    """A document while its pages are read. `shown` are the pictures already sent as figures."""
 
     document: MuDocument
     images: Images
@@ -36,7 +36,7 @@ class Opened:
 
 @dataclass(slots=True)
 class _Reading:
-    """Content of a page's own text."""
+    """Text layer of a page: `hidden` characters, `ocr` for an OCR layer, `unknown` share of unmapped characters."""
 
     text: str
     words: tuple[Word, ...]
@@ -48,7 +48,7 @@ class _Reading:
 
 
 def read_page(opened: Opened, number: int) -> Page:
-    """Page `number`, counted from 1."""
+    """Read page `number`, counted from 1."""
     canvas = Canvas.of(opened.document.load_page(number - 1))
     reading = _read(canvas, opened.layers_off)
     sent_as, reason = _verdict(canvas, reading)
@@ -88,20 +88,28 @@ def _read(canvas: Canvas, layers_off: tuple[int, ...]) -> _Reading:
     if hidden.ranges:
         raw_words = hidden.visible(raw_words)
     lines = read_lines(raw_words, read_fonts(canvas.paragraphs))
-    fields, unseen = read_fields(canvas.page)
+    fields, hidden_in_fields = read_fields(canvas.page)
     tables = find_tables(lines, canvas.shapes)
     if fields:
         lines = put_fields(lines, fields)
         tables = [table for table in tables if all(line in lines and line.text for line in table.lines)]
     text = to_markdown(lines, tables)
-    notes, unshown = read_notes(canvas.page, text)
+    notes, hidden_in_notes = read_notes(canvas.page, text)
     text = "\n\n".join([text, *notes]).strip() if notes else text
     words = tuple([word for line in lines for word in line.words])
-    seen = sum([len(word.text) for word in words])
+    letters = sum([len(word.text) for word in words])
     unknown = unknown_share(canvas.characters)
     if is_useless(unknown):
         text, lines, tables, words = "", [], [], ()
-    return _Reading(text, words, lines, tables, hidden.characters + unseen + unshown, hidden.ocr > 0.5 * seen, unknown)
+    return _Reading(
+        text,
+        words,
+        lines,
+        tables,
+        hidden.characters + hidden_in_fields + hidden_in_notes,
+        hidden.ocr > 0.5 * letters,
+        unknown,
+    )
 
 
 def _verdict(canvas: Canvas, reading: _Reading) -> tuple[SentAs, str]:
@@ -123,7 +131,7 @@ def _verdict(canvas: Canvas, reading: _Reading) -> tuple[SentAs, str]:
 
 
 def _covered(canvas: Canvas, pictures: list[Picture]) -> float:
-    """The share of the page under pictures; stripes of one scan add up."""
+    """Share of the page under pictures; the stripes of one scan add up."""
     page: Box = tuple(canvas.rect)
     return sum(overlap(picture.box, page) for picture in pictures) / max(1.0, area(page))
 

@@ -1,4 +1,4 @@
-"""One page as people look at it: its picture, its size in points, and its words with their boxes."""
+"""One page for people: its picture, its size in points, and its words with their boxes."""
 
 from dataclasses import replace
 
@@ -14,10 +14,10 @@ from schemas.pipeline import Page
 
 
 def look_at(data: bytes, file_name: str, number: int, passwords: tuple[str, ...] = ()) -> Page:
-    """Page `number`, counted from 1, with `image` the whole page (PNG, a scan JPEG), 1540 pixels along its longer side at most.
+    """Page `number`, counted from 1, with an `image` of the whole page (PNG, a scan JPEG), at most 1540 pixels on a side.
 
-    Its words are those that `split` gives. Raises UnreadableDocumentError for what cannot be opened, a page that is not there
-    and one that cannot be drawn.
+    Its words are those of `split`. Raises UnreadableDocumentError for a document that cannot be opened, a page that does not
+    exist and a page that cannot be drawn.
     """
     pymupdf.TOOLS.mupdf_display_errors(False)
     pymupdf.TOOLS.mupdf_display_warnings(False)

@@ -4,8 +4,8 @@ from extractors.split.mupdf import MuDisplayList, MuRect, pymupdf
 from schemas.pipeline import Image
 
 LONGEST_SIDE = 1540  # pixels; the encoder scales anything larger down
-MAX_DPI = 150  # print of 6 points stays legible; a whole A4 page is sent at 132
-_FEW_COLORS = 1000  # charts: PNG is smaller and sharper there, photos have tens of thousands
+MAX_DPI = 150  # print of 6 points stays legible; a whole A4 page has 132
+_FEW_COLORS = 1000  # of a chart, for which PNG is smaller and sharper; photos have tens of thousands
 _JPEG_QUALITY = 80
 
 
@@ -20,7 +20,7 @@ def render_picture(page_list: MuDisplayList, clip: MuRect, *, flat: bool = False
 
 
 def is_blank(page_list: MuDisplayList, page: MuRect) -> bool:
-    """Whether a small rendering of the page is of one colour throughout."""
+    """True where a small rendering of the page has a single colour."""
     zoom = 150 / max(page.width, page.height, 1.0)
     pixmap = page_list.get_pixmap(matrix=pymupdf.Matrix(zoom, zoom), alpha=0)
     samples = bytes(pixmap.samples_mv)

@@ -1,6 +1,6 @@
-"""A run taken apart into what stands under and beside each other: each region may be one table.
+"""A run divided into regions under and beside each other, each of which may be one table.
 
-Titles, running headers and notes close to a table are not its rows; what was written on its own beside it is not its column.
+Titles, running headers and notes close to a table are not its rows; text written separately beside it is not its column.
 """
 
 from bisect import bisect_right
@@ -15,17 +15,17 @@ _OVERLAP = 0.25  # of a line's height: rows that overlap more are one row of the
 
 
 def find_regions(run: list[VisualRow]) -> Iterator[tuple[list[VisualRow], list[float]]]:
-    """Each region's rows, and where its columns part."""
+    """The rows of each region, and the x positions between its columns."""
     for part in segments(run):
         yield from _regions(part)
 
 
-def _regions(found: list[VisualRow], depth: int = 0) -> Iterator[tuple[list[VisualRow], list[float]]]:
-    """The run and its columns; a run that is two things side by side, each written on its own, is taken apart first."""
-    first, last = _trimmed(found)
-    run = found[first:last]
+def _regions(rows: list[VisualRow], depth: int = 0) -> Iterator[tuple[list[VisualRow], list[float]]]:
+    """The run and its columns; a run of two regions side by side, written one after the other, is divided first."""
+    first, last = _trimmed(rows)
+    run = rows[first:last]
     if depth < _MOST_REGIONS:
-        for rest in (*group(found[:first]), *group(found[last:])):
+        for rest in (*group(rows[:first]), *group(rows[last:])):
             yield from _regions(rest, depth + 1)
     splits = find_columns(run)
     while splits and len(run) > 2 and _keeps_to_one_column(run, splits):
@@ -33,8 +33,8 @@ def _regions(found: list[VisualRow], depth: int = 0) -> Iterator[tuple[list[Visu
     border = _border(run, splits) if depth < _MOST_REGIONS else None
     if border is not None:
         for side in (
-            [[line for line in row if line.x0 < border] for row in found[first:last]],
-            [[line for line in row if line.x0 >= border] for row in found[first:last]],
+            [[line for line in row if line.x0 < border] for row in rows[first:last]],
+            [[line for line in row if line.x0 >= border] for row in rows[first:last]],
         ):
             for part in group([row for row in side if row]):
                 yield from _regions(part, depth + 1)
@@ -43,13 +43,13 @@ def _regions(found: list[VisualRow], depth: int = 0) -> Iterator[tuple[list[Visu
 
 
 def _keeps_to_one_column(run: Sequence[VisualRow], splits: Sequence[float]) -> bool:
-    """Whether the first row is a title: all of it in one column, and apart from the second row."""
-    one = len({bisect_right(splits, line.x0) for line in run[0]}) == 1
-    return one and gap(run[0], run[1]) > -_OVERLAP * _height(run[0])
+    """True where the first row is a title: within one column, and at a distance from the second row."""
+    is_in_one = len({bisect_right(splits, line.x0) for line in run[0]}) == 1
+    return is_in_one and gap(run[0], run[1]) > -_OVERLAP * _height(run[0])
 
 
 def _border(run: Sequence[VisualRow], splits: Sequence[float]) -> float | None:
-    """The gutter across which nothing is written in one go, while it is across others."""
+    """The gutter that no text crosses in natural order, where text crosses others; None where there is none."""
     if len(splits) < 2:
         return None
     follows = [0] * len(splits)
@@ -68,7 +68,7 @@ def _border(run: Sequence[VisualRow], splits: Sequence[float]) -> float | None:
 
 
 def _trimmed(run: list[VisualRow]) -> tuple[int, int]:
-    """Without titles, running headers and footers, and notes that stand close to the table."""
+    """First row and end of the table without titles, running headers and footers, and notes close to it."""
     gaps = sorted(gap(a, b) for a, b in pairwise(run))
     usual = gaps[len(gaps) // 2]
     first, last = _body(run, usual)
@@ -83,7 +83,7 @@ def _trimmed(run: list[VisualRow]) -> tuple[int, int]:
 
 
 def _body(run: Sequence[VisualRow], usual: float) -> tuple[int, int]:
-    """The rows from the first to the last full one, and on both sides what follows without a wide gap."""
+    """First row and end: the rows from the first to the last full one, and rows on both sides without a wide gap."""
     full = [index for index, row in enumerate(run) if len(row) >= max(2, 0.7 * _most(run))]
     first = next((i for i in range(full[0], 0, -1) if gap(run[i - 1], run[i]) - usual > 0.5 * _height(run[i])), 0)
     after = range(full[-1] + 1, len(run))
@@ -92,7 +92,7 @@ def _body(run: Sequence[VisualRow], usual: float) -> tuple[int, int]:
 
 
 def _is_apart(row: VisualRow, extra: float, run: Sequence[VisualRow], *, leading: bool) -> bool:
-    """Whether the outermost row is not the table's. `extra`: by how much its gap to the next is wider than usual."""
+    """True where the outermost row is not the table's. `extra` is the gap to its neighbour minus the usual gap, in points."""
     if extra < -_OVERLAP * _height(row):
         return False
     if len(row) == 1:
@@ -109,6 +109,6 @@ def _height(row: VisualRow) -> float:
 
 
 def _is_wide(row: VisualRow, run: Sequence[VisualRow]) -> bool:
-    """Whether a piece of the row reaches over half of the table: a sentence, not a cell."""
-    width = max(other[-1].x1 for other in run) - min(other[0].x0 for other in run)
+    """True where a piece of the row is wider than half of the table: a sentence, not a cell."""
+    width = max(run_row[-1].x1 for run_row in run) - min(run_row[0].x0 for run_row in run)
     return any(line.x1 - line.x0 > 0.5 * width for line in row)

@@ -1,6 +1,6 @@
-"""Pieces that stand side by side are a visual row; rows under each other that look tabular are a run.
+"""Visual rows are pieces side by side; runs are rows under each other that look tabular.
 
-Running text is left out beforehand: a paragraph beside a table, or two columns of prose, never become cells.
+Running text is left out first, so that a paragraph beside a table, or two columns of prose, never become cells.
 """
 
 from collections import defaultdict
@@ -10,19 +10,19 @@ from itertools import pairwise
 from extractors.split.lines import Line
 
 VisualRow = list[Line]
-_PROSE_CHARS = 40  # mean length of a paragraph's lines; cells that wrap are narrower
+_PROSE_CHARS = 40  # mean length of a paragraph's lines; wrapped cells are narrower
 _NARROW_CHARS = 25  # the same for the narrow columns of a newspaper
 _MANY_LINES = 5
 _MAX_LEADING = 1.9  # of a line's height: the widest gap between two rows of one table
-_MAX_APART = 5.0  # the same for rows whose pieces stand exactly under each other
+_MAX_APART = 5.0  # the same for rows whose pieces are aligned
 _WIDER = 0.35  # of a line's height, beyond the usual gap
 _OTHER_SIZE = 1.15
-_SAME_COLUMNS = 0.5  # share of the pieces that stand under each other
-_MAX_SINGLE = 3  # rows with one piece in a row (wrapped cells, a group's title) before the table is over
+_SAME_COLUMNS = 0.5  # share of aligned pieces
+_MAX_SINGLE = 3  # consecutive rows of one piece (wrapped cells, a group's title) before the table ends
 
 
 def find_runs(lines: Sequence[Line]) -> list[list[VisualRow]]:
-    """Consecutive rows that could be a table's, from top to bottom."""
+    """Runs of rows that may be tables, from top to bottom."""
     if len(lines) < 4:
         return []
     prose = _prose_blocks(lines)
@@ -30,12 +30,12 @@ def find_runs(lines: Sequence[Line]) -> list[list[VisualRow]]:
 
 
 def segments(run: Sequence[VisualRow]) -> list[list[VisualRow]]:
-    """The run cut where a gap or a change of type comes with pieces that stand elsewhere: another table begins."""
+    """The run divided where another table begins: at a gap or a change of type size, with pieces at other positions."""
     gaps = sorted(gap(a, b) for a, b in pairwise(run))
     usual = gaps[len(gaps) // 2] if gaps else 0.0
     parts: list[list[VisualRow]] = [[]]
     for index, row in enumerate(run):
-        if index and _is_border(run, index, usual) and sum(len(other) > 1 for other in parts[-1]) > 1:
+        if index and _is_border(run, index, usual) and sum(len(earlier) > 1 for earlier in parts[-1]) > 1:
             parts.append([])
         parts[-1].append(row)
     return parts
@@ -53,9 +53,9 @@ def _is_border(run: Sequence[VisualRow], index: int, usual: float) -> bool:
 
 
 def _aligned(a: VisualRow, b: VisualRow) -> float:
-    """The share of the pieces that begin, end or are centred where one of the other row's does."""
+    """Share of the pieces that are aligned (left, right or centred) with a piece of the other row."""
     few, many = sorted((a, b), key=len)
-    hits = sum(any(_is_under(piece, other) for other in many) for piece in few)
+    hits = sum(any(_is_under(piece, neighbour) for neighbour in many) for piece in few)
     return 2 * hits / (len(few) + len(many))
 
 
@@ -64,12 +64,12 @@ def _is_under(a: Line, b: Line) -> bool:
 
 
 def gap(above: VisualRow, below: VisualRow) -> float:
-    """The height between two rows, below 0 where they overlap."""
+    """Height between two rows in points, below 0 where they overlap."""
     return min([line.y0 for line in below]) - max([line.y1 for line in above])
 
 
 def group(rows: Sequence[VisualRow]) -> list[list[VisualRow]]:
-    """Runs of rows that stand close to each other and have several pieces here and there."""
+    """Runs of close rows, some of which have several pieces."""
     runs: list[list[VisualRow]] = []
     run: list[VisualRow] = []
     for row in rows:
@@ -83,7 +83,7 @@ def group(rows: Sequence[VisualRow]) -> list[list[VisualRow]]:
 
 
 def visual_rows(lines: Iterable[Line]) -> list[VisualRow]:
-    """Lines that stand side by side, from top to bottom, each row from left to right."""
+    """Lines side by side as rows, from top to bottom, each row from left to right."""
     rows: list[VisualRow] = []
     middle = -1e9
     for line in sorted(lines, key=lambda item: item.y0 + item.y1):
@@ -99,7 +99,7 @@ def visual_rows(lines: Iterable[Line]) -> list[VisualRow]:
 
 
 def _prose_blocks(lines: Sequence[Line]) -> set[int]:
-    """Paragraphs: their lines are whole and long, or many and not quite as long; a stretched line may be in pieces."""
+    """Numbers of paragraphs: blocks of long whole lines, or of many shorter ones; a justified line may be in pieces."""
     blocks: defaultdict[int, list[Line]] = defaultdict(list)
     for line in lines:
         blocks[line.block].append(line)
@@ -119,7 +119,7 @@ def _is_prose(block: Sequence[Line]) -> bool:
 
 
 def _whole(block: Sequence[Line]) -> int:
-    """Number of lines of the block that reach over most of its width."""
+    """Number of lines wider than 85 % of the block."""
     width = max(line.x1 for line in block) - min(line.x0 for line in block)
     return sum(line.x1 - line.x0 > 0.85 * width for line in block)
 
@@ -130,7 +130,7 @@ def _far(above: VisualRow, below: VisualRow) -> bool:
 
 
 def _alike(above: VisualRow, below: VisualRow) -> bool:
-    """Whether the pieces of both rows begin or end at the same places, so that even wide gaps do not part them."""
+    """True where the pieces of both rows are aligned, so that even a wide gap does not separate them."""
     if len(above) != len(below) or len(above) < 3:
         return False
     return all(abs(a.x0 - b.x0) < 4 or abs(a.x1 - b.x1) < 4 for a, b in zip(above, below, strict=True))

@@ -1,6 +1,6 @@
-"""Bytes in, one DocumentInfo and then every page out, one page in memory at a time.
+"""Bytes to one DocumentInfo and then every page, one page in memory at a time.
 
-What stops the whole document is an error; what spoils one page is that page's `problem`, and the others go on.
+A fault of the whole document is an error; a fault of one page is its `problem`, and the other pages are read.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ __all__ = ["SPLIT_VERSION", "SplitOptions", "split"]
 
 
 def split(data: bytes, file_name: str, options: SplitOptions) -> Iterator[DocumentInfo | Page]:
-    """One DocumentInfo, then the pages in order. Nothing is opened before the first item is asked for."""
+    """One DocumentInfo, then the pages in order. The document is opened when the first item is taken."""
     pymupdf.TOOLS.mupdf_display_errors(False)
     pymupdf.TOOLS.mupdf_display_warnings(False)
     document, kind = open_document(data, file_name, options.passwords)
@@ -55,7 +55,7 @@ def _page_count(document: MuDocument, file_name: str) -> int:
             f"{file_name}: its pages cannot be counted ({error}); check that the file is complete"
         ) from error
     if count < 1:
-        raise UnreadableDocumentError(f"{file_name}: has no pages; check that the file is complete")
+        raise UnreadableDocumentError(f"{file_name}: no pages; check that the file is complete")
     return count
 
 

@@ -1,4 +1,4 @@
-"""Words aligned in columns become tables. Geometry decides; drawn lines only help to part rows.
+"""Tables from words aligned in columns. Positions decide; drawn lines only help to separate rows.
 
 A list of labels and values in two columns is no table: each pair stays on its line.
 """
@@ -16,12 +16,12 @@ from extractors.split.rows import VisualRow, find_runs
 from schemas.pipeline import Box
 
 _EQUATION_NUMBER = re.compile(r"^\(\d+[a-z]?\)$")
-_EDGE = 8.0  # points: a table's outer lines stand that close to its first and last row
+_EDGE = 8.0  # points between a table's outer lines and its first and last row
 
 
 @dataclass(slots=True)
 class Table:
-    """Rows of cell texts; `lines` are the pieces it took from the page. `pairs`: labels and values, not a grid."""
+    """Rows of cell texts; `lines` are its pieces of the page. `pairs` is true for labels and values instead of a grid."""
 
     rows: list[list[str]]
     lines: list[Line]
@@ -29,15 +29,15 @@ class Table:
 
     @property
     def box(self) -> Box:
-        """Around all pieces."""
+        """Box around all pieces, in points."""
         lines = self.lines
         return (min(x.x0 for x in lines), min(x.y0 for x in lines), max(x.x1 for x in lines), max(x.y1 for x in lines))
 
 
 def find_tables(lines: Sequence[Line], shapes: Sequence[Shape] = ()) -> list[Table]:
-    """Every table of a page, from top to bottom."""
+    """The tables of a page, from top to bottom."""
     tables = []
-    for run, splits in [region for found in find_runs(lines) for region in find_regions(found)]:
+    for run, splits in [region for rows_of_run in find_runs(lines) for region in find_regions(rows_of_run)]:
         taken = [line for row in run for line in row]
         rules = _rules(shapes, run)
         rows = fill(run, splits, rules)
@@ -50,7 +50,7 @@ def find_tables(lines: Sequence[Line], shapes: Sequence[Shape] = ()) -> list[Tab
 
 
 def _rules(shapes: Sequence[Shape], run: Sequence[VisualRow]) -> list[float]:
-    """Heights of the horizontal lines that run through most of the run's width."""
+    """The y positions of horizontal lines over most of the run's width, in points."""
     x0, x1 = min(row[0].x0 for row in run), max(row[-1].x1 for row in run)
     y0, y1 = run[0][0].y0, run[-1][0].y1
     edges: list[tuple[float, float]] = []
@@ -71,7 +71,7 @@ def _rules(shapes: Sequence[Shape], run: Sequence[VisualRow]) -> list[float]:
 
 
 def _linked(run: Sequence[VisualRow]) -> float:
-    """The share of neighbours in a row that also follow each other in natural order."""
+    """Share of neighbours in a row that follow each other in natural order."""
     pairs = [(a, b) for row in run for a, b in pairwise(row)]
     return sum(b.index == a.index + 1 for a, b in pairs) / max(1, len(pairs))
 
@@ -88,7 +88,7 @@ def _is_table(rows: list[list[str]], linked: float) -> bool:
 
 
 def _is_grid(rows: list[list[str]], rules: int) -> bool:
-    """Whether two columns are a table: under a header stand amounts, or lines part the rows. Else they are pairs."""
+    """True where two columns are a table: amounts under a header, or lines between the rows. Else they are pairs."""
     full = [row for row in rows if all(row)]
     if len(full) < 3 or sum(":" in (row[0][-1], row[1][0]) for row in full) > 0.3 * len(full):
         return False

@@ -1,6 +1,6 @@
-"""Text that never comes out of MuPDF, since a clip path cuts it away or its layer is off: it can only be counted.
+"""Text that MuPDF does not yield, since a clip path cuts it away or its layer is off: it is only counted.
 
-Counting it takes a second reading of the page, so a page is read again only where its content gives a reason.
+The count needs a second reading of the page, so a page is read again only where its content gives a reason.
 """
 
 import re
@@ -11,12 +11,12 @@ from extractors.split.mupdf import MuDocument, MuPage, pymupdf
 _CLIP = re.compile(rb"\bW\*?\s+n\b")
 _CLIPPING_TEXT = re.compile(rb"\b7\s+Tr\b")
 _WITHOUT_WIDTH = dict.fromkeys((0xAD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF))
-_END = 8  # characters
-_NARROW = 6.0  # units: a clip rectangle that thin shows no line of text
+_END = 8  # characters at the ends of a line that are compared
+_NARROW = 6.0  # units: a narrower clip rectangle shows no line of text
 
 
 def count_clipped(canvas: Canvas, layers_off: tuple[int, ...]) -> int:
-    """Number of characters of the page that are cut away or in a layer that is off."""
+    """Number of characters that are clipped or in a layer that is off."""
     if not canvas.page.parent.is_pdf or not (layers_off or _may_cut_away(canvas.page)):
         return 0
     everything = _with_layers(canvas.page, layers_off) if layers_off else _everything(canvas.page)
@@ -29,12 +29,12 @@ def count_clipped(canvas: Canvas, layers_off: tuple[int, ...]) -> int:
 
 
 def _is_trimmed(line: str, shown: str) -> bool:
-    """Whether an end of the line is seen: a cell's border cuts off a text that is too long for it."""
+    """True where an end of the line is visible: the border of a cell clips text that is too long for it."""
     return line[:_END] in shown or line[-_END:] in shown
 
 
 def layers_off(document: MuDocument) -> tuple[int, ...]:
-    """The layers of a document that a viewer does not show unless they are switched on, by their number in its list."""
+    """Numbers of the document's layers that are off by default."""
     if not document.is_pdf:
         return ()
     return tuple(
@@ -43,12 +43,12 @@ def layers_off(document: MuDocument) -> tuple[int, ...]:
 
 
 def count(text: str) -> int:
-    """Characters that print."""
+    """Number of printing characters."""
     return len("".join(text.translate(_WITHOUT_WIDTH).split()))
 
 
 def _with_layers(page: MuPage, layers_off: tuple[int, ...]) -> str:
-    """The text of the page with these layers on; they are off again afterwards."""
+    """The text of the page with these layers on; afterwards they are off again."""
     document = page.parent
     try:
         for number in layers_off:
@@ -71,12 +71,12 @@ def _may_cut_away(page: MuPage) -> bool:
     if b"7 Tr" in content and _CLIPPING_TEXT.search(content):
         return True
     return any(
-        _is_narrow(content[max(0, found.start() - 80) : found.start()].split()) for found in _CLIP.finditer(content)
+        _is_narrow(content[max(0, clip.start() - 80) : clip.start()].split()) for clip in _CLIP.finditer(content)
     )
 
 
 def _is_narrow(before: list[bytes]) -> bool:
-    """Whether a clip path is anything but a rectangle that text fits into; `before` are the operators that draw it."""
+    """True unless a clip path is a rectangle that text fits into; `before` are the operators before it."""
     if len(before) < 3 or before[-1] != b"re":
         return True
     try:

@@ -9,11 +9,11 @@ from schemas.fields import Field, escape
 from schemas.pipeline import Evidence, Problem, Record
 from schemas.record_tables import RecordTable, record_tables
 
-Rows = Mapping[str, Sequence[Mapping[str, Any]]]  # of one document, by table
+Rows = Mapping[str, Sequence[Mapping[str, Any]]]  # rows of one document, by table
 
 
 def assemble(rows: Rows, document_type: DocumentType) -> Record:
-    """The record that `rows` (of `documents`, `evidence`, `checks` and the record tables) tell."""
+    """The record in `rows` (of `documents`, `evidence`, `checks` and the record tables)."""
     value, item_pages = value_of(rows, document_type)
     (document,) = rows["documents"]
     (head,) = rows[document_type.name]
@@ -62,15 +62,17 @@ def evidence_of(row: Mapping[str, Any]) -> Evidence:
 
 
 def _problems(document: Mapping[str, Any]) -> Iterator[Problem]:
-    """Problems from their texts, which begin with the field: see tabulate."""
-    kinds = document["problem_kinds"] or ["check"] * len(document["problems"] or ())  # an older table tells no kinds
+    """Problems from their texts, which begin with the field (tabulate writes them)."""
+    kinds = document["problem_kinds"] or ["check"] * len(
+        document["problems"] or ()
+    )  # tables of older versions have no kinds
     for text, kind in zip(document["problems"] or (), kinds, strict=True):
         field, _, message = text.partition(": ")
         yield Problem("" if field == "record" else field, kind, message)
 
 
 def _empty(field: Field) -> dict[str, Any]:
-    """A record or an item with nothing in it, in its full shape."""
+    """An empty record or item in its full shape."""
     return {
         child.name: _empty(child) if child.kind == "object" else [] if child.item is not None else None
         for child in field.fields
@@ -82,14 +84,14 @@ def _fill(item: dict[str, Any], table: RecordTable, row: Mapping[str, Any]) -> N
         holder = item
         for key in column.keys[:-1]:
             holder = holder[key]
-        found = row[column.name]
-        holder[column.keys[-1]] = [] if found is None and column.field.item is not None else found
+        cell = row[column.name]
+        holder[column.keys[-1]] = [] if cell is None and column.field.item is not None else cell
 
 
 def _holder(
     value: dict[str, Any], root: Field, table: RecordTable, indexes: Sequence[int]
 ) -> tuple[list[Any], dict[str, Any], str]:
-    """The list that an item belongs in, an empty item for it, and the list's JSON pointer."""
+    """The list of an item, an empty item for it, and the list's JSON pointer."""
     here: Any = value
     field: Field | None = root
     pointer = ""

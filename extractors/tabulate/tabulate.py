@@ -1,6 +1,6 @@
-"""A document's record, pages and calls to Arrow batches of every table: the one place where rows are made.
+"""A document's record, pages and calls to Arrow batches of every table: the only place where rows are made.
 
-Batches are built per document, so that one bad value costs its own document and no other; the shard only concatenates.
+Batches are built per document, so that a bad value fails its own document only; the shard concatenates them.
 """
 
 import datetime
@@ -23,7 +23,7 @@ NANO = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """All that is known of one document when its record is merged."""
+    """Facts about one document once its record is merged; `cost_nusd` is in nano-USD, None where a price is unknown."""
 
     document: Document
     info: DocumentInfo
@@ -57,7 +57,7 @@ def tabulate(extraction: Extraction, document_type: DocumentType) -> Batches:
 def record_batches(record: Record, facts: Mapping[str, Any], document_type: DocumentType) -> Batches:
     """The rows of `documents`, the record tables, `checks` and `evidence`.
 
-    `facts` are the columns of `documents` that the record does not tell.
+    `facts` are the columns of `documents` that are not in the record.
     """
     document_id = facts["document_id"]
     problems = [f"{problem.field or 'record'}: {problem.message}" for problem in record.problems]
@@ -90,7 +90,7 @@ def record_batches(record: Record, facts: Mapping[str, Any], document_type: Docu
 
 
 def page_batches(document_id: str, chunk: Chunk) -> Batches:
-    """The rows of `pages` and `figures` of one chunk; a page cut in parts gets a row with its first part."""
+    """The rows of `pages` and `figures` of one chunk; for a page in parts, those of its first part."""
     pages = [
         {
             "document_id": document_id, "page": page.number, "width": page.width, "height": page.height,
@@ -124,12 +124,12 @@ def call_row(document_id: str, run_id: str, chunk: int, part: int, completion: C
 
 
 def rows(table: str, values: Iterable[Mapping[str, Any]]) -> pa.RecordBatch:
-    """A batch of one of our own shard tables."""
+    """A batch of one of Pagemill's own shard tables."""
     return pa.RecordBatch.from_pylist([dict(value) for value in values], schema=SHARD_TABLES[table])
 
 
 def usd(amount_nusd: int | None) -> float | None:
-    """USD of an integer amount of nano-USD; null where the price is unknown."""
+    """USD from nano-USD; None where the price is unknown."""
     return None if amount_nusd is None else amount_nusd / NANO
 
 
@@ -143,16 +143,16 @@ def _evidence_row(document_id: str, evidence: Any) -> dict[str, Any]:
 
 
 def _item_batch(table: RecordTable, record: Record, document_id: str) -> pa.RecordBatch:
-    """The rows of a list, column by column: a long list has a hundred thousand of them."""
-    found = list(_items(record.value, table.steps, (), ""))
-    items = [item for _, _, item in found]
-    count = len(found)
+    """The rows of a list, built column by column for speed: a long list has a hundred thousand rows."""
+    located = list(_items(record.value, table.steps, (), ""))
+    items = [item for _, _, item in located]
+    count = len(located)
     columns = {
         "document_id": [document_id] * count,
         "record": [0] * count,
-        **{name: [indexes[at] for indexes, _, _ in found] for at, name in enumerate(table.index_names)},
-        "item_index": [indexes[-1] for indexes, _, _ in found],
-        "item_page": [record.item_pages.get(pointer) for _, pointer, _ in found],
+        **{name: [indexes[at] for indexes, _, _ in located] for at, name in enumerate(table.index_names)},
+        "item_index": [indexes[-1] for indexes, _, _ in located],
+        "item_page": [record.item_pages.get(pointer) for _, pointer, _ in located],
         "record_status": [record.status] * count,
         **{column.name: _cells(column, items) for column in table.columns},
     }
@@ -163,7 +163,7 @@ def _item_batch(table: RecordTable, record: Record, document_id: str) -> pa.Reco
 def _items(
     value: Any, steps: Sequence[tuple[str, ...]], indexes: tuple[int, ...], pointer: str
 ) -> Iterator[tuple[tuple[int, ...], str, Any]]:
-    """Each item of a list, with its places in the lists around it and its JSON pointer."""
+    """The items of a list, each with its indexes in the lists around it and its JSON pointer."""
     below = _value(value, steps[0]) or ()
     here = pointer + "".join(f"/{escape(key)}" for key in steps[0])
     if len(steps) == 1:
@@ -174,15 +174,15 @@ def _items(
 
 
 def _cells(column: Column, values: Sequence[Any]) -> list[Any]:
-    """One column of the rows that `values` are the objects of."""
-    found = list(values)
+    """The cells of one column, for the objects in `values`."""
+    cells = list(values)
     for key in column.keys:
-        found = [entry.get(key) if isinstance(entry, dict) else None for entry in found]
+        cells = [entry.get(key) if isinstance(entry, dict) else None for entry in cells]
     if column.field.kind == "json":
         return [
-            json.dumps(entry, ensure_ascii=False, default=str) if isinstance(entry, dict) else entry for entry in found
+            json.dumps(entry, ensure_ascii=False, default=str) if isinstance(entry, dict) else entry for entry in cells
         ]
-    return found
+    return cells
 
 
 def _value(value: Any, keys: Sequence[str]) -> Any:

@@ -1,4 +1,4 @@
-"""The levels that fields have reached, recorded in a file, and what has fallen below them since."""
+"""Levels (F1) of fields, recorded in a file, and regressions against them."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ _WHOLE = "all"  # the name under which all fields together are recorded
 
 @dataclass(frozen=True, slots=True)
 class Regression:
-    """A field that is below its level; `f1` is null where nothing of it was scored this time."""
+    """A field below its level; `f1` is None where no value of it was scored this time."""
 
     field: str
     level: float
@@ -23,7 +23,7 @@ class Regression:
 
 
 def record(done: Evaluation, path: Path) -> None:
-    """Write the levels of an evaluation. Raises ConfigurationError where the file cannot be written."""
+    """Write the levels of an evaluation. Raises ConfigurationError for a file that cannot be written."""
     levels = {name: round(f1, 6) for name, f1 in _levels(done).items() if f1 is not None}
     content = {"documents": done.documents, "levels": levels}
     try:
@@ -45,10 +45,12 @@ def read_levels(path: Path) -> dict[str, float]:
 
 
 def regressions(done: Evaluation, levels: Mapping[str, float], tolerance: float) -> list[Regression]:
-    """The fields whose F1 is more than `tolerance` below their level, or that are scored no more."""
+    """The fields whose F1 is more than `tolerance` below their level, or that are no longer scored."""
     now = _levels(done)
-    found = [Regression(name, level, now.get(name)) for name, level in levels.items()]
-    return [regression for regression in found if regression.f1 is None or regression.f1 < regression.level - tolerance]
+    compared = [Regression(name, level, now.get(name)) for name, level in levels.items()]
+    return [
+        regression for regression in compared if regression.f1 is None or regression.f1 < regression.level - tolerance
+    ]
 
 
 def regression_line(regression: Regression) -> str:

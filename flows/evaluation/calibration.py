@@ -1,4 +1,4 @@
-"""`pagemill evaluate --calibrate`: the weights of confidence, fitted to what is right in this dataset."""
+"""`pagemill evaluate --calibrate`: weights of confidence fitted to labels of this dataset."""
 
 from collections.abc import Iterable, Iterator
 
@@ -16,21 +16,21 @@ from flows.ui.terminal import Section
 from schemas.document_type import DocumentType
 from schemas.errors import ConfigurationError
 
-LEAST_VALUES = 50  # labels: of fewer nothing is learned
+LEAST_VALUES = 50  # labels: fewer are too few for a fit
 _PAGES = ("document_id", "page", "sent_as", "hidden_text", "chunk")
 
 
 def labelled_values(
     dataset: Dataset, document_type: DocumentType, compared: Iterable[Compared]
 ) -> Iterator[tuple[Compared, list[Labelled]]]:
-    """Each compared document with the signals of its scored values. The pages of a shard are read once."""
+    """Each compared document with the signals and labels of its scored values. The pages of a shard are read once."""
     parts = len(groups(document_type.root, load_settings().fields_per_request))
-    shard, seen = "", dict[str, DocumentContext]()
+    shard, contexts = "", dict[str, DocumentContext]()
     for comparison in compared:
         published = comparison.published
         if published.shard != shard:
-            shard, seen = published.shard, _signs(dataset, published.shard, parts)
-        about = seen.get(published.document_id, DocumentContext(frozenset(), frozenset(), asked_again=False))
+            shard, contexts = published.shard, _contexts(dataset, published.shard, parts)
+        about = contexts.get(published.document_id, DocumentContext(frozenset(), frozenset(), asked_again=False))
         given = features(published.record, document_type.root, about)
         rows = zip(published.record.evidence, given, strict=True)
         right = comparison.scored.right_at
@@ -47,18 +47,18 @@ def labelled_values(
 def keeping(
     dataset: Dataset, document_type: DocumentType, compared: Iterable[Compared], labelled: list[Labelled]
 ) -> Iterator[Compared]:
-    """The compared documents as they come; their labelled values are added to `labelled` on the way."""
+    """Yield the compared documents unchanged, and add their labelled values to `labelled` on the way."""
     for entry, values in labelled_values(dataset, document_type, compared):
         labelled += values
         yield entry
 
 
 def calibrate(dataset: Dataset, labelled: list[Labelled]) -> dict[str, float]:
-    """Fit the dataset's weights to labels and keep them. Raises ConfigurationError for too few."""
+    """Fit the dataset's weights to labels and store them. Raises ConfigurationError for fewer than LEAST_VALUES."""
     if len(labelled) < LEAST_VALUES:
         raise ConfigurationError(
-            f"--calibrate: there are {len(labelled)} values with evidence and a label; {LEAST_VALUES} are the least that say "
-            "something"
+            f"--calibrate: {len(labelled)} values have evidence and a label: expected at least {LEAST_VALUES}; label more "
+            "documents"
         )
     weights = fit(labelled, default_weights(), by_field=True)
     keep_weights(dataset, {"values": len(labelled), "weights": weights})
@@ -66,7 +66,7 @@ def calibrate(dataset: Dataset, labelled: list[Labelled]) -> dict[str, float]:
 
 
 def calibration_table(labelled: list[Labelled], weights: Weights) -> Section:
-    """Share of right values by tenth of confidence, for people."""
+    """Share of right values by tenth of confidence, as a table for people."""
     rows = [
         [f"{tenth.low:.1f} to {tenth.high:.1f}", str(tenth.values), f"{tenth.confidence:.3f}", f"{tenth.right:.3f}"]
         for tenth in reliability(labelled, weights)
@@ -77,11 +77,11 @@ def calibration_table(labelled: list[Labelled], weights: Weights) -> Section:
     )
 
 
-def _signs(dataset: Dataset, shard: str, parts: int) -> dict[str, DocumentContext]:
+def _contexts(dataset: Dataset, shard: str, parts: int) -> dict[str, DocumentContext]:
     requests = dataset.shard_columns("documents", shard, ["document_id", "requests"]).to_pylist()
     rows = dataset.shard_columns("pages", shard, _PAGES)
-    found = {}
+    contexts = {}
     for row in requests:
-        mine = rows.filter(pc.equal(rows.column("document_id"), pa.scalar(row["document_id"])))
-        found[row["document_id"]] = document_context(mine.to_pylist(), row["requests"], parts)
-    return found
+        own_pages = rows.filter(pc.equal(rows.column("document_id"), pa.scalar(row["document_id"])))
+        contexts[row["document_id"]] = document_context(own_pages.to_pylist(), row["requests"], parts)
+    return contexts

@@ -1,4 +1,4 @@
-"""`pagemill evaluate`: what was read beside what is right, counted per field, per group of layouts and per document."""
+"""`pagemill evaluate`: records compared with truth, counted per field, per group of layouts and per document."""
 
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ EXAMPLES = 3  # wrong values of each field that are shown
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One document that was scored: as it is published, what of it is right, and the group that it is of."""
+    """One scored document: as published, its counts, and its group."""
 
     published: Published
     scored: Scored
@@ -51,7 +51,7 @@ class WrongExample:
 
 @dataclass(frozen=True, slots=True)
 class Worst:
-    """A document with wrong values, and how many."""
+    """A document with wrong values: their number, its F1, and examples."""
 
     document_id: str
     file_name: str
@@ -62,7 +62,7 @@ class Worst:
 
 @dataclass(slots=True)
 class Evaluation:
-    """All documents together. `missing` are documents of the truth that are not published, `unclear` those named unclearly."""
+    """Counts over all documents. `missing` are names in the truth without a published document, `unclear` those with several."""
 
     documents: int = 0
     perfect: int = 0
@@ -83,7 +83,7 @@ class Evaluation:
 
 @dataclass(slots=True)
 class Truth:
-    """Truth of the published documents, by id; and the lines that name none."""
+    """Truth of the published documents, by id, and the names of other lines."""
 
     values: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
@@ -93,19 +93,19 @@ class Truth:
 
 
 def truth_of(dataset: Dataset, document_type: DocumentType, path: Path, renamed: Names) -> Truth:
-    """The truth in `path` for the documents of a dataset. Raises ConfigurationError for two truths of one document."""
+    """The truth in `path` for the documents of a dataset. Raises ConfigurationError for two lines about one document."""
     documents = Documents(dataset)
     truth = Truth()
     lines: dict[str, int] = {}
     for label in read_truth(path):
-        found = documents.find(label.names)
-        if len(found) != 1:
-            (truth.unclear if found else truth.missing).append(label.names[0])
+        matches = documents.find(label.names)
+        if len(matches) != 1:
+            (truth.unclear if matches else truth.missing).append(label.names[0])
             continue
-        document_id = found.pop()
+        document_id = matches.pop()
         if document_id in lines:
             raise ConfigurationError(
-                f"{path}, lines {lines[document_id]} and {label.line}: both speak of {label.names[0]}; keep one of them"
+                f"{path}, lines {lines[document_id]} and {label.line}: both are about {label.names[0]}; keep one of them"
             )
         lines[document_id] = label.line
         truth.values[document_id] = shaped(label.values, document_type.root, renamed, truth.unknown)
@@ -115,7 +115,7 @@ def truth_of(dataset: Dataset, document_type: DocumentType, path: Path, renamed:
 
 
 def compare(dataset: Dataset, document_type: DocumentType, truth: Truth) -> Iterator[Compared]:
-    """The documents that a truth speaks of, one after the other, as the machine read them."""
+    """The documents of a truth, one after the other, as the model read them."""
     for published in read_records(dataset, document_type, truth.values.keys()):
         stated = truth.values[published.document_id]
         read = published.value if published.extracted is None else published.extracted
@@ -127,9 +127,9 @@ def compare(dataset: Dataset, document_type: DocumentType, truth: Truth) -> Iter
 
 
 def compare_corrections(dataset: Dataset, document_type: DocumentType) -> Iterator[Compared]:
-    """The documents that people have corrected, as the machine read them beside what people have made of them.
+    """The documents that people have corrected, as the model read them against the corrected values.
 
-    Of a document that they accepted every field counts, of others those that they corrected or confirmed.
+    Every field of an accepted document counts; of others only the corrected or confirmed fields.
     """
     corrections_ = correction_rows(dataset)
     root = document_type.root
@@ -144,7 +144,7 @@ def compare_corrections(dataset: Dataset, document_type: DocumentType) -> Iterat
 
 
 def evaluate(compared: Iterable[Compared], root: Field, truth: Truth | None = None) -> Evaluation:
-    """The sums over documents."""
+    """The counts summed over documents."""
     done = Evaluation()
     if truth is not None:
         done.unknown, done.missing, done.unclear = sorted(truth.unknown), truth.missing, truth.unclear
@@ -184,7 +184,7 @@ def _add(into: dict[str, Counts], more: Mapping[str, Counts]) -> None:
 
 
 def _group(document_type: DocumentType, stated: Mapping[str, Any], read: Mapping[str, Any]) -> str | None:
-    """The text that groups documents of this type, as the truth has it, else as it was read."""
+    """The text that groups documents of this type, from the truth, else from the record as read."""
     if not document_type.group:
         return None
     value = value_at(stated, document_type.group) or value_at(read, document_type.group)
@@ -192,7 +192,7 @@ def _group(document_type: DocumentType, stated: Mapping[str, Any], read: Mapping
 
 
 def _paths(root: Field, prefix: str = "") -> Iterator[str]:
-    """The path of every leaf, scalars of an object before its lists."""
+    """The paths of all leaves, scalars of an object before its lists."""
     lists: list[Field] = []
     for child in root.fields:
         here = f"{prefix}/{escape(child.name)}"

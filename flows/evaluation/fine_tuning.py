@@ -1,7 +1,7 @@
 """`pagemill export --format chat`: corrected documents as fine-tuning lines, in the form that Mistral's and OpenAI's APIs take.
 
-A line is a request as a run sends it (system, user with text and pictures), and the answer that people have made of it. The
-documents are read from their sources again, split in the sandbox and packed by today's recipe; those that cannot be are named.
+A line is a request of a run (system, user with text and pictures) and its answer as corrected by people. The documents are read
+from their sources again, split in the sandbox and packed by the present recipe; documents that fail are reported.
 """
 
 import asyncio
@@ -27,12 +27,12 @@ from flows.storage.dataset import Dataset
 from schemas.document_type import DocumentType
 from schemas.errors import ConfigurationError, DocumentError, UnreadableDocumentError
 
-_SHARE_DIGITS = 8  # of an id, which is a hash: they decide where a document goes
+_SHARE_DIGITS = 8  # hexadecimal digits of an id (a hash) that assign a document to a file
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A document that no line was made of, and why."""
+    """A document without lines, and the reason."""
 
     document_id: str
     source_uri: str
@@ -54,12 +54,11 @@ def write_fine_tuning(
 ) -> FineTuningFiles:
     """Write the lines to `target`, those of a `share` of the documents to its name with `.validation`.
 
-    Documents that people have corrected or accepted are taken, with `all_ok` those of status ok, too. The same document always
-    goes to the same file. Raises ConfigurationError where a file cannot be written.
+    Corrected or accepted documents are taken, with `all_ok` those of status ok, too. The same document always goes to the same
+    file. Raises ConfigurationError for a file that cannot be written.
     """
-    recipe = make_recipe(
-        document_type, settings.model_copy(update={"examples": None})
-    )  # of which these lines become some
+    # These lines may become examples, so no examples precede them.
+    recipe = make_recipe(document_type, settings.model_copy(update={"examples": None}))
     paths = [target, validation_path(target)] if share > 0 else [target]
     done = FineTuningFiles([str(path) for path in paths])
     try:
@@ -90,7 +89,7 @@ def fine_tuning_lines(done: FineTuningFiles) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Reread:
-    """Tools that make a document into requests again."""
+    """Tools to make the requests of a document again."""
 
     dataset: Dataset
     sandbox: Sandbox
@@ -98,11 +97,11 @@ class _Reread:
     folder: Path
 
     def lessons(self, published: Published) -> list[dict[str, Any]]:
-        """The lines of one document. Raises DocumentError where its source is not what it was."""
+        """The lines of one document. Raises DocumentError where its source has changed."""
         document_id, uri = published.document_id, published.document["source_uri"]
         taken = self._taken(document_id, uri)
         if taken is None:
-            raise DocumentError(f"{uri}: its source has other bytes now; put it back to learn from it")
+            raise DocumentError(f"{uri}: its source has other bytes now; put the file back to use it")
         frames = self.folder / f"{document_id}.frames"
         try:
             asyncio.run(self.sandbox.split(taken.path, taken.document.file_name, frames, self.recipe.options))
@@ -112,7 +111,7 @@ class _Reread:
             taken.path.unlink(missing_ok=True)
 
     def _taken(self, document_id: str, uri: str) -> Spooled | None:
-        """The document as it was read; where it is not at its address, it may have moved."""
+        """A copy of the document from its address, else from another of its present addresses."""
         with suppress(UnreadableDocumentError):
             if (taken := spooled(document_id, uri, (), self.folder)) is not None:
                 return taken
@@ -127,7 +126,7 @@ class _Reread:
                 continue
             if chunk.part:
                 raise DocumentError(
-                    f"page {chunk.pages[0].number} is sent in parts, and its values are told by page only"
+                    f"page {chunk.pages[0].number} is sent in parts, but values are assigned to whole pages only"
                 )
             first = chunk.pages[0].number if first is None else first
             for group in self.recipe.group_roots:
@@ -143,9 +142,9 @@ def _chosen(dataset: Dataset, document_type: DocumentType, *, all_ok: bool) -> I
             yield record
 
 
-def _write(done: FineTuningFiles, file_index: int, file: TextIO, published: Published, again: _Reread) -> None:
+def _write(done: FineTuningFiles, file_index: int, file: TextIO, published: Published, tools: _Reread) -> None:
     try:
-        lines = again.lessons(published)
+        lines = tools.lessons(published)
     except DocumentError as error:
         uri = published.document["source_uri"]
         done.left_out.append(LeftOut(published.document_id, uri, str(error).removeprefix(f"{uri}: ")))

@@ -1,4 +1,4 @@
-"""An evaluation told: as JSON, as tables on a terminal, in sentences."""
+"""Report of an evaluation: as JSON, as tables on a terminal, in sentences, as a web page."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ _SHOWN = 80  # characters of a value
 
 
 def evaluation_json(done: Evaluation) -> dict[str, Any]:
-    """The evaluation for programs."""
+    """The evaluation as JSON values, for programs."""
     return {
         "documents": done.documents, "perfect": done.perfect,
         "perfect_share": done.perfect / done.documents if done.documents else None,
@@ -45,11 +45,11 @@ def evaluation_json(done: Evaluation) -> dict[str, Any]:
 
 
 def evaluation_tables(done: Evaluation) -> list[Section]:
-    """The evaluation for people: by field, by group, and the worst documents."""
+    """The evaluation as tables for people: by field, by group, and the worst documents."""
     numbers = frozenset(("stated", "found", "right", "precision", "recall", "F1", "documents", "perfect", "wrong"))
     by_field = [*done.fields.items(), ("all fields", done.total)]
     by_field += [(f"{path} (whole items)", counts) for path, counts in done.items.items()]
-    found = [
+    sections = [
         Section(
             "By field", ("field", "stated", "found", "right", "precision", "recall", "F1"),
             [[path, str(entry.stated), str(entry.found), str(entry.right), *_shares(entry)] for path, entry in by_field],
@@ -66,33 +66,33 @@ def evaluation_tables(done: Evaluation) -> list[Section]:
         Section(
             "Worst documents", ("document", "wrong", "F1", "for example"),
             [
-                [plain(entry.file_name), str(entry.wrong_values), _share(entry.f1), _told(entry.wrong[0])]
+                [plain(entry.file_name), str(entry.wrong_values), _share(entry.f1), _example(entry.wrong[0])]
                 for entry in done.worst[:5]
             ],
             numbers,
         ),
     ]  # fmt: skip
-    return [entry for entry in found if entry.rows]
+    return [entry for entry in sections if entry.rows]
 
 
 def evaluation_lines(done: Evaluation) -> list[str]:
-    """In a sentence each: how many documents, and what of the truth was not scored."""
+    """Sentences: number of documents, and the parts of the truth that were not scored."""
     share = f"{done.perfect / done.documents:.1%}" if done.documents else "none"
     lines = [f"{done.documents:,} documents compared with their truth, {done.perfect:,} of them perfect ({share})"]
     if done.unknown:
         lines.append(f"not scored, since the type has no such field: {', '.join(done.unknown)}")
-    for names, what in (
+    for names, reason in (
         (done.missing, "not in the dataset"),
-        (done.unclear, "named so that several documents are meant"),
+        (done.unclear, "named ambiguously"),
     ):
         if names:
             more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
-            lines.append(f"{len(names):,} of the truth {what}: {', '.join(map(plain, names[:MOST_NAMED]))}{more}")
+            lines.append(f"{len(names):,} of the truth {reason}: {', '.join(map(plain, names[:MOST_NAMED]))}{more}")
     return lines
 
 
 def value_text(value: Any) -> str | None:
-    """A value as text, cut where it is long; null for null."""
+    """A value as text, clipped where it is long; None for None."""
     if value is None:
         return None
     text = str(value) if isinstance(value, dict | list) else printed(value)
@@ -114,7 +114,7 @@ def _share(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def _told(wrong: Wrong) -> str:
+def _example(wrong: Wrong) -> str:
     expected, found = (plain(one_line(value_text(entry), _SHOWN)) for entry in (wrong.expected, wrong.found))
     return f"{wrong.pointer}: {found} for {expected}"
 
@@ -123,13 +123,13 @@ _MOST_GROUPS = 200
 
 
 def draw_evaluation(done: Evaluation, about: str, path: Path) -> None:
-    """Draw the evaluation of the dataset `about`. Raises ConfigurationError where the page cannot be written."""
+    """Write the evaluation of the dataset `about` as a web page. Raises ConfigurationError where it cannot be written."""
     page = render(
         "evaluation.html",
         {"shown": value_text},
         about=about,
-        told=evaluation_json(done),
-        said=evaluation_lines(done),
+        evaluation=evaluation_json(done),
+        lines=evaluation_lines(done),
         worst=done.worst,
         groups=_MOST_GROUPS,
     )

@@ -1,7 +1,7 @@
-"""Truth lines, and which published document each of them speaks of.
+"""Truth lines, each about one published document.
 
 A line is one JSON object: the document (`document`, `doc`, `file_name` or `id`: an id or its prefix, an address, the end of a
-path, a file name), its values (`record`, `fields` or `truth`), and, if it likes, the `group` (layout, vendor) that it is of.
+path, a file name), its values (`record`, `fields` or `truth`), and optionally its `group` (layout, vendor).
 """
 
 import json
@@ -19,7 +19,7 @@ VALUES_IN = ("record", "fields", "truth")
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """One line: the names that its document goes by, its values as they stand there, and its group, if it says one."""
+    """One line: names of its document, its values as written, and its group if it has one."""
 
     line: int
     names: tuple[str, ...]
@@ -28,9 +28,9 @@ class Label:
 
 
 def read_truth(path: Path) -> Iterator[Label]:
-    """The lines of a truth file; those that are marked `"usable": false` are left out.
+    """The lines of a truth file, without those marked `"usable": false`.
 
-    Raises ConfigurationError for a file that cannot be read, and for a line that is none, with its number.
+    Raises ConfigurationError for a file that cannot be read, and for an invalid line, with its number.
     """
     try:
         with path.open(encoding="utf-8-sig") as file:
@@ -40,7 +40,7 @@ def read_truth(path: Path) -> Iterator[Label]:
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror}; name a file of JSON lines") from error
     except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{path}: is no text in UTF-8 ({error.reason}); name a file of JSON lines") from None
+        raise ConfigurationError(f"{path}: not UTF-8 ({error.reason}); name a file of JSON lines") from None
 
 
 def _label(path: Path, number: int, line: str) -> Label | None:
@@ -49,14 +49,16 @@ def _label(path: Path, number: int, line: str) -> Label | None:
     except (ValueError, RecursionError) as error:
         raise ConfigurationError(f"{path}, line {number}: not JSON ({error}); write one JSON object a line") from None
     if not isinstance(entry, dict):
-        raise ConfigurationError(f"{path}, line {number}: a truth is one JSON object, this is a {type(entry).__name__}")
+        raise ConfigurationError(
+            f"{path}, line {number}: invalid {type(entry).__name__}: expected one JSON object a line"
+        )
     if entry.get("usable") is False:
         return None
     names = tuple(dict.fromkeys(entry[name] for name in NAMED_BY if isinstance(entry.get(name), str) and entry[name]))
     values = next((entry[name] for name in VALUES_IN if isinstance(entry.get(name), dict)), None)
     if not names or values is None:
         missing = f"its document under one of {', '.join(NAMED_BY)}" if not names else f"its values under {_listed()}"
-        raise ConfigurationError(f"{path}, line {number}: the line does not give {missing}")
+        raise ConfigurationError(f"{path}, line {number}: missing {missing}")
     group = entry.get("group")
     return Label(number, names, values, str(group) if isinstance(group, str | int) else None)
 

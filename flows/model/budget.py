@@ -1,4 +1,4 @@
-"""Spending of a run against its cap: counted in nano-USD, set aside before a call and settled after it."""
+"""Spending of a run against its cap, in nano-USD: reserved before a call and settled after it."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ from schemas.pipeline import Completion
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """Amounts spent, as one process reports them to another, in nano-USD."""
+    """Amounts in nano-USD and counts, as one process reports them to another."""
 
     spent_nusd: int = 0
     cut_nusd: int = 0
@@ -23,7 +23,7 @@ class Spent:
 
 
 class Spending:
-    """The money of one run. `cut_nusd` is the part of `spent_nusd` that calls may have cost whose answer never came."""
+    """The money of one run. `cut_nusd` is the part of `spent_nusd` for calls without an answer, which may be billed."""
 
     def __init__(self, cap_nusd: int | None = None) -> None:
         self.cap_nusd = cap_nusd
@@ -31,11 +31,11 @@ class Spending:
         self.reserved_nusd = 0
         self.cut_nusd = 0
         self.cut_calls = 0
-        self.expected_nusd = 0  # what the estimate would have said of the requests that were sent
+        self.expected_nusd = 0  # estimated cost of the sent requests
         self.requests = 0
         self.prompt_tokens = 0
         self.completion_tokens = 0
-        self.refused_nusd = 0  # what the last call might have cost that there was no room for
+        self.refused_nusd = 0  # highest cost of the last call that did not fit the budget
         self._changed = asyncio.Condition()
 
     @property
@@ -44,12 +44,12 @@ class Spending:
         return Spent(**{field.name: getattr(self, field.name) for field in fields(Spent)})
 
     def enter(self, spent: Spent) -> None:
-        """Count what another process has spent in this one's name."""
+        """Add the spending of another process of this run."""
         for field in fields(Spent):
             setattr(self, field.name, getattr(self, field.name) + getattr(spent, field.name))
 
     def enter_calls(self, calls: Iterable[Mapping[str, Any]]) -> None:
-        """Count answers (rows of `calls`) that a process had paid for before it was killed."""
+        """Add answers (rows of `calls`) that a killed process had paid for."""
         for call in calls:
             self.spent_nusd += round((call["cost_usd"] or 0.0) * 1e9)
             self.requests += min(call["attempts"], 1)
@@ -57,9 +57,9 @@ class Spending:
             self.completion_tokens += call["completion_tokens"]
 
     async def reserve(self, amount: int | None) -> int:
-        """Set aside the most that a call may cost; while others are in flight, their settling may make room for it.
+        """Reserve the highest cost of a call (nano-USD), waiting for room while other calls are in flight.
 
-        Raises BudgetExceededError when nothing is in flight any more and the cap would still be passed.
+        Raises BudgetExceededError when no call is in flight and the cap would be exceeded.
         """
         wanted = amount or 0
         async with self._changed:
@@ -75,20 +75,20 @@ class Spending:
         return wanted
 
     async def release(self, reserved: int) -> None:
-        """Give a reservation back: the call was turned away, and nothing was billed."""
+        """Return a reservation: the call was refused and not billed."""
         async with self._changed:
             self.reserved_nusd -= reserved
             self._changed.notify_all()
 
     async def cut(self, reserved: int) -> None:
-        """Count a reservation as spent: the call was cut after it was sent, and the endpoint may bill all of it."""
+        """Count a reservation as spent: the call was broken off after it was sent, and may be billed in full."""
         self.cut_calls += 1
         self.cut_nusd += reserved
         self.spent_nusd += reserved
         await self.release(reserved)
 
     async def settle(self, reserved: int, completion: Completion) -> None:
-        """Replace a reservation by what the answer cost."""
+        """Replace a reservation by the cost of the answer."""
         self.spent_nusd += completion.cost_nusd or 0
         self.requests += 1
         self.prompt_tokens += completion.prompt_tokens

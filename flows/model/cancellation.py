@@ -1,4 +1,4 @@
-"""Work that ends when its time is up: calls and splits go on after a run was told to stop, but not for ever."""
+"""Cancellation of work: calls and splits go on for a limited time after a run is stopped."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -10,7 +10,7 @@ _Result = TypeVar("_Result")
 
 
 class Cancellation:
-    """Guards coroutines of one event loop. Once `cut` is called, what is guarded ends with its reason."""
+    """Guard of coroutines on one event loop. After `cut` the guarded coroutines end with its reason."""
 
     def __init__(self) -> None:
         self._reason: PagemillError | None = None
@@ -22,19 +22,19 @@ class Cancellation:
         return self._reason
 
     def cut(self, reason: PagemillError) -> None:
-        """End what is guarded, now and from now on."""
+        """End the guarded coroutines, now and from now on."""
         self._reason = reason
         for task in self._guarded:
             task.cancel()
 
     def release(self) -> None:
-        """The coroutine that calls this runs to its end, whatever happens: what it has was paid for."""
+        """Exempt the calling coroutine from cancellation: its answer is paid for."""
         current = asyncio.current_task()
         if current is not None:
             self._guarded.discard(current)
 
     async def guard(self, work: Coroutine[Any, Any, _Result]) -> _Result:
-        """The result of `work`. Raises the reason of `cut`."""
+        """The result of `work`. Raises the reason of `cut` if that is called first."""
         if (reason := self.reason) is not None:
             work.close()
             raise reason

@@ -1,4 +1,4 @@
-"""`pagemill check`: the endpoint before the night. Key, model, window, price, pictures, enforced schema, in one small call."""
+"""`pagemill check`: test of the endpoint with one small call: key, model, window, price, pictures, enforced schema."""
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +17,7 @@ from schemas.document_type import conforms
 from schemas.models import OFFLINE
 from schemas.pipeline import Completion, Request
 
-MOST_NUSD = 10_000_000  # a cent: what the call may cost at most
+MOST_NUSD = 10_000_000  # nano-USD that the call may cost, one cent
 _ANSWER_TOKENS = 40
 _RED_SIDE = 28  # pixels
 _RED = (  # a red square as PNG
@@ -36,7 +36,7 @@ Status = Literal["ok", "warning", "fault"]
 
 @dataclass(frozen=True, slots=True)
 class CheckFinding:
-    """One line of the check; `remedy` says what to do where it is not ok."""
+    """One line of the check; `remedy` is the advice where it is not ok."""
 
     name: str
     status: Status
@@ -54,19 +54,19 @@ class Checked:
 
     @property
     def is_ok(self) -> bool:
-        """True when nothing stands in a run's way."""
+        """True when no finding prevents a run."""
         return all(finding.status != "fault" for finding in self.findings)
 
 
 def check(settings: Settings) -> Checked:
-    """Look at the configured endpoint. Raises ConfigurationError where there is no key for it."""
+    """Test the configured endpoint. Raises ConfigurationError where there is no key for it."""
     require_model(settings)
     with model_address(settings) as (base_url, api_key):
         return asyncio.run(_checked(settings, base_url, api_key))
 
 
 def check_lines(checked: Checked) -> list[str]:
-    """`check` for people: a line each, with its remedy."""
+    """The findings as lines for people, each with its remedy."""
     signs = {"ok": "ok     ", "warning": "warning", "fault": "FAULT  "}
     lines = [
         f"{signs[finding.status]}  {finding.name:<8} {finding.text}" + (f": {finding.remedy}" if finding.remedy else "")
@@ -80,9 +80,7 @@ async def _checked(settings: Settings, base_url: str, api_key: str | None) -> Ch
     spending = Spending()
     endpoint = Endpoint(settings, base_url, api_key, spending)
     findings = [
-        CheckFinding(
-            "key", "ok", "set" if settings.key else f"none, and {settings.endpoint_name} needs none that we know of"
-        )
+        CheckFinding("key", "ok", "set" if settings.key else f"none; {settings.endpoint_name} is not known to need one")
     ]
     if settings.model == OFFLINE:
         findings = [CheckFinding("key", "ok", "the embedded model needs none")]
@@ -102,25 +100,25 @@ async def _checked(settings: Settings, base_url: str, api_key: str | None) -> Ch
 
 
 def _of_listing(settings: Settings, slug: str, listed: dict[str, ListedModel] | None) -> Iterator[CheckFinding]:
-    """Whether the model is listed, with which window and at which price."""
+    """Findings about a model's entry in the list: presence, window, price."""
     listing = (listed or {}).get(slug)
     if listed is not None and listing is None:
         near = ", ".join(name for name in listed if slug.rpartition("/")[2].split("-")[0] in name) or ", ".join(listed)
         yield CheckFinding(
-            "model", "warning", f"{slug} is not listed by {settings.endpoint_name}", f"it lists {near[:200]}"
+            "model", "warning", f"{slug} is not listed by {settings.endpoint_name}", f"listed are {near[:200]}"
         )
     elif listing is not None:
         yield CheckFinding("model", "ok", f"{slug} is listed by {settings.endpoint_name}")
         if listing.takes_images is False:
             remedy = "use --images never, or a model that takes pictures"
             yield CheckFinding("model", "warning", f"{slug} is listed as a model that takes no pictures", remedy)
-    ours = settings.model_entry(slug)
-    window = min(ours.window, listing.window) if listing is not None and listing.window else ours.window
+    entry = settings.model_entry(slug)
+    window = min(entry.window, listing.window) if listing is not None and listing.window else entry.window
     source = (
-        "the endpoint's" if listing is not None and listing.window and listing.window <= ours.window else "our table's"
+        "the endpoint's" if listing is not None and listing.window and listing.window <= entry.window else "our table's"
     )
     yield CheckFinding(
-        "window", "ok", f"{window:,} tokens ({source}), at most {ours.max_output:,} of them for an answer"
+        "window", "ok", f"{window:,} tokens ({source}), at most {entry.max_output:,} of them for an answer"
     )
     price_in, price_out = Prices(settings).usd_per_million(slug)
     if price_in is None or price_out is None:
@@ -143,7 +141,7 @@ def _of_listing(settings: Settings, slug: str, listed: dict[str, ListedModel] | 
 
 
 async def _asked(endpoint: Endpoint, settings: Settings) -> tuple[Completion | Refusal, bool, str]:
-    """One small call, with a picture and a schema; without one of them where the endpoint will not have both."""
+    """Outcome of one small call with a picture and a schema, without one of them where the endpoint refuses both."""
     outcome: Completion | Refusal = Refusal("invalid", "a call of this size may cost more than a cent")
     for with_image, step in ((True, 0), (False, 0), (True, 1), (False, 1), (False, 2)):
         request = _request(settings, with_image=with_image)
@@ -172,12 +170,12 @@ def _of_answer(
     )
     yield _of_images(outcome, with_image)
     if dialect != DIALECTS[0]:
-        remedy = "runs write the schema into the prompt, and check what comes back"
+        remedy = "runs write the schema into the prompt and validate the answers"
         yield CheckFinding("schema", "warning", "the endpoint takes no JSON Schema", remedy)
     elif conforms(outcome.text, _SCHEMA):
         yield CheckFinding("schema", "ok", "the endpoint enforces JSON Schema")
     else:
-        remedy = "answers may break it; runs notice, and fall back to JSON mode"
+        remedy = "answers may break it; runs notice that, and fall back to JSON mode"
         yield CheckFinding("schema", "warning", "the endpoint takes a JSON Schema, but does not enforce it", remedy)
 
 
@@ -188,7 +186,7 @@ def _of_images(outcome: Completion, with_image: bool) -> CheckFinding:
         )
     if "red" in outcome.text.lower():
         return CheckFinding("pictures", "ok", "the model sees a red square as red")
-    remedy = "try a scanned page with `pagemill try` before you trust what it reads from pictures"
+    remedy = "check a scanned page with `pagemill try` before you rely on pictures"
     return CheckFinding(
         "pictures", "warning", "the endpoint takes pictures, but the model did not name the colour of one", remedy
     )

@@ -1,15 +1,15 @@
-"""The HTTP client of an endpoint: calls once, goes nowhere else, and reads no answer without end."""
+"""HTTP client of an endpoint: no retries, no redirects, answers of limited size."""
 
 import httpx2
 
-MOST_ANSWER_BYTES = 32 << 20  # of one answer, unpacked: thousands of times an output limit
-_CONNECTIONS = httpx2.Limits(max_connections=1_100, max_keepalive_connections=100)  # above the most slots of a run
+MOST_ANSWER_BYTES = 32 << 20  # of one unpacked answer: thousands of times an output limit
+_CONNECTIONS = httpx2.Limits(max_connections=1_100, max_keepalive_connections=100)  # more than the slots of any run
 
 
 def client(base_url: str, api_key: str | None, timeout: float) -> httpx2.AsyncClient:
-    """A client that calls once, goes nowhere else, and reads no answer without end.
+    """A client without retries and redirects, with answers of at most MOST_ANSWER_BYTES; `timeout` is in seconds.
 
-    A redirect would carry page text to a host that the first line of the run did not name.
+    A redirect would send page text to a host that the user did not name.
     """
     return httpx2.AsyncClient(
         base_url=base_url,
@@ -22,7 +22,7 @@ def client(base_url: str, api_key: str | None, timeout: float) -> httpx2.AsyncCl
 
 
 async def _read_bounded(response: httpx2.Response) -> None:
-    """Read an answer's body, unpacked, and give up where it grows beyond what any answer needs."""
+    """Read and unpack an answer's body. Raises DecodingError beyond MOST_ANSWER_BYTES."""
     parts: list[bytes] = []
     size = 0
     async for part in response.aiter_bytes():
@@ -31,4 +31,4 @@ async def _read_bounded(response: httpx2.Response) -> None:
             await response.aclose()
             raise httpx2.DecodingError(f"an answer of more than {MOST_ANSWER_BYTES >> 20} MB", request=response.request)
         parts.append(part)
-    response._content = b"".join(parts)  # noqa: SLF001 - where httpx keeps a body that was read; it has no setter
+    response._content = b"".join(parts)  # noqa: SLF001 - httpx has no setter for a body that was read

@@ -1,11 +1,10 @@
-"""Number of calls in flight: its ceiling, its falls and its rises.
+"""Number of calls in flight, adapted to the endpoint.
 
-The ceiling at first, half of it after a window in which calls were turned away, one more after each window of successes.
-Two kinds of trouble are told apart. An endpoint that turns calls away (429, 503) with a time to wait, or twice without an
-answer in between, pauses everybody, so that it hears from us once and not from all. A call that fails (500, a broken
-connection) waits alone, since the request may be at fault; only when calls fail one after the other without any success is
-it the endpoint. While an endpoint has never answered, or answers nobody, one call at a time goes out: the first real
-request is the probe.
+The limit starts at the ceiling, is halved after a window with refused calls, and rises by one after each window of
+successes. There are two kinds of trouble. An endpoint that refuses calls (429, 503) with a time to wait, or twice without an
+answer in between, pauses all calls. A call that fails (500, a broken connection) waits alone, since its request may be at
+fault; the endpoint is at fault only when calls fail one after the other without a success. While an endpoint has never
+answered, or is down, one call at a time is sent: the first real request is the probe.
 """
 
 import asyncio
@@ -15,15 +14,15 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds, doubled from window to window of trouble
-HEAD_START = 0.25  # seconds that the first request is alone: refusals are quick, answers are not
-_LOOK_AGAIN = 1.0  # seconds after which a waiting call looks again, should nobody have woken it
-DOWN_AFTER = 3  # windows of trouble without a success: the endpoint is down, and the run says so
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds, doubled with each window of trouble
+HEAD_START = 0.25  # seconds of the first request alone: refusals come quickly
+_LOOK_AGAIN = 1.0  # seconds after which a waiting call checks again without being woken
+DOWN_AFTER = 3  # windows of trouble without a success, after which the endpoint counts as down
 
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """An endpoint that answers nobody: since when, the last reason, and seconds to the next try."""
+    """An endpoint that is down: seconds of the outage, last reason, seconds to the next try."""
 
     seconds: float
     reason: str
@@ -31,7 +30,7 @@ class Outage:
 
 
 class Concurrency:
-    """The slots of one endpoint, shared by all calls of a process. `on_outage` hears of an outage, and null at its end."""
+    """Slots of one endpoint, shared by all calls of a process. `on_outage` is called with an outage, and with None at its end."""
 
     def __init__(
         self,
@@ -41,7 +40,7 @@ class Concurrency:
         on_outage: Callable[[Outage | None], None] = lambda _: None,
     ) -> None:
         self.limit = ceiling
-        self.answered = 0  # calls, ever
+        self.answered = 0  # calls, in total
         self.on_outage = on_outage
         self._ceiling = ceiling
         self._pauses = (first_pause, max(first_pause, longest_pause))
@@ -58,7 +57,7 @@ class Concurrency:
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
-        """One call's place: waits until there is one and until a pause has passed. First come, first served."""
+        """Hold the slot of one call, waiting for a free one and for the end of a pause. First come, first served."""
         async with self._changed:
             while (wait := self._wait()) is not None:
                 await self._wait_at_most(wait)
@@ -73,7 +72,7 @@ class Concurrency:
                 self._changed.notify(max(1, self.limit - self._in_flight))
 
     def succeeded(self) -> None:
-        """A call was answered."""
+        """Note that a call was answered."""
         self.answered += 1
         self._failing_since = None
         self._waves = self._failures = 0
@@ -86,20 +85,20 @@ class Concurrency:
             self.on_outage(None)
 
     def turned_away(self, retry_after: float | None, reason: str = "") -> float:
-        """The endpoint has no room: everybody waits. Returns how long it will have failed when the pause is over."""
+        """Note a refusal for want of capacity: all calls pause. Returns seconds of failure at the end of the pause."""
         now = time.monotonic()
         if self._failing_since is None:
             self._failing_since = now
         backoff = self._backoff(self._waves)
-        if now >= self._window_ends:  # the calls that were in flight together count as one
+        if now >= self._window_ends:  # refusals of calls in flight together count once
             self._successes = 0
             self.limit = max(1, self.limit // 2)
             self._waves += 1
-            least = backoff / 2 if self._waves > DOWN_AFTER else 0.0  # a Retry-After of 0 is no invitation to hammer
+            least = backoff / 2 if self._waves > DOWN_AFTER else 0.0  # a Retry-After of 0 must not end the backoff
             pause = backoff if retry_after is None else max(retry_after, least)
             self._window_ends = now + pause
             if retry_after is not None or self._waves > 1 or not self.answered:
-                self._resume_at = self._window_ends  # else half as many may go on, and only who was turned away waits
+                self._resume_at = self._window_ends  # otherwise half as many go on, and only refused calls wait
         elif retry_after is not None:
             self._resume_at = max(self._resume_at, now + retry_after)
         failing = self._resume_at - self._failing_since
@@ -109,7 +108,7 @@ class Concurrency:
         return failing
 
     def failed(self, started: float, reason: str = "") -> float:
-        """A call that began at `started` (monotonic) broke. Returns how long nobody was answered."""
+        """Note that a call begun at `started` (monotonic) failed. Returns seconds since the last answer to any call."""
         self._failures += 1
         if self._failing_since is None:
             self._failing_since = started
@@ -118,7 +117,7 @@ class Concurrency:
         return time.monotonic() - self._failing_since
 
     def alone(self, failures: int) -> float:
-        """Seconds that a request waits by itself after so many failures of its own."""
+        """Backoff in seconds for one request after `failures` failures."""
         return self._backoff(failures - 1)
 
     def _backoff(self, times: int) -> float:
@@ -126,7 +125,7 @@ class Concurrency:
         return float(min(longest, first * 2 ** min(times, 16))) * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
 
     def _wait(self) -> float | None:
-        """Null when a call may begin now, else the most seconds to wait before looking again."""
+        """None when a call may begin now, else seconds to wait at most before the next check."""
         now = time.monotonic()
         if (pause := self._resume_at - now) > 0:
             return pause

@@ -1,8 +1,8 @@
-"""The network: one endpoint that speaks the chat-completions protocol. `Endpoint.ask` is the one way to a model.
+"""One endpoint that speaks the chat-completions protocol; all calls to a model go through `Endpoint.ask`.
 
-Retries are ours (the client makes none, or calls would multiply): what is turned away waits and never costs a document;
+Retries are made here only (the client makes none, or calls would multiply): refused calls wait and never fail a document;
 refused keys, empty accounts and unknown models stop the run. There are no probe requests: the first real request is the
-probe, and what is learned from answers (the step of the dialect ladder) is remembered.
+probe, and facts learned from answers (the step of the dialect ladder) are remembered.
 """
 
 import asyncio
@@ -35,18 +35,17 @@ from schemas.errors import (
 from schemas.models import OFFLINE
 from schemas.pipeline import Completion, Request
 
-MOST_TRIES = (
-    8  # of one request that breaks while the endpoint answers others: the request is at fault, not the endpoint
-)
-BREAKING_ANSWERS = 2  # in a row that break the schema, and the endpoint does not enforce it: one step down the ladder
-_STRANGE_ANSWERS = 3  # with none of the protocol before them, and this is no endpoint at all
+# Failures of one request, while the endpoint answers others, after which the request is at fault.
+MOST_TRIES = 8
+BREAKING_ANSWERS = 2  # consecutive answers that break the schema, after which the dialect goes one step down
+_STRANGE_ANSWERS = 3  # first answers outside of the protocol, after which the URL is no endpoint
 _NOT_SENT = ("ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "InvalidURL")
 
 Keep = Callable[[Completion], Awaitable[None]]
 
 
 class Endpoint:
-    """A model (or several) behind an OpenAI-compatible URL, with its limits, its prices and its budget."""
+    """One or several models behind an OpenAI-compatible URL, with limits, prices and budget."""
 
     def __init__(
         self,
@@ -62,30 +61,32 @@ class Endpoint:
         self._settings = settings
         self._memory = memory
         self._step = _remembered_step(memory)
-        self._breaking: set[str] = set()  # requests whose answers broke the schema, since the last that kept it
+        self._breaking: set[str] = set()  # requests whose answers broke the schema, since the last valid answer
         self._strange = 0
         self.interrupt = Cancellation()
-        self._closed_by: PagemillError | None = None  # what lets no further call begin
+        self._closed_by: PagemillError | None = None  # reason why no further call may begin
         name = hashlib.sha256(settings.endpoint.encode()).hexdigest()[:16]
         self._limits = MachineLimits(settings.cache_dir / "limits" / f"{name}.json", settings.rpm, settings.tpm)
         self._permits = GlobalPermits(settings.global_limit)
         self._key = (api_key or "").encode()
         self._active = 0  # requests that wait for an answer
         self._open = partial(client, base_url, api_key, settings.request_timeout)
-        self._client: httpx2.AsyncClient | None = None  # from the first call on: many an endpoint only tells a price
+        self._client: httpx2.AsyncClient | None = (
+            None  # made at the first call: some endpoints are only asked for prices
+        )
 
     def stop(self, reason: PagemillError) -> None:
-        """Let no further call begin; those in flight are answered, paid and kept."""
+        """Let no further call begin; calls in flight are answered, paid and kept."""
         self._closed_by = self._closed_by or reason
 
     def expect(self, request: Request, completion_tokens: int) -> None:
-        """Note what the estimate says of a request that is about to be asked for the first time."""
+        """Add the estimated cost of a request that is sent for the first time."""
         self.spending.expected_nusd += (
             self.prices.cost_nusd(request.prompt_tokens, completion_tokens, request.model) or 0
         )
 
     async def judge(self, completion: Completion, *, keeps_schema: bool) -> None:
-        """Tell whether an answer kept to the schema: where two in a row did not, the dialect goes one step down."""
+        """Note whether an answer keeps the schema; after two consecutive ones that do not, the dialect goes one step down."""
         if keeps_schema:
             self._breaking.clear()
         elif completion.finish_reason == "stop":
@@ -102,11 +103,11 @@ class Endpoint:
     async def ask(self, request: Request, keep: Keep) -> Completion:
         """Answer `request`; `keep` journals the completion before it is returned.
 
-        Raises BudgetExceededError before the call, ModelUnavailableError when the endpoint refuses or stays away longer
-        than the patience, RequestTooLargeError when less must be asked at once, and InvalidCompletionError for a request that it
-        will not take, or that breaks while others are answered.
+        Raises BudgetExceededError before the call, ModelUnavailableError when the endpoint refuses or does not answer within the
+        patience, RequestTooLargeError for a request that must be divided, and InvalidCompletionError for a request that the
+        endpoint refuses, or that fails while others are answered.
         """
-        self._connected()  # before the first call's head start begins: it takes a while
+        self._connected()  # takes a while, so it is done before the head start of the first call
         self._active += 1
         try:
             return await self.interrupt.guard(self._answered(request, keep))
@@ -116,7 +117,7 @@ class Endpoint:
     async def _answered(self, request: Request, keep: Keep) -> Completion:
         """Call until there is an answer, or a reason to give up.
 
-        A slot is given back when its answer is kept: what a kill can cost is then what is in flight, and no answer more.
+        A slot is released only after its answer is kept: a kill can then lose the calls in flight, and no answers.
         """
         attempts = own_failures = lowered = 0
         answered_before = self.pressure.answered
@@ -148,15 +149,15 @@ class Endpoint:
                 await asyncio.sleep(self.pressure.alone(1))
 
     def _is_at_fault(self, answered_before: int) -> bool:
-        """True when a request that always breaks is to blame, and not the endpoint: others are, or were, answered.
+        """True when a request that always fails is at fault, not the endpoint: others are answered meanwhile.
 
-        The last request of a run has no others to be compared with but those before it.
+        The last request of a run can only be compared with those before it.
         """
         is_last = self._active == 1 and self.pressure.answered > 0
         return self.pressure.answered > answered_before or is_last or self._settings.model == OFFLINE
 
     async def _call(self, request: Request, step: int, attempts: int) -> Completion | Refusal:
-        """One call, with what it may cost set aside for as long as it runs."""
+        """One call, with its highest cost reserved meanwhile."""
         self._raise_if_closed()
         await self._permits.take()
         await self._limits.enter(request.prompt_tokens)
@@ -179,21 +180,20 @@ class Endpoint:
         return outcome
 
     async def post(self, request: Request, step: int, attempts: int) -> Completion | Refusal:
-        """One call, now, whatever the limits and the budget: what `ask` does again and again, and `check` once."""
+        """One call without regard to limits and budget, as in `ask` and in `pagemill check`."""
         started = time.monotonic()
         provider = self._settings.routing if self._settings.is_openrouter else None
         body = request_body(request, step, provider)
         try:
-            async with asyncio.timeout(
-                self._settings.request_timeout
-            ):  # the client's own is for each piece of an answer
+            # The client's own timeout is for each piece of an answer, this one for the whole.
+            async with asyncio.timeout(self._settings.request_timeout):
                 raw = await self._connected().post("/chat/completions", json=body)
         except TimeoutError:
             return Refusal("failed", f"no whole answer within {self._settings.request_timeout:g} s", is_billable=True)
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             was_sent = type(error).__name__ not in _NOT_SENT
-            what = self._redacted(f"{type(error).__name__} {error}".strip().encode())
-            return Refusal("failed", printable(what.decode("utf-8", "replace")), is_billable=was_sent)
+            redacted = self._redacted(f"{type(error).__name__} {error}".strip().encode())
+            return Refusal("failed", printable(redacted.decode("utf-8", "replace")), is_billable=was_sent)
         if not raw.is_success:
             return classify(raw.status_code, raw.headers, _body(self._redacted(raw.content)))
         outcome = read_answer(request, self._redacted(raw.content), attempts, time.monotonic() - started)
@@ -206,7 +206,7 @@ class Endpoint:
         return self._client
 
     def _weigh(self, refusal: Refusal, started: float) -> float:
-        """Raise what waiting does not cure; else tell the pressure, and return how long nobody was answered."""
+        """Raise the error of a refusal that waiting does not cure; else note it, and return seconds since the last answer."""
         if refusal.kind == "refused":
             raise self._refused(refusal)
         if refusal.kind == "too_large":
@@ -225,13 +225,13 @@ class Endpoint:
             if refusal.reason.startswith("no JSON but '<") and not self.pressure.answered:
                 self._strange += 1
                 if self._strange >= _STRANGE_ANSWERS:
-                    remedy = "this is no chat-completions endpoint: check PAGEMILL_BASE_URL, which mostly ends in /v1"
+                    remedy = "this is no chat-completions endpoint: check PAGEMILL_BASE_URL, which usually ends in /v1"
                     raise self._refused(replace(refusal, remedy=remedy))
             return self.pressure.failed(started, refusal.reason) + (refusal.retry_after or 0.0)
         return 0.0
 
     def _lowered(self, request: Request, step: int, refusal: Refusal) -> int:
-        """The next step down the ladder, for this request until it is answered there; at its end it is at fault itself."""
+        """The next step down the ladder for this request. Raises InvalidCompletionError at the end of the ladder."""
         if not request.is_constrained or step + 1 >= len(DIALECTS):
             raise InvalidCompletionError(
                 f"{self._settings.endpoint_name} refused the request of {request.prompt_tokens:,} tokens ({refusal.reason}); see "
@@ -240,7 +240,7 @@ class Endpoint:
         return step + 1
 
     async def _step_down(self, step: int) -> None:
-        """From now on ask everybody at this step, and remember it."""
+        """Use this step for all requests from now on, and remember it."""
         if not self._step < step < len(DIALECTS):
             return
         self._step = step
@@ -248,11 +248,11 @@ class Endpoint:
             await asyncio.to_thread(self._memory.keep, dialect=DIALECTS[self._step])
 
     def _redacted(self, content: bytes) -> bytes:
-        """Bytes from the wire without the key, which an endpoint may repeat anywhere in them."""
+        """Bytes of an answer without the key, which an endpoint may repeat."""
         return content.replace(self._key, b"(key)") if self._key else content
 
     def _priced(self, completion: Completion) -> Completion:
-        """The completion with its cost by our prices where the endpoint does not bill it."""
+        """The completion with its cost by the configured prices, where the endpoint states none."""
         if completion.cost_nusd is not None:
             return completion
         cost = self.prices.cost_nusd(completion.prompt_tokens, completion.completion_tokens, completion.model)
@@ -274,7 +274,7 @@ class Endpoint:
     def _gone(self, refusal: Refusal) -> ModelUnavailableError:
         error = ModelUnavailableError(
             f"{self._settings.endpoint_name} has not answered for {self._settings.patience:g} s (last: {refusal.reason}); "
-            "what was answered is kept: run again when it is back, or raise PAGEMILL_PATIENCE"
+            "the answers so far are kept: run again when it is back, or raise PAGEMILL_PATIENCE"
         )
         self.stop(error)
         return error

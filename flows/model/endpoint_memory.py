@@ -1,4 +1,4 @@
-"""Facts learned of endpoints from their real answers, kept for a day: `_work/endpoints.json`."""
+"""Facts about endpoints, learned from their answers and kept for a day: `_work/endpoints.json`."""
 
 import json
 import time
@@ -26,13 +26,13 @@ class EndpointMemory:
         self._endpoint = endpoint
 
     def recall(self) -> Mapping[str, Any]:
-        """Remembered facts that are not too old; empty where the file cannot be read."""
+        """Facts of the last KEPT_SECONDS; empty where the file cannot be read."""
         facts = self._all().get(self._endpoint, {})
         at = facts.get("at") if isinstance(facts, dict) else None
         return facts if isinstance(at, int | float) and 0 <= time.time() - at < KEPT_SECONDS else {}
 
     def keep(self, **facts: Any) -> None:
-        """Remember `facts` from now on; where nothing can be written, they are learned again."""
+        """Remember `facts`; where the file cannot be written, they are learned again."""
         with suppress(OSError), exclusive(self._lock):
             everything = self._all()
             everything[self._endpoint] = {**self.recall(), **facts, "at": time.time()}

@@ -1,4 +1,4 @@
-"""Models as an endpoint lists them: `GET /models`, which costs nothing and which no server must have."""
+"""List of an endpoint's models: `GET /models`, which costs nothing and is optional for servers."""
 
 import asyncio
 import json
@@ -14,21 +14,15 @@ from flows.model.wire import printable
 from flows.settings import Settings
 from schemas.models import MODELS, OFFLINE
 
-NO_LIST = (
-    httpx2.HTTPError,
-    httpx2.InvalidURL,
-    OSError,
-    ValueError,
-    TypeError,
-    AttributeError,
-)  # what there is in its place
+# Errors of a request for a list that the server does not have.
+NO_LIST = (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError, TypeError, AttributeError)
 _SECONDS = 10.0
 _WINDOWS = ("context_length", "max_model_len", "context_window", "max_context_length", "n_ctx")
 
 
 @dataclass(frozen=True, slots=True)
 class ListedModel:
-    """One model as its endpoint lists it; null is what it does not say. Prices are USD per million tokens."""
+    """One listed model; None for facts not stated. `window` is in tokens, prices are USD per million tokens."""
 
     window: int | None = None
     price_in: float | None = None
@@ -37,7 +31,7 @@ class ListedModel:
 
 
 async def list_models(base_url: str, api_key: str | None) -> dict[str, ListedModel]:
-    """Every model that the endpoint lists. Raises one of NO_LIST where it has none."""
+    """The models of the endpoint's list. Raises one of NO_LIST where there is no list."""
     asking = client(base_url, api_key, _SECONDS)
     try:
         async with asyncio.timeout(_SECONDS):
@@ -50,7 +44,7 @@ async def list_models(base_url: str, api_key: str | None) -> dict[str, ListedMod
         await asking.aclose()
     entries = body.get("data") if isinstance(body, Mapping) else None
     if not isinstance(entries, list):
-        raise ValueError("the endpoint's answer holds no list of models")  # noqa: TRY004 - what came is not ours
+        raise ValueError("the endpoint's answer holds no list of models")  # noqa: TRY004 - a fault of the answer, not of a type in this program
     return {
         printable(str(entry["id"])): _listed(entry) for entry in entries if isinstance(entry, Mapping) and "id" in entry
     }
@@ -59,9 +53,9 @@ async def list_models(base_url: str, api_key: str | None) -> dict[str, ListedMod
 async def served_windows(
     settings: Settings, base_url: str, api_key: str | None, memory: EndpointMemory
 ) -> dict[str, int]:
-    """The window of each of our models: the smaller of the table's and the endpoint's; the endpoint's for an unlisted one.
+    """The window of each configured model in tokens: the endpoint's, or that of the model table where it is smaller.
 
-    Where the endpoint cannot be asked now, what it said within the last day is used.
+    Where the endpoint does not answer, its list of the last day is used.
     """
     if settings.model == OFFLINE:
         return {}

@@ -1,4 +1,4 @@
-"""An endpoint that is down, said where people look: a line on the terminal, and the state of the Prefect run."""
+"""Notice of an endpoint that is down: a line on the terminal, and the state of the Prefect run."""
 
 import asyncio
 import contextvars
@@ -14,7 +14,7 @@ STATE = "AwaitingEndpoint"
 
 
 class OutageNotice:
-    """Notice of a run that its endpoint is down or back."""
+    """Notices of one run that its endpoint is down, or answers again; `patience` is in seconds."""
 
     def __init__(self, host: str, patience: float, *, quiet: bool) -> None:
         self._host = host
@@ -26,11 +26,11 @@ class OutageNotice:
         self._flow: tuple[asyncio.AbstractEventLoop, contextvars.Context] | None = None
 
     def enter_flow(self) -> None:
-        """Within the run's flow, whose state is set from now on: an outage is noticed where the work is."""
+        """Set the state of the present flow run from now on. To be called within the flow."""
         self._flow = asyncio.get_running_loop(), contextvars.copy_context()
 
     def __call__(self, outage: Outage | None) -> None:
-        """Say that the endpoint is down (now and then), or that it is back."""
+        """Report that the endpoint is down, at most once a minute, or that it answers again."""
         if outage is None:
             self._said_at = None
             self._is_shown = False
@@ -39,7 +39,7 @@ class OutageNotice:
             return
         left = max(0.0, self._patience - outage.seconds)
         text = (
-            f"{self._host} answers nobody ({outage.reason}); next try in {outage.next_try:.0f} s, the run waits for "
+            f"{self._host} does not answer ({outage.reason}); next try in {outage.next_try:.0f} s, the run waits for "
             f"{duration(left)} more (PAGEMILL_PATIENCE)"
         )
         if not self._is_shown:
@@ -55,9 +55,9 @@ class OutageNotice:
 
     def _set_state(self, name: str, message: str) -> None:
         if self._flow is None:
-            if flow_run_id() is not None:  # in a process of a cluster, each task has the flow's context
+            if flow_run_id() is not None:  # in a worker of a cluster each task has the flow's context
                 self._begin(name, message)
-            return  # else its server comes up yet; an outage that lasts is said again
+            return  # otherwise the server is still starting; a lasting outage is reported again
         loop, context = self._flow
         with suppress(RuntimeError):  # the flow has ended
             loop.call_soon_threadsafe(self._begin, name, message, context=context)
@@ -69,7 +69,7 @@ class OutageNotice:
 
 
 async def _set_flow_state(name: str, message: str) -> None:
-    """Name the state of the flow run; it stays Running, so that nothing is orchestrated anew."""
+    """Set the name of the flow run's state, whose type stays Running: Prefect must not schedule it again."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.objects import State, StateType
     from prefect.context import FlowRunContext
@@ -77,7 +77,7 @@ async def _set_flow_state(name: str, message: str) -> None:
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         return
-    with suppress(Exception):  # a server that cannot be told is no reason to stop
+    with suppress(Exception):  # an unreachable Prefect server must not stop the run
         async with get_client() as client:
             state = State(type=StateType.RUNNING, name=name, message=message)
             await client.set_flow_run_state(context.flow_run.id, state, force=True)

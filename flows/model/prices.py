@@ -1,4 +1,4 @@
-"""Prices of the configured models: what was set, else the model table. Money is counted in whole nano-USD."""
+"""Prices of the configured models: from the settings, else the model table. Money is counted in whole nano-USD."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,13 +11,13 @@ NANO_PER_MILLION = 1_000  # nano-USD per token of one USD per million tokens
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Prices by `settings`. A price of 0 is a known price; None is an unknown one."""
+    """Prices by `settings`. A price of 0 is known; None is unknown."""
 
     settings: Settings
 
     @property
     def are_known(self) -> bool:
-        """False when the cost in USD of some configured model's call cannot be told before it."""
+        """True where all configured models have prices, so that the cost of a call can be computed before it."""
         return all(None not in self.usd_per_million(model) for model in self.settings.models)
 
     def usd_per_million(self, model: str) -> tuple[float | None, float | None]:
@@ -31,14 +31,14 @@ class Prices:
         return price_in, price_out
 
     def cost_nusd(self, prompt_tokens: int, completion_tokens: int, model: str | None = None) -> int | None:
-        """Cost of a call in nano-USD, of the first model where none is named; None where its price is unknown."""
+        """Cost of a call in nano-USD, for the first model by default; None where its price is unknown."""
         price_in, price_out = map(_nano, self.usd_per_million(model or self.settings.model))
         if price_in is None or price_out is None:
             return None
         return price_in * prompt_tokens + price_out * completion_tokens
 
     def cost_usd(self, nusd: int) -> float | None:
-        """An amount in USD, None where some price is unknown and the sum would mislead."""
+        """An amount in USD; None where a price is unknown and the sum would mislead."""
         return nusd / 1e9 if self.are_known else None
 
 

@@ -1,10 +1,10 @@
-"""Requests and tokens a minute, where the operator has set them.
+"""Limits of requests and tokens per minute, where the operator has set them.
 
-On one machine they are counted in a file, over many machines by a global concurrency limit of Prefect.
+On one machine they are counted in a file, on several machines by a global concurrency limit of Prefect.
 
 The file holds the theoretical arrival time of the next call and of its tokens (the generic cell rate algorithm, ITU-T
-I.371 annex A), so that all processes of a machine that ask one endpoint share one rate. Prefect's limits cost some 100 ms
-an acquisition (PREFECT.md), so their permits are taken in blocks.
+I.371 annex A), so that all processes of a machine share one rate per endpoint. An acquisition of Prefect's limits costs
+about 100 ms (PREFECT.md), so permits are taken in blocks.
 """
 
 import asyncio
@@ -15,13 +15,13 @@ from pathlib import Path
 from flows.storage.backends.locks import exclusive
 from schemas.errors import ModelUnavailableError
 
-BURST = 6.0  # seconds of the rate that may come at once
-_LONGEST_DEBT = 120.0  # seconds; what lies further ahead is a clock that jumped, and not a debt
+BURST = 6.0  # seconds of the rate that may be used at once
+_LONGEST_DEBT = 120.0  # seconds: a later arrival time comes from a clock that was set back
 BLOCK = 20  # permits of a global limit taken at a time
 
 
 class MachineLimits:
-    """At most so many requests and tokens a minute, over all processes that share `path`."""
+    """Limits of requests and tokens per minute, over all processes that share the file at `path`."""
 
     def __init__(self, path: Path, requests: int | None, tokens: int | None) -> None:
         self._path = path
@@ -33,34 +33,34 @@ class MachineLimits:
         """Wait until a call of `tokens` prompt tokens may begin."""
         if not self._rates:
             return
-        wait = await asyncio.to_thread(self._book, {"requests": 1, "tokens": tokens})
+        wait = await asyncio.to_thread(self._add, {"requests": 1, "tokens": tokens})
         if wait > 0:
             await asyncio.sleep(wait)
 
     async def owe(self, tokens: int) -> None:
-        """Count tokens that an answer took; the next call waits for them."""
+        """Count the tokens of an answer; the next call waits for them."""
         if "tokens" in self._rates:
-            await asyncio.to_thread(self._book, {"tokens": tokens})
+            await asyncio.to_thread(self._add, {"tokens": tokens})
 
-    def _book(self, amounts: dict[str, int]) -> float:
-        """Add to what is owed; returns the seconds to wait."""
+    def _add(self, amounts: dict[str, int]) -> float:
+        """Add amounts to the file; returns the seconds to wait."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         wait = 0.0
         with exclusive(self._path.with_suffix(".lock")):
-            owed = _read(self._path)
+            arrivals = _read(self._path)
             now = time.time()
             for name, rate in self._rates.items():
                 if name not in amounts:
                     continue
-                paid_at = min(max(owed.get(name, 0.0), now), now + _LONGEST_DEBT)
+                paid_at = min(max(arrivals.get(name, 0.0), now), now + _LONGEST_DEBT)
                 wait = max(wait, paid_at - BURST - now)
-                owed[name] = paid_at + amounts[name] / rate
-            self._path.write_text(json.dumps(owed))
+                arrivals[name] = paid_at + amounts[name] / rate
+            self._path.write_text(json.dumps(arrivals))
         return wait
 
 
 class GlobalPermits:
-    """Permits of the Prefect global concurrency limit `name`, which must have a slot decay. Null takes none."""
+    """Permits of the Prefect global concurrency limit `name`, which must have a slot decay; none for a `name` of None."""
 
     def __init__(self, name: str | None, block: int = BLOCK) -> None:
         self._name = name
@@ -69,7 +69,7 @@ class GlobalPermits:
         self._lock = asyncio.Lock()
 
     async def take(self) -> None:
-        """Wait for one permit. Raises ModelUnavailableError when the limit is not there, or smaller than a block."""
+        """Wait for one permit. Raises ModelUnavailableError for a limit that does not exist or is smaller than a block."""
         if self._name is None:
             return
         async with self._lock:

@@ -1,6 +1,6 @@
-"""The chat-completions protocol: a request as an endpoint takes it, an answer as we keep it, a refusal as what it means.
+"""The chat-completions protocol: bodies of requests, completions from answers, meanings of refusals.
 
-Nothing here waits or counts; `classify` is the one place that knows what endpoints say when they do not answer.
+This module neither waits nor counts; `classify` is the only place with the error texts of endpoints.
 """
 
 import json
@@ -17,11 +17,15 @@ from typing import Any, Literal
 from extractors.tokens import count_text
 from schemas.pipeline import Completion, Request
 
-DIALECTS = ("json_schema", "json_object", "prompt")  # the ladder, from the strictest to what every endpoint takes
-MOST_TOKENS, MOST_COST = 10_000_000, 1_000.0  # of one call: what reports more is no usage, but noise
+DIALECTS = (
+    "json_schema",
+    "json_object",
+    "prompt",
+)  # the ladder, from the strictest to the one that every endpoint takes
+MOST_TOKENS, MOST_COST = 10_000_000, 1_000.0  # of one call: higher reported values are errors of the endpoint
 _LONGEST_REASON = 200
-_LONGEST_WAIT = 3_600.0  # seconds that one header can make us wait
-_SURROGATE = re.compile("[\ud800-\udfff]")  # JSON can spell half a character, and no writer takes it
+_LONGEST_WAIT = 3_600.0  # seconds of waiting for one header
+_SURROGATE = re.compile("[\ud800-\udfff]")  # JSON may contain half a character, which no writer accepts
 _PHRASES = {int(status): status.phrase for status in HTTPStatus}
 
 RefusalKind = Literal["overloaded", "failed", "refused", "dialect", "too_large", "no_pictures", "invalid"]
@@ -29,11 +33,11 @@ RefusalKind = Literal["overloaded", "failed", "refused", "dialect", "too_large",
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why there is no answer.
+    """Reason for a missing answer; `retry_after` is in seconds.
 
-    overloaded: wait, everybody · failed: try this request again · refused: no waiting cures it, the run stops ·
-    dialect: one step down the ladder, or the request is at fault · too_large: ask for less at once · no_pictures: ask without
-    them · invalid: the endpoint will not take this request. `is_billable` is true when the model may have worked for it.
+    overloaded: all calls wait · failed: try this request again · refused: permanent, the run stops · dialect: one step down the
+    ladder, or the request is at fault · too_large: divide the request · no_pictures: ask without pictures · invalid: the
+    endpoint refuses this request. `is_billable` is true where the call may be billed.
     """
 
     kind: RefusalKind
@@ -44,7 +48,7 @@ class Refusal:
 
 
 def request_body(request: Request, step: int, provider: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Body to post. `step` is the index of the dialect on the ladder; `provider` are OpenRouter's routing options."""
+    """Body of the POST request. `step` is the index of the dialect on the ladder; `provider` are OpenRouter's routing options."""
     body: dict[str, Any] = {
         "model": request.model,
         "messages": list(request.messages),
@@ -65,7 +69,7 @@ def request_body(request: Request, step: int, provider: Mapping[str, Any] | None
 
 
 def read_answer(request: Request, content: bytes, attempts: int, seconds: float) -> Completion | Refusal:
-    """The body of an HTTP 200: an answer, or the error that came instead of one. `cost_nusd` is what the endpoint bills."""
+    """The body of an HTTP 200: a completion with the endpoint's cost, or the refusal in its place."""
     try:
         answer = json.loads(content)
     except (ValueError, RecursionError):
@@ -104,12 +108,14 @@ def classify(status: int, headers: Mapping[str, str], body: Any) -> Refusal:
     codes = f"{error.get('code')} {error.get('type')} {message}".lower()
     wait = retry_after(headers)
     if 300 <= status < 400:
-        return Refusal("refused", f"{reason}; it redirects", remedy="set PAGEMILL_BASE_URL to where it leads")
+        return Refusal(
+            "refused", f"{reason}; it redirects", remedy="set PAGEMILL_BASE_URL to the target of the redirect"
+        )
     if status in {400, 404, 413, 422, 500, 501} and _is_blind(codes):
         return Refusal("no_pictures", reason)
     if status in {400, 413, 422}:
         return _of_request(status, codes, reason)
-    if status in {500, 501} and "response_format" in codes:  # llama-cpp-python's own server says it so
+    if status in {500, 501} and "response_format" in codes:  # the server of llama-cpp-python
         return Refusal("dialect", reason)
     if status == 401:
         return Refusal("refused", reason, remedy="check the key in PAGEMILL_API_KEY")
@@ -132,9 +138,9 @@ def classify(status: int, headers: Mapping[str, str], body: Any) -> Refusal:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that an endpoint asks us to wait, at most an hour; null where it does not ask, or asks for no number.
+    """Seconds to wait by the headers, at most an hour; None without a valid header.
 
-    Retry-After in seconds or as a date, or the reset of an allowance that is used up.
+    Read are Retry-After in seconds or as a date, and the reset of an exhausted allowance.
     """
     seconds = _asked_wait(headers)
     return None if seconds is None else min(seconds, _LONGEST_WAIT)
@@ -153,28 +159,28 @@ def _asked_wait(headers: Mapping[str, str]) -> float | None:
         except (ValueError, TypeError):
             continue
     resets = [
-        _seconds(headers.get(f"x-ratelimit-reset{which}", ""), headers)
-        for which in ("", "-requests", "-tokens")
-        if headers.get(f"x-ratelimit-remaining{which}", "0") in {"0", ""}
+        _seconds(headers.get(f"x-ratelimit-reset{suffix}", ""), headers)
+        for suffix in ("", "-requests", "-tokens")
+        if headers.get(f"x-ratelimit-remaining{suffix}", "0") in {"0", ""}
     ]
     return max((reset for reset in resets if reset is not None), default=None)
 
 
 def printable(text: str) -> str:
-    """Text of a stranger on one line, without control characters, not too long."""
+    """Text of an endpoint on one line, without control characters, of limited length."""
     flat = "".join(character if character.isprintable() else " " for character in text)
     return flat if len(flat) <= _LONGEST_REASON else f"{flat[:_LONGEST_REASON]}…"
 
 
 def _is_blind(codes: str) -> bool:
-    """True for what endpoints say when a model has no eyes (llama.cpp with 500, OpenRouter with 404, vLLM with 400)."""
+    """True for the errors of a model without vision (llama.cpp with 500, OpenRouter with 404, vLLM with 400)."""
     return "image" in codes and any(
         phrase in codes for phrase in ("not supported", "support image", "mmproj", "not a multimodal", "no vision")
     )
 
 
 def _of_request(status: int, codes: str, reason: str) -> Refusal:
-    """A request that is at fault: too long, too many pictures, a dialect that the endpoint has not, or an unknown model."""
+    """Refusal of a request: too long, too many pictures, an unsupported dialect, or an unknown model."""
     is_long = "context" in codes and ("length" in codes or "size" in codes or "window" in codes)
     many_images = "image" in codes and ("at most" in codes or "too many" in codes or "limit" in codes)
     if status == 413 or is_long or many_images or "too long" in codes or "too large" in codes:
@@ -185,7 +191,7 @@ def _of_request(status: int, codes: str, reason: str) -> Refusal:
 
 
 def _error_inside(error: Any) -> Refusal:
-    """An error that came with HTTP 200: while the model was writing, so it may be billed."""
+    """Refusal for an error within HTTP 200: it came after the model had started, so the call may be billed."""
     code = error.get("code") if isinstance(error, dict) else None
     message = printable(str((error.get("message") if isinstance(error, dict) else error) or "no choices"))
     is_busy = code in {429, 503, 529, "429", "503", "529"}
@@ -193,7 +199,7 @@ def _error_inside(error: Any) -> Refusal:
 
 
 def _content(choice: Mapping[str, Any]) -> tuple[str, str]:
-    """The answer's text and how it ended; some servers give the text as a list of parts, a refusal has a key of its own."""
+    """The answer's text and finish reason; some servers send the text as a list of parts, and a refusal has its own key."""
     message = choice.get("message")
     message = message if isinstance(message, dict) else {}
     content = message.get("content")
@@ -205,7 +211,7 @@ def _content(choice: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _tokens(reported: Any, otherwise: int) -> int:
-    """A count as reported, where it can be one: it enters the budget and a column."""
+    """The reported count if it is plausible, since it counts against the budget; else `otherwise`."""
     is_count = isinstance(reported, int) and not isinstance(reported, bool) and 0 <= reported <= MOST_TOKENS
     return reported if is_count else otherwise
 
@@ -216,7 +222,7 @@ def _with_schema(message: Mapping[str, Any], schema: Any) -> dict[str, Any]:
 
 
 def _seconds(text: str, headers: Mapping[str, str]) -> float | None:
-    """`1m30s`, `250ms`, seconds, or a moment in (milli)seconds since 1970, as reset headers have it."""
+    """Seconds from the value of a reset header: `1m30s`, `250ms`, seconds, or (milli)seconds since 1970."""
     try:
         number = float(text)
     except ValueError:
@@ -229,7 +235,7 @@ def _seconds(text: str, headers: Mapping[str, str]) -> float | None:
 
 
 def _now(headers: Mapping[str, str]) -> float:
-    """The endpoint's own clock, where it tells: ours may differ."""
+    """Time by the endpoint's clock, if it is in the headers: this machine's clock may differ."""
     try:
         return parsedate_to_datetime(headers.get("date", "")).timestamp()
     except (ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""Alignment of cells with columns, also where cells were merged or left out."""
+"""Alignment of cells with columns, also where cells are merged or missing."""
 
 import re
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ _MOST_PIECES = 16
 
 
 class HeaderColumn(NamedTuple):
-    """One column of a header: the property it names (or none), how its cells are read, and its title."""
+    """One column of a header: its property (or None), the kind of its cells, and its title."""
 
     leaf: Leaf | None
     kind: str
@@ -32,7 +32,7 @@ Placed = list[tuple[HeaderColumn, str]]
 
 
 def align(row: TextRow, heads: TextRow, header: Header) -> tuple[Placed, bool]:
-    """The row's texts with their columns, none where they do not fit, and whether the cells themselves say so."""
+    """The row's texts with their columns, none where they do not fit; true where the cells match the columns one to one."""
     if row.table and heads.table and len(row.cells) == len(header):
         return _by_index(row.cells, header), True
     cells = [cell for cell in row.cells if cell]
@@ -55,7 +55,7 @@ def _by_index(cells: Sequence[str], header: Header) -> Placed:
         group = header[index]
         width = 1
         while len(group) > width and index + width < len(cells) and not header[index + width][0].title:
-            width += 1  # `Pos. Description` over two cells: the header was merged, its cells were not
+            width += 1  # `Pos. Description` over two cells: the titles are merged, the cells are not
         texts = [text for text in cells[index : index + width] if text] if width > 1 else [cells[index]]
         if len(texts) == len(group):
             placed += zip(group, texts, strict=True)
@@ -66,7 +66,7 @@ def _by_index(cells: Sequence[str], header: Header) -> Placed:
 
 
 def _across(index: int, cells: Sequence[str], header: Header) -> Placed | None:
-    """Two cells under `| | Description Quantity |`: the titles were merged into the right one, the cells were not."""
+    """Two cells under `| | Description Quantity |`: the titles are merged into the right one, the cells are not."""
     if index + 1 == len(cells) or header[index][0].title or len(header[index + 1]) != 2:
         return None
     pair = list(zip(header[index + 1], cells[index : index + 2], strict=True))
@@ -74,7 +74,7 @@ def _across(index: int, cells: Sequence[str], header: Header) -> Placed | None:
 
 
 def _split(text: str, group: Sequence[HeaderColumn]) -> list[str]:
-    """One text for several columns, cut where the kinds change; all of it for the first where they do not."""
+    """One text divided among several columns where the kind changes; all of it for the first where the kind does not change."""
     if len(group) == 1:
         return [text]
     first = group[0].kind
@@ -88,13 +88,13 @@ def _split(text: str, group: Sequence[HeaderColumn]) -> list[str]:
 
 
 def _by_kind(cells: Sequence[str], flat: Sequence[HeaderColumn]) -> Placed:
-    """The best way to lay the pieces of `cells` under the columns in order, by what each column holds."""
+    """The best assignment of the pieces of `cells` to the columns, in order, by the kinds of the columns."""
     units = any(column.kind == "unit" for column in flat)
     pieces = [piece for cell in cells for piece in _pieces(cell, units=units)]
     placed = _laid(pieces, flat)
     if placed or not flat or flat[0].kind != "text":
         return placed
-    for _ in range(2):  # a position and an article number that the header does not tell of
+    for _ in range(2):  # a position and an article number without a title in the header
         if not pieces or not _POSITION_OR_CODE.fullmatch(pieces[0]):
             break
         pieces = pieces[1:]
@@ -127,18 +127,18 @@ def _laid(pieces: Sequence[str], flat: Sequence[HeaderColumn]) -> Placed:
 
 
 def _pieces(cell: str, *, units: bool) -> list[str]:
-    """A cell cut between numbers, and before a unit where the table has a column of units: `4,55 € 10%`, `20 Stk`."""
-    found: list[str] = []
-    while (leading := _LEADING.fullmatch(cell)) is not None and len(found) < _MOST_PIECES:
+    """A cell divided between numbers, and before a unit where the table has a column of units: `4,55 € 10%`, `20 Stk`."""
+    pieces: list[str] = []
+    while (leading := _LEADING.fullmatch(cell)) is not None and len(pieces) < _MOST_PIECES:
         if not NUMERIC.match(leading[2]) and not (units and len(leading[2]) <= 14 and "%" not in leading[1]):
             break
-        found.append(leading[1])
+        pieces.append(leading[1])
         cell = leading[2]
-    return [*found, cell]
+    return [*pieces, cell]
 
 
 def _score(column: HeaderColumn, text: str) -> float:
-    """Fit of `text` to the column; 0 or less: not at all."""
+    """Fit of `text` to the column, higher is better; 0 or less is no fit."""
     numeric = NUMERIC.fullmatch(text) is not None
     match column.kind:
         case "number" | "money":

@@ -1,4 +1,4 @@
-"""Content of a chat-completions request for the reader: the pages it holds and the schema it wants filled."""
+"""Content of a chat-completions request for the reader: its pages, and the schema to fill."""
 
 import json
 import re
@@ -14,26 +14,26 @@ _SCHEMA_LINE = re.compile(r"^JSON Schema: (.+)$", re.MULTILINE)
 
 
 def pages(body: Mapping[str, Any]) -> list[TextPage]:
-    """The page blocks of the user's last message, in order: those before it are examples."""
-    found, _ = _taken_apart(clean_text("\n".join(_texts(body, "user")[-1:])))
-    return found
+    """The page blocks of the user's last message, in order; earlier messages are examples."""
+    blocks, _ = _divided(clean_text("\n".join(_texts(body, "user")[-1:])))
+    return blocks
 
 
 def schema(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The wanted schema: `response_format`'s, else that of a line `JSON Schema: {...}` outside the pages, else {}."""
+    """The schema to fill: that of `response_format`, else of a line `JSON Schema: {...}` outside the pages, else {}."""
     wanted = body.get("response_format")
     if isinstance(wanted, Mapping):
         described = wanted.get("json_schema")
         if isinstance(described, Mapping) and isinstance(described.get("schema"), Mapping):
             return dict(described["schema"])
     for text in (*_texts(body, "system"), *_texts(body, "user")):
-        for match in _SCHEMA_LINE.finditer(_taken_apart(text)[1]):
+        for match in _SCHEMA_LINE.finditer(_divided(text)[1]):
             try:
-                found = json.loads(match[1])
+                stated = json.loads(match[1])
             except ValueError:
                 continue
-            if isinstance(found, dict):
-                return found
+            if isinstance(stated, dict):
+                return stated
     return {}
 
 
@@ -52,14 +52,14 @@ def _texts(body: Mapping[str, Any], role: str) -> list[str]:
     return texts
 
 
-def _taken_apart(text: str) -> tuple[list[TextPage], str]:
-    """The pages of `text`, and what stands outside them. A block that is not closed holds nothing."""
-    found, outside, index = [], [], 0
+def _divided(text: str) -> tuple[list[TextPage], str]:
+    """The pages of `text`, and the text outside of them. An unclosed block is no page."""
+    blocks, outside, index = [], [], 0
     while (start := _OPEN.search(text, index)) is not None:
         end = text.find(_CLOSE, start.end())
         if end < 0:
             break
-        found.append(TextPage(int(start[1]), text[start.end() : end]))
+        blocks.append(TextPage(int(start[1]), text[start.end() : end]))
         outside.append(text[index : start.start()])
         index = end + len(_CLOSE)
-    return found, "".join([*outside, text[index:]])
+    return blocks, "".join([*outside, text[index:]])

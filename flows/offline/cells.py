@@ -1,4 +1,4 @@
-"""Values of an item in the cells of a row: of the kinds that its properties want, a unit, a GTIN."""
+"""Values of an item from the cells of a row: of the kinds of its properties, a unit, a GTIN."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ _UNIT_BEHIND = re.compile(r"[\d.,' ]*\d\s+([^\W\d][\w.²³()]{0,14})")
 
 @dataclass(frozen=True)
 class WantedColumn:
-    """The item that is looked for, and how these pages print."""
+    """The schema of the wanted item, its leaves, and the notation of the pages."""
 
     item: Mapping[str, Any]
     leaves: Sequence[Leaf]
@@ -39,7 +39,7 @@ class WantedColumn:
 
 
 def values_of(placed: Sequence[tuple[HeaderColumn, str]], how: Habits) -> Iterator[tuple[str, Any]]:
-    """The values of the columns that were asked for, by property."""
+    """The values of the requested columns, by property."""
     for column, text in placed:
         if column.leaf is not None and is_asked(column):
             value = _value(column.leaf, text, how)
@@ -81,7 +81,7 @@ def _value(leaf: Leaf, text: str, how: Habits) -> Any:
 
 
 def add_unit(values: dict[str, Any], placed: Sequence[tuple[HeaderColumn, str]], wanted: WantedColumn) -> None:
-    """`20 Stk` in a column of quantities tells the unit too."""
+    """Add the unit of a quantity such as `20 Stk`, where the row has no unit of its own."""
     unit = wanted.leaf("unit")
     if unit is None or unit.path[0] in values:
         return
@@ -92,7 +92,7 @@ def add_unit(values: dict[str, Any], placed: Sequence[tuple[HeaderColumn, str]],
 
 
 def add_gtin(values: dict[str, Any], row: TextRow, wanted: WantedColumn) -> None:
-    """A GTIN says what it is, in whatever cell it stands."""
+    """Add a GTIN, which is recognised in any cell."""
     leaf = wanted.leaf("gtin")
     if leaf is not None and values.get(leaf.path[0]) is None:
         match = next((match for cell in row.cells if (match := _GTIN.search(cell))), None)

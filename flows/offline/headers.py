@@ -1,4 +1,4 @@
-"""Header rows: which cells of a row name which properties of a list's item."""
+"""Header rows: assignment of a row's cells to the properties of a list's item."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ _BRACKETS = re.compile(r"\([^()]*\)")
 _FILLER = frozenset(
     words("in eur usd gbp chf netto ht excl exkl ohne per pro je of the de des du and und et btw euro cent")
 )
-_UNASKED = "\0"  # no property of a schema starts so
+_UNASKED = "\0"  # prefix that no property of a schema has
 _LONGEST = 60
 _FEWEST_TITLES = 3
 _SURE, *_VAGUE = map(frozenset, ITEM_CONCEPTS["description"].tiers)
@@ -22,24 +22,28 @@ Known = Mapping[Phrase, Leaf]
 
 
 def known_phrases(leaves: Sequence[Leaf]) -> dict[Phrase, Leaf]:
-    """Header phrases and the property each names. A property's own name counts too."""
-    known: dict[Phrase, Leaf] = {}
+    """Header phrases, each with its property. A property's own name is a phrase too."""
+    phrases: dict[Phrase, Leaf] = {}
     for leaf in leaves:
         own = (" ".join(leaf.path).replace("_", " "), *leaf.phrases)
         for text in own:
-            known.setdefault(words(text), leaf)
+            phrases.setdefault(words(text), leaf)
     for leaf in leaves:
         if leaf.concept in ITEM_CONCEPTS:
             for phrase in chain(*ITEM_CONCEPTS[leaf.concept].tiers):
-                known.setdefault(phrase, leaf)
-    for concept, (kind, tiers, _) in ITEM_CONCEPTS.items():  # columns nobody asked for take their cells with them
+                phrases.setdefault(phrase, leaf)
+    for concept, (
+        kind,
+        tiers,
+        _,
+    ) in ITEM_CONCEPTS.items():  # unrequested columns are recognised, so that their cells are not taken for others
         for phrase in chain(*tiers):
-            known.setdefault(phrase, Leaf((f"{_UNASKED}{concept}",), concept, kind, {}, ()))
-    return known
+            phrases.setdefault(phrase, Leaf((f"{_UNASKED}{concept}",), concept, kind, {}, ()))
+    return phrases
 
 
 def header_at(rows: Sequence[TextRow], index: int, known: Known) -> tuple[Header, int] | None:
-    """The header that starts at `index`, and how many further rows it takes; null where there is none."""
+    """The header that starts at `index`, and its number of further rows; None where there is none."""
     row = rows[index]
     own = _named(row.cells, known)
     if own is None:
@@ -87,7 +91,7 @@ def _named(cells: Sequence[str], known: Known) -> Header | None:
             return None
         named = [leaf for leaf in _leaves_in(cell, known) if leaf.path[0] not in used]
         if not used & texts and quantity is not None and words(cell) == ("amount",) and quantity.path[0] not in used:
-            named = [quantity]  # an `Amount` before the description counts, it is no sum
+            named = [quantity]  # an `Amount` before the description is a quantity, no sum
         if described and any(words(cell) in vague for vague in _VAGUE):
             named = [article] if article.path[0] not in used else []  # `Article` beside a description is its number
         used.update(leaf.path[0] for leaf in named)
@@ -98,26 +102,26 @@ def _named(cells: Sequence[str], known: Known) -> Header | None:
 
 
 def _leaves_in(cell: str, known: Known) -> list[Leaf]:
-    """The properties that a header cell names; nothing when most of its words are other words."""
+    """The properties named in a header cell; none where most of its words have no meaning here."""
     tokens = [fold_word(match[0]) for match in WORD.finditer(_BRACKETS.sub(" ", cell))]
-    found: list[Leaf] = []
+    leaves: list[Leaf] = []
     index = matched = 0
     while index < len(tokens):
         for length in range(min(4, len(tokens) - index), 0, -1):
             leaf = known.get(tuple(tokens[index : index + length]))
             if leaf is not None:
-                found.append(leaf)
+                leaves.append(leaf)
                 matched += length
                 index += length
                 break
         else:
             matched += tokens[index] in _FILLER
             index += 1
-    return found if tokens and matched * 2 > len(tokens) else []
+    return leaves if tokens and matched * 2 > len(tokens) else []
 
 
 def _counts(header: Header, *, needs_text: bool) -> bool:
-    """True for a header of two properties, one in words or codes where the item has any: lists name their items."""
+    """True for a header of two properties, one of text or codes where the item has any: lists name their items."""
     named = any(column.kind in {"text", "code"} for cell in header for column in cell if is_asked(column))
     return _count(header) >= 2 and (named or not needs_text)
 

@@ -1,4 +1,4 @@
-"""The headline of a bill, `Handelsrechnung (380) Nr. 471102 vom 05.03.2020`: its number and its date."""
+"""Number and date in the headline of a bill: `Handelsrechnung (380) Nr. 471102 vom 05.03.2020`."""
 
 import re
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _LONGEST = 90
 
 
 def headline(rows: Sequence[TextRow], how: Habits) -> list[Pair]:
-    """Number and date from lines that start with the kind of document; the first such line with a number counts."""
+    """Number and date from the first line that starts with a kind of document and has a number."""
     for index, row in enumerate(rows):
         text = " ".join(cell for cell in row.cells if cell)
         kind = _KIND.search(text[:40])
@@ -34,10 +34,10 @@ def headline(rows: Sequence[TextRow], how: Habits) -> list[Pair]:
         code = typed.code(match["code"]) if match else None
         if match is None or code is None or typed.date(code, how) is not None:
             continue
-        found = [Pair(Meaning("invoice_number", 1), code, 0, index, opens=True, colon=True)]
+        stated = [Pair(Meaning("invoice_number", 1), code, 0, index, opens=True, colon=True)]
         dated = _DATED.match(match["rest"])
         dates = [dated[1]] if dated and dated[1].strip() else _DATE.findall(text) if dated else []
         if len(dates) == 1:
-            found.append(Pair(Meaning("issue_date", 1), dates[0].strip(" -"), 0, index, opens=True, colon=True))
-        return found
+            stated.append(Pair(Meaning("issue_date", 1), dates[0].strip(" -"), 0, index, opens=True, colon=True))
+        return stated
     return []

@@ -1,4 +1,4 @@
-"""Labels in cells, and the text that belongs to each: behind it, in the next cell, or below it."""
+"""Labels in cells, each with its possible texts: behind it, in the next cell, or below it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -6,32 +6,32 @@ from typing import NamedTuple
 from flows.offline.layout import TextRow
 from flows.offline.lexicon import BLOCKS, CONCEPTS, WORD, Phrase, fold_word, words
 
-CROWDED = 3  # beside the label, but not the only number there
-ASKEW = 4  # alone in the row below, under which of its cells is not known
+CROWDED = 3  # beside the label, with other numbers
+ASKEW = 4  # the only cell of the row below a row of several cells
 _MAX_WORDS = 7
 
 
 class Meaning(NamedTuple):
-    """Meaning of a label: the concept, and the certainty of it (0 is surest)."""
+    """Meaning of a label: the concept, and its tier (0 is the most certain)."""
 
     concept: str
     tier: int
 
 
 class Spot(NamedTuple):
-    """A label found in a cell: where it starts, where its value may start, what it may mean."""
+    """A label in a cell: offset of its start, offset where its value may start, possible meanings."""
 
     start: int
     end: int
     meanings: tuple[Meaning, ...]
-    opens: bool  # it stands at the start of its cell or of a new pair, or a colon follows
+    opens: bool  # at the start of its cell or of a new pair, or with a colon
     colon: bool
 
 
 class Pair(NamedTuple):
     """A label's meaning with one text that may be its value.
 
-    `far` is 0 behind the label, 1 beside, 2 below; CROWDED and ASKEW are less sure.
+    `far` is 0 behind the label, 1 beside, 2 below; CROWDED and ASKEW are less certain.
     """
 
     meaning: Meaning
@@ -43,7 +43,7 @@ class Pair(NamedTuple):
 
 
 class Labels:
-    """Every phrase that is a label for this request, looked up word by word."""
+    """The phrases that are labels for this request, looked up word by word."""
 
     def __init__(self, extra: Mapping[str, Iterable[str]]) -> None:
         self._phrases: dict[Phrase, list[Meaning]] = {}
@@ -58,8 +58,8 @@ class Labels:
         self._starts = {phrase[0] for phrase in self._phrases}
 
     def spots(self, cell: str) -> list[Spot]:
-        """The labels in `cell`, longest first at each word, not overlapping."""
-        found: list[Spot] = []
+        """The labels in `cell`, not overlapping, the longest at each word."""
+        spots: list[Spot] = []
         tokens = [(match.start(), match.end(), fold_word(match[0])) for match in WORD.finditer(cell)]
         index = 0
         while index < len(tokens):
@@ -67,9 +67,9 @@ class Labels:
             if spot is None:
                 index += 1
                 continue
-            found.append(spot[0])
+            spots.append(spot[0])
             index += spot[1]
-        return found
+        return spots
 
     def is_label(self, cell: str) -> bool:
         """True when `cell` is nothing but a label, with or without a colon."""
@@ -80,7 +80,7 @@ class Labels:
             key = phrase[:_MAX_WORDS]
             if key:
                 meanings = self._phrases.setdefault(key, [])
-                if all(known.concept != concept for known in meanings):
+                if all(meaning.concept != concept for meaning in meanings):
                     meanings.append(Meaning(concept, tier))
 
     def _at(self, cell: str, tokens: Sequence[tuple[int, int, str]], index: int) -> tuple[Spot, int] | None:
@@ -111,7 +111,7 @@ def pairs(rows: Sequence[TextRow], labels: Labels) -> Iterator[Pair]:
 def _texts(
     rows: Sequence[TextRow], spot: tuple[int, int], behind: str, spots: Sequence[list[Spot]], *, last: bool
 ) -> Iterator[tuple[str, int]]:
-    """Texts that may belong to a label in the cell at `spot`: behind it, beside, below; with their distance."""
+    """Texts that may belong to a label in the cell at `spot`, with their distance `far`: behind it, beside, below."""
     index, column = spot
     if behind:
         yield behind, 0
@@ -136,25 +136,25 @@ def _texts(
 
 
 def _ends_block(rows: Sequence[TextRow], index: int) -> bool:
-    """True for the last line of a block of several: what belongs to it stands above, not behind the gap."""
+    """True for the last line of a block of several: its value is in the block, not below the gap."""
     row, above, below = rows[index], rows[index - 1] if index else None, rows[index + 1]
     return not row.table and above is not None and above.block == row.block and below.block != row.block
 
 
 def _beside(row: TextRow, column: int, spots: Sequence[list[Spot]]) -> list[str]:
-    """The cells after `column` up to the next label, rates and currencies left out where they lead."""
-    found: list[str] = []
+    """The cells after `column` up to the next label, without leading rates and currencies."""
+    cells: list[str] = []
     for index in range(column + 1, len(row.cells)):
         text = row.cells[index]
         if spots[index] and spots[index][0].start == 0:
             break
-        if text.strip(" :") and (found or not _is_filler(text) or index == len(row.cells) - 1):
-            found.append(text)
-    return found
+        if text.strip(" :") and (cells or not _is_filler(text) or index == len(row.cells) - 1):
+            cells.append(text)
+    return cells
 
 
 def _is_filler(text: str) -> bool:
-    """True for what may stand between a label and its value: a rate, a currency, brackets."""
+    """True for text that may be between a label and its value: a rate, a currency, brackets."""
     if len(text) >= 24:
         return False
     bare = text.strip(" ().:*#°º")

@@ -1,4 +1,4 @@
-"""Page text to rows of cells: table rows and visual lines alike, so that one set of rules reads both."""
+"""Rows of cells from page text: table rows and visual lines alike, so that one set of rules reads both."""
 
 import re
 from collections.abc import Iterable
@@ -28,8 +28,8 @@ class TextRow(NamedTuple):
 
 
 def text_rows(pages: Iterable[TextPage]) -> list[TextRow]:
-    """Every row of every page, in order; rules and blank lines are left out, but start a new block."""
-    found: list[TextRow] = []
+    """All rows of all pages, in order; rules and blank lines are left out and start a new block."""
+    rows: list[TextRow] = []
     block = 0
     in_table = False
     for page in pages:
@@ -42,8 +42,8 @@ def text_rows(pages: Iterable[TextPage]) -> list[TextRow]:
             in_table = table
             cells, level = _cells(text, table=table)
             if cells:
-                found.append(TextRow(cells, page.number, block, table, level))
-    return found
+                rows.append(TextRow(cells, page.number, block, table, level))
+    return rows
 
 
 def _cells(text: str, *, table: bool) -> tuple[tuple[str, ...], int]:

@@ -1,4 +1,4 @@
-"""The lexicon of labels, read from `lexicon.toml` beside this module, and how words are folded to be compared."""
+"""The lexicon of labels, read from `lexicon.toml` beside this module, and the folding of words for comparison."""
 
 import re
 import tomllib
@@ -21,7 +21,7 @@ Phrase = tuple[str, ...]
 
 
 class Concept(NamedTuple):
-    """Concept: the kind of its value, its labels by tier, and the property names (a regular expression) that ask for it."""
+    """Concept: the kind of its value, its labels by tier, and a regular expression for the property names that mean it."""
 
     kind: str
     tiers: tuple[tuple[Phrase, ...], ...]

@@ -1,4 +1,4 @@
-"""Outline by headings: a report's title, its sections, and lists of points under a heading of the list's own name."""
+"""Outline by headings: a report's title, its sections, and lists of points under a heading with the list's name."""
 
 import re
 from collections import Counter
@@ -10,7 +10,7 @@ from flows.offline.lexicon import words
 from flows.offline.wanted import properties
 
 _BULLET = re.compile(r"^[•▪●◦‣*\u2013-]\s+(?=\S)")
-_FEW = 3  # headings of one level before they count as sections
+_FEW = 3  # headings of one level that make them sections
 
 
 def title(rows: Sequence[TextRow]) -> str | None:
@@ -20,7 +20,7 @@ def title(rows: Sequence[TextRow]) -> str | None:
 
 
 def outline_sections(item: Mapping[str, Any], rows: Sequence[TextRow]) -> list[dict[str, Any]]:
-    """The headings of the topmost level that has several, the title left out."""
+    """The headings of the topmost level with at least three, without the title."""
     own = _title_rows(rows)
     heads = [row for row in rows if row.level and row not in own]
     counts = Counter(row.level for row in heads)
@@ -30,9 +30,9 @@ def outline_sections(item: Mapping[str, Any], rows: Sequence[TextRow]) -> list[d
 
 
 def points(key: str, rows: Sequence[TextRow]) -> list[str]:
-    """The bullets under a heading that is called like the property `key`."""
+    """The bullets under a heading with the name of the property `key`."""
     name = words(key.replace("_", " "))
-    found: list[str] = []
+    bullets: list[str] = []
     inside = False
     block = -1
     for row in rows:
@@ -40,11 +40,11 @@ def points(key: str, rows: Sequence[TextRow]) -> list[str]:
         if row.level:
             inside = tuple(word for word in words(text) if not word.isdigit()) == name
         elif inside and (match := _BULLET.match(text)):
-            found.append(text[match.end() :])
+            bullets.append(text[match.end() :])
             block = row.block
-        elif inside and found and row.block == block:
-            found[-1] = f"{found[-1]} {text}"
-    return found
+        elif inside and bullets and row.block == block:
+            bullets[-1] = f"{bullets[-1]} {text}"
+    return bullets
 
 
 def _title_rows(rows: Sequence[TextRow]) -> list[TextRow]:

@@ -1,7 +1,7 @@
 """Seller and buyer of a business letter: labelled blocks first, then the return address line, then the letterhead.
 
-Unlabelled, only three things name a party: the one-line return address over the window of a letter, the block in that
-window, and a first-page line with a legal form (GmbH, Ltd, SARL ...) that is not the buyer's.
+Without labels there are three sources of a party: the one-line return address over the window of a letter, the block in that
+window, and a line of the first page with a legal form (GmbH, Ltd, SARL ...) that is not the buyer's.
 """
 
 import re
@@ -15,7 +15,7 @@ from flows.offline.labels import Labels
 from flows.offline.layout import TextRow
 from flows.offline.lexicon import BLOCKS, LEGAL_FORM, Phrase, words
 
-_DEPTH = 7  # lines of a block that are looked at: name, department, person, street, place, country, spare
+_DEPTH = 7  # lines of a block that are read: name, department, person, street, place, country, and one more
 _LONGEST_NAME = 60
 _FORMS_WITH_STOP = ("Inc.", "Ltd.", "B.V.", "N.V.", "S.A.", "Co.", "Corp.", "e.K.")
 _SEPARATORS = tuple(map(re.compile, (r"\s*[·•●|│]\s*", r"\s+[-\u2013\u2014]\s+", r"\s*,\s+")))
@@ -35,7 +35,7 @@ _ADDRESS_LABELS = frozenset({"anschrift", "address", "adresse", "strasse"})
 
 
 class LetterParty(NamedTuple):
-    """Facts about one side in a block of lines; None where it states none."""
+    """Facts about one side from a block of lines; None for facts not stated."""
 
     name: str | None = None
     address: str | None = None
@@ -109,11 +109,11 @@ def _column(rows: Sequence[TextRow], start: int, column: int) -> Iterator[str]:
             if row.cells[column]:
                 yield row.cells[column]
         elif column == 0 or len(row.cells) < column:
-            return  # the other column goes on alone
+            return  # only the other column continues
 
 
 def _party(lines: Sequence[str], *, placed: bool) -> LetterParty | None:
-    """A party of address lines. `placed` lines carry no label, so that only a whole address counts."""
+    """The party in address lines. `placed` lines have no label, so that only a whole address counts."""
     if not lines:
         return None
     last = next((number for number, line in enumerate(lines[:_DEPTH]) if _is_postal(line)), None)
@@ -132,7 +132,7 @@ def _party(lines: Sequence[str], *, placed: bool) -> LetterParty | None:
 
 
 def _is_postal(line: str) -> bool:
-    """True for a line of postal code and place; `2210 Wharf Road` is none."""
+    """True for a line of postal code and place, unlike `2210 Wharf Road`."""
     match = _POSTAL.match(line)
     return match is not None and not _STREET_WORD.search(match["city"] or "")
 
@@ -143,7 +143,7 @@ def _city(line: str) -> str | None:
 
 
 def _return_line(rows: Sequence[TextRow]) -> tuple[LetterParty | None, int | None]:
-    """The sender on one line, as letters print it over the address window, and the row below it."""
+    """The sender on one line, as printed over the address window, and the index of the row below it."""
     for index, row in enumerate(rows):
         if row.page != rows[0].page or row.page != 1:
             break

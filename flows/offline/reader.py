@@ -1,4 +1,4 @@
-"""A wanted schema filled from page rows: labelled values, parties, sums, tables, headings. The rest is null."""
+"""A wanted schema filled from page rows: labelled values, parties, sums, tables, headings; the rest is null."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,56 +15,58 @@ from flows.offline.totals import Amount, settle_totals
 from flows.offline.typed import Habits
 from flows.offline.wanted import Leaf, json_type, leaves, properties
 
-_MIDDLE = frozenset({"date", "iban", "bic", "vat"})  # kinds so plain that their label may stand within a sentence
+_MIDDLE = frozenset(
+    {"date", "iban", "bic", "vat"}
+)  # kinds recognised so easily that their label may be within a sentence
 
 
 def read(schema: Mapping[str, Any], pages: Iterable[TextPage]) -> dict[str, Any]:
-    """`schema` filled from `pages`. Every key is there; a value is there only if the pages print it."""
-    found_rows = text_rows(pages)
+    """`schema` filled from `pages`. Every key is present; a value is null unless the pages print it."""
+    rows = text_rows(pages)
     wanted = list(leaves(schema))
     labels = Labels({leaf.concept: leaf.phrases for leaf in wanted if leaf.phrases})
-    how = typed.habits(cell for row in found_rows for cell in row.cells)
-    scalars = _scalars(wanted, found_rows, labels, how)
-    return _filled(schema, (), scalars, found_rows, how)
+    how = typed.habits(cell for line in rows for cell in line.cells)
+    scalars = _scalars(wanted, rows, labels, how)
+    return _filled(schema, (), scalars, rows, how)
 
 
 def _filled(
     node: Mapping[str, Any],
     path: tuple[str, ...],
     scalars: Mapping[tuple[str, ...], Any],
-    found: Sequence[TextRow],
+    rows: Sequence[TextRow],
     how: Habits,
 ) -> dict[str, Any]:
     answer: dict[str, Any] = {}
     for key, below in properties(node).items():
         kind = json_type(below)
         if kind == "object":
-            answer[key] = _filled(below, (*path, key), scalars, found, how)
+            answer[key] = _filled(below, (*path, key), scalars, rows, how)
         elif kind == "array":
             item = below.get("items")
             item = item if isinstance(item, Mapping) else {}
             if json_type(item) != "object":
-                answer[key] = points(key, found) if json_type(item) == "string" and "enum" not in item else []
+                answer[key] = points(key, rows) if json_type(item) == "string" and "enum" not in item else []
             elif "heading" in properties(item):
-                answer[key] = outline_sections(item, found)
+                answer[key] = outline_sections(item, rows)
             else:
-                answer[key] = items(found, item, how)
+                answer[key] = items(rows, item, how)
         else:
             answer[key] = typed.plain_text(scalars.get((*path, key)), below)
     return answer
 
 
 def _scalars(
-    wanted: Sequence[Leaf], found: Sequence[TextRow], labels: Labels, how: Habits
+    wanted: Sequence[Leaf], rows: Sequence[TextRow], labels: Labels, how: Habits
 ) -> dict[tuple[str, ...], Any]:
     by_concept: dict[str, list[Pair]] = defaultdict(list)
-    for pair in pairs(found, labels):
+    for pair in pairs(rows, labels):
         by_concept[pair.meaning.concept].append(pair)
-    for pair in reversed(headline(found, how)):
+    for pair in reversed(headline(rows, how)):
         by_concept[pair.meaning.concept].insert(0, pair)
     amounts = {concept: _amounts(by_concept[concept], how) for concept in _MONEY}
     sums = settle_totals(amounts, paid=bool(by_concept["prepaid"]))
-    sides = parties(found, labels)
+    sides = parties(rows, labels)
     values: dict[tuple[str, ...], Any] = {}
     for leaf in wanted:
         if leaf.kind == "party":
@@ -73,7 +75,7 @@ def _scalars(
         elif leaf.concept in _MONEY:
             values[leaf.path] = sums.get(leaf.concept)
         elif leaf.path[-1] == "title" and leaf.kind == "text":
-            values[leaf.path] = title(found)
+            values[leaf.path] = title(rows)
         else:
             values[leaf.path] = _first(leaf, by_concept[leaf.concept], how)
         if leaf.concept == "currency" and values[leaf.path] is None:
@@ -81,12 +83,12 @@ def _scalars(
     return values
 
 
-_PLAIN_WORDS = frozenset({"allowances", "charges"})  # their labels are words of any sentence
+_PLAIN_WORDS = frozenset({"allowances", "charges"})  # their labels are common words of sentences
 _MONEY = ("line_total", "net_total", "tax_total", "gross_total", "due_amount", "prepaid", "allowances", "charges")
 
 
 def _amounts(candidates: Iterable[Pair], how: Habits) -> list[Amount]:
-    """Every labelled amount. What stands below a label counts only where nothing beside it does."""
+    """The labelled amounts. An amount below a label counts only where there is none beside it."""
     amounts: list[Amount] = []
     beside = -1
     for order, pair in enumerate(candidates):

@@ -1,4 +1,4 @@
-"""The embedded model's protocol: OpenAI chat completions over loopback, in a daemon thread that dies with the run."""
+"""The embedded model's protocol: OpenAI chat completions over loopback, in a daemon thread that ends with the process."""
 
 import hmac
 import json
@@ -18,9 +18,9 @@ from flows.offline import asked
 from flows.offline.reader import read
 
 MODEL = "offline"
-WINDOW = 128_000  # as the model it stands in for
+WINDOW = 128_000  # tokens, as of Mistral Small 3.1
 _LARGEST_BODY = 512 * 1024 * 1024
-_IDLE = 600.0  # seconds after which a silent connection is given up
+_IDLE = 600.0  # seconds after which an idle connection is closed
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class OfflineModel:
         self._server: _Server | None = None
 
     def __enter__(self) -> LocalEndpoint:
-        count_text("warm")  # loads the vocabulary once, and not in each of the first requests at the same time
+        count_text("warm")  # loads the vocabulary once, before several first requests do it in parallel
         self._server = _Server(("127.0.0.1", 0), _Handler)
         thread = Thread(target=self._server.serve_forever, args=(0.05,), name="offline-model", daemon=True)
         thread.start()
@@ -55,7 +55,7 @@ class OfflineModel:
 
 
 class RequestError(Exception):
-    """A request that cannot be answered; `status` is what HTTP calls it."""
+    """A request that cannot be answered; `status` is the HTTP status."""
 
     def __init__(self, status: HTTPStatus, message: str) -> None:
         super().__init__(message)
@@ -63,7 +63,7 @@ class RequestError(Exception):
 
 
 def complete(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The answer to one chat completions request, as the protocol writes it."""
+    """The answer to one chat completions request, in the protocol's form."""
     messages = body.get("messages")
     if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
         raise RequestError(HTTPStatus.BAD_REQUEST, "`messages` must be a list of objects")
@@ -97,7 +97,7 @@ def complete(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _cut(text: str, limit: Any) -> tuple[str, str, int]:
-    """`text` within `limit` tokens, why it ends, and its tokens: an answer too long is cut, as by any model."""
+    """`text` within `limit` tokens, its finish reason and its tokens: a longer answer is cut, as by any model."""
     tokens = count_text(text)
     if not isinstance(limit, int) or tokens <= limit:
         return text, "stop", tokens
@@ -110,7 +110,7 @@ def _cut(text: str, limit: Any) -> tuple[str, str, int]:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    block_on_close = False  # idle kept-alive connections must not hold up the end of a run
+    block_on_close = False  # idle connections must not delay the end of a run
     request_queue_size = 256
 
     def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
@@ -118,14 +118,14 @@ class _Server(ThreadingHTTPServer):
         self.token = secrets.token_urlsafe(32)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the signature is http.server's
-        """A client that hangs up is no news."""
+        """Log at debug level only: clients close connections all the time."""
         _log.debug("connection of %s ended", client_address, exc_info=True)
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "pagemill-offline"
-    disable_nagle_algorithm = True  # headers and body would wait for an acknowledgement otherwise
+    disable_nagle_algorithm = True  # otherwise headers and body wait for an acknowledgement
     timeout = _IDLE
     server: _Server
 
@@ -140,7 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, routes: Mapping[str, Any]) -> None:
         try:
-            body = self._body()  # read first: an unread body would be taken for the next request
+            body = self._body()  # read first: an unread body is taken for the next request
             if not hmac.compare_digest(
                 self.headers.get("Authorization", "").encode(), f"Bearer {self.server.token}".encode()
             ):
@@ -153,7 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(error.status, _error(str(error), error.status))
         except (ConnectionError, TimeoutError):
             self.close_connection = True
-        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
+        except Exception as error:  # noqa: BLE001 - the client gets an answer in every case
             _log.exception("the embedded model failed")
             status = HTTPStatus.INTERNAL_SERVER_ERROR
             self._send(status, _error(f"{type(error).__name__}: {error}", status))

@@ -1,4 +1,4 @@
-"""Lists of objects from tables: a header row whose cells name the item's properties, then the rows below it."""
+"""Lists of objects from tables: a header row with the item's properties, then the rows below it."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from flows.offline.proof import amount_below, holds, numbers_in
 from flows.offline.typed import Habits
 from flows.offline.wanted import columns
 
-_ATTRIBUTE = re.compile(r"\w\s?:\s")  # `GTIN: 4012345001235` tells of the item, but is not its description
+_ATTRIBUTE = re.compile(r"\w\s?:\s")  # `GTIN: 4012345001235` is an attribute of the item, not its description
 
 
 def _labels(*concepts: str) -> frozenset[Phrase]:
@@ -28,10 +28,10 @@ _CARRY = BLOCKS["carry_over"]
 
 
 def items(rows: Sequence[TextRow], item: Mapping[str, Any], how: Habits) -> list[dict[str, Any]]:
-    """Every row of every table whose header names at least two properties of `item`."""
+    """The rows of all tables whose header names at least two properties of `item`."""
     wanted = WantedColumn(item, columns(item), how)
-    known = known_phrases(wanted.leaves)
-    found: list[dict[str, Any]] = []
+    phrases = known_phrases(wanted.leaves)
+    listed: list[dict[str, Any]] = []
     priced: list[bool] = []
     header: Header | None = None
     heads: TextRow | None = None
@@ -40,35 +40,35 @@ def items(rows: Sequence[TextRow], item: Mapping[str, Any], how: Habits) -> list
         if skip:
             skip -= 1
             continue
-        seen = header_at(rows, index, known)
-        if seen is not None:
-            header, skip = seen
+        header_here = header_at(rows, index, phrases)
+        if header_here is not None:
+            header, skip = header_here
             heads = rows[index + skip]
             page = row.page
             continue
         if header is None or heads is None:
             continue
         if _has_label(row, _CHANGES, how):
-            if found:
-                _reduce(found[-1], row, header, wanted)
+            if listed:
+                _reduce(listed[-1], row, header, wanted)
             continue
-        top = row.level and row.page != page  # a heading at the top of a page is a running one
-        if (row.level and not top) or _has_label(row, _SUMS, how) or is_foreign(row, known):
+        top = row.level and row.page != page  # a heading at the top of a page is a running header
+        if (row.level and not top) or _has_label(row, _SUMS, how) or is_foreign(row, phrases):
             header = None
             continue
         below = rows[index + 1] if index + 1 < len(rows) and rows[index + 1].page == row.page else None
         made = list(_made(row, below, heads, header, wanted))
         if made:
-            found.extend(made)
+            listed.extend(made)
             priced.extend([_is_priced(header)] * len(made))
             page = row.page
-        elif found and row.table:
-            add_gtin(found[-1], row, wanted)
-            _continue(found[-1], row, header, wanted)
-            _reduce(found[-1], row, header, wanted)
-    if wanted.leaf("quantity") is not None and any(priced):  # what a charged item consists of is no item
-        return [one for one, has_price in zip(found, priced, strict=True) if has_price]
-    return found
+        elif listed and row.table:
+            add_gtin(listed[-1], row, wanted)
+            _continue(listed[-1], row, header, wanted)
+            _reduce(listed[-1], row, header, wanted)
+    if wanted.leaf("quantity") is not None and any(priced):  # the parts of a charged item are no items
+        return [entry for entry, has_price in zip(listed, priced, strict=True) if has_price]
+    return listed
 
 
 def _is_priced(header: Header) -> bool:
@@ -76,7 +76,7 @@ def _is_priced(header: Header) -> bool:
 
 
 def _has_label(row: TextRow, labels: frozenset[Phrase], how: Habits) -> bool:
-    """True for a row of one of `labels`, then an amount. Carried-over sums do not count: they do not end a table."""
+    """True for a row of one of `labels` and an amount. Carried-over sums do not count, since they do not end a table."""
     filled = [cell for cell in row.cells if cell]
     if len(filled) > 3 or not filled:
         return False
@@ -97,7 +97,7 @@ def _is_carry(cells: Sequence[str]) -> bool:
 def _made(
     row: TextRow, below: TextRow | None, heads: TextRow, header: Header, wanted: WantedColumn
 ) -> Iterator[dict[str, Any]]:
-    """The objects that a row holds: one, none, or one for each year when years head the columns."""
+    """The objects in a row: one, none, or one per year where years head the columns."""
     if row.level or _is_carry(row.cells):
         return
     placed, sure = align(row, heads, header)
@@ -124,7 +124,7 @@ def _made(
 def _by_period(
     values: Mapping[str, Any], placed: Sequence[tuple[HeaderColumn, str]], wanted: WantedColumn
 ) -> Iterator[dict[str, Any]]:
-    """One object for each column that is headed by a year, when the item has a place for value and period."""
+    """One object per column headed by a year, where the item has a value and a period."""
     value, period = wanted.leaf("value"), wanted.leaf("period")
     if value is None or period is None or not any(isinstance(text, str) for text in values.values()):
         return
@@ -135,7 +135,7 @@ def _by_period(
 
 
 def _continue(last: dict[str, Any], row: TextRow, header: Header, wanted: WantedColumn) -> None:
-    """A table row with nothing but words under the description carries the description on."""
+    """Append the text of a row that has only words under the description: it continues the description above."""
     text = next((leaf.path[0] for leaf in wanted.leaves if leaf.kind == "text"), None)
     if text is None or len(row.cells) != len(header) or not isinstance(last.get(text), str):
         return
@@ -149,12 +149,12 @@ def _continue(last: dict[str, Any], row: TextRow, header: Header, wanted: Wanted
 
 
 def _reduce(last: dict[str, Any], row: TextRow, header: Header, wanted: WantedColumn) -> None:
-    """A table row with nothing but a reduction under the amount: what was printed above is not the line's total."""
+    """Drop the amount above a row that has only a reduction under the amount: it is not the line's total."""
     key = wanted.key("amount")
     if not row.table or len(row.cells) != len(header) or last.get(key) is None:
         return
     values = dict(values_of([(group[0], cell) for group, cell in zip(header, row.cells, strict=True)], wanted.how))
-    others = {wanted.key(concept) for concept in ("description", "quantity", "unit_price")}
+    other_keys = {wanted.key(concept) for concept in ("description", "quantity", "unit_price")}
     change = values.get(key)
-    if change is not None and (change < 0) != (last[key] < 0) and not others & values.keys():
+    if change is not None and (change < 0) != (last[key] < 0) and not other_keys & values.keys():
         last[key] = None

@@ -1,4 +1,4 @@
-"""The sums of an invoice: of all labelled amounts those that agree with each other, else the surest labels."""
+"""The sums of an invoice: labelled amounts that agree with each other, else those with the most certain labels."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Amount(NamedTuple):
-    """A labelled amount: how sure its label is, and its place in the pages."""
+    """A labelled amount: the tier of its label (0 is the most certain), and its order on the pages."""
 
     tier: int
     order: int
@@ -14,13 +14,13 @@ class Amount(NamedTuple):
 
 
 FoundTotals = Mapping[str, Sequence[Amount]]
-_MOST = 12  # candidates looked at for one sum: real invoices have fewer, and the search below is cubic
+_MOST = 12  # candidates for one sum: real invoices have fewer, and the search is cubic
 
 
 def settle_totals(found: FoundTotals, *, paid: bool = False) -> dict[str, Decimal]:
-    """One amount for each concept that has any. Nothing is calculated: each is printed beside its label.
+    """One printed amount for each concept that has any; no amount is calculated.
 
-    `paid` says that the pages speak of a sum paid before: what is due is then not the gross total by its label alone.
+    `paid` is true where the pages state a prepaid sum: the amount due is then not the gross total by its label alone.
     """
     chosen = {concept: best.value for concept, amounts in found.items() if (best := _surest(amounts)) is not None}
     agreed = _agreeing(found)
@@ -41,7 +41,7 @@ def settle_totals(found: FoundTotals, *, paid: bool = False) -> dict[str, Decima
 
 
 def _surest(amounts: Sequence[Amount]) -> Amount | None:
-    """The last amount with the surest label; nothing where only vague labels name different ones."""
+    """The last amount with the most certain label; None where only vague labels name different amounts."""
     if not amounts:
         return None
     best = min(amount.tier for amount in amounts)
@@ -66,7 +66,7 @@ def _agreeing(found: FoundTotals) -> tuple[Decimal, Decimal, Decimal] | None:
 
 
 def _sum_of_lines(found: FoundTotals, chosen: dict[str, Decimal]) -> None:
-    """The sum before allowances and charges leads to the net total; without any it is the net total itself."""
+    """Set the sum of lines, where a printed one leads to the net total after allowances and charges."""
     lesser, greater = chosen.get("allowances", Decimal(0)), chosen.get("charges", Decimal(0))
     values = {amount.value for amount in found.get("line_total", ())}
     expected = chosen["net_total"] + lesser - greater
@@ -76,7 +76,7 @@ def _sum_of_lines(found: FoundTotals, chosen: dict[str, Decimal]) -> None:
 
 def _due(found: FoundTotals, chosen: dict[str, Decimal]) -> None:
     if "prepaid" not in chosen and any(amount.tier == 0 for amount in found.get("due_amount", ())):
-        return  # a sum that says it is due knows more than the gross total
+        return  # an amount labelled as due counts more than the gross total
     values = {amount.value for amount in found.get("due_amount", ())}
     expected = chosen["gross_total"] - chosen.get("prepaid", Decimal(0))
     if expected in values:

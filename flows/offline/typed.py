@@ -1,4 +1,4 @@
-"""A value of the wanted kind at the start of a printed text, or nothing: what cannot be read for sure is not there."""
+"""Values of the wanted kinds at the start of a printed text; None where the text cannot be read for certain."""
 
 import re
 from collections import Counter
@@ -31,12 +31,12 @@ _BEFORE_DATE = re.compile(
 )
 _PYTHON: dict[str, tuple[type, ...]] = {"number": (int, float), "integer": (int,), "boolean": (bool,)}
 _RATE_BEFORE = re.compile(r"^\s*\(?\d{1,2}(?:[.,]\d{1,2})?\s?%\)?[\s:]*(?=\S)")
-_TOO_LARGE = Decimal(10) ** 15  # what no double holds to the cent is not a number of any document
+_TOO_LARGE = Decimal(10) ** 15  # no double holds it to the cent, and no document has it
 _YEARLY = re.compile(r"(?<!\d)(\d{1,2})[/](\d{1,2})[/](?:\d{4}|\d{2})(?!\d)")
 
 
 class Habits(NamedTuple):
-    """Notation of numbers and dates on these pages, where a single value leaves it open."""
+    """Notation of numbers and dates on the pages, for values that are ambiguous by themselves."""
 
     decimal_comma: bool | None
     month_first: bool
@@ -44,7 +44,7 @@ class Habits(NamedTuple):
 
 
 def habits(texts: Iterable[str]) -> Habits:
-    """Notation where the pages make it plain: `12,50` or `12.50`, `02/27/2026`, the sign or code beside amounts."""
+    """Notation by the unambiguous texts of the pages: `12,50` or `12.50`, `02/27/2026`, the sign or code beside amounts."""
     commas = points = months = days = 0
     money: Counter[str] = Counter()
     for text in texts:
@@ -62,7 +62,7 @@ def habits(texts: Iterable[str]) -> Habits:
 
 
 def number(text: str, how: Habits) -> Decimal | None:
-    """The one number that `text` consists of, with sign, currency, per cent or a short unit around it."""
+    """The only number of `text`, which may have a sign, a currency, a per cent sign or a short unit around it."""
     match = _MONEY.match(text.strip())
     if match is None:
         return None
@@ -74,7 +74,7 @@ def number(text: str, how: Habits) -> Decimal | None:
 
 
 def money(text: str, how: Habits) -> Decimal | None:
-    """An amount that ends `text`, apart from a currency: nothing but a rate may precede it, nothing may follow it."""
+    """The amount that `text` consists of, apart from a currency after it and a rate before it."""
     match = _MONEY.match(_RATE_BEFORE.sub("", text).strip(" :=*"))
     rest = _AFTER_MONEY.match(match["after"]) if match else None
     if match is None or rest is None or rest["rest"].strip(" *.)"):
@@ -86,8 +86,8 @@ def date(text: str, how: Habits) -> str | None:
     """The date at the start of `text`, as YYYY-MM-DD."""
     if _BEFORE_DATE.match(text) is None:
         return None
-    found = date_readings(text[:32], month_first=how.month_first)
-    return found[0].isoformat() if found else None
+    readings = date_readings(text[:32], month_first=how.month_first)
+    return readings[0].isoformat() if readings else None
 
 
 def code(text: str) -> str | None:
@@ -112,7 +112,7 @@ def iban(text: str) -> str | None:
     """An IBAN with right check digits, as printed."""
     for match in _IBAN.finditer(text[:80]):
         printed = match[0]
-        while len(printed) >= 15:  # the pattern may run on into a word that follows
+        while len(printed) >= 15:  # the pattern may include a following word
             bare = printed.replace(" ", "")
             digits = "".join(str(int(sign, 36)) for sign in bare[4:] + bare[:4])
             if int(digits) % 97 == 1:
@@ -120,7 +120,7 @@ def iban(text: str) -> str | None:
             printed = printed[: printed.rstrip().rfind(" ")] if " " in printed.strip() else ""
         bare = match[0].replace(" ", "")
         if text.strip().startswith(match[0]) and len(bare) >= 18 and " " not in match[0].strip():
-            return bare  # examples often print an account that cannot exist; a labelled one is what is printed
+            return bare  # sample invoices often print an invalid account; a labelled one is taken as printed
         if text.strip() == match[0].strip():
             return " ".join(match[0].split())
     return None
@@ -141,14 +141,14 @@ def vat(text: str) -> str | None:
 def currency(text: str) -> str | None:
     """An ISO code or sign within a short text."""
     for match in re.finditer(r"[A-Z]{3}(?![A-Za-z])|[€£¥₹$]", text[:40]):
-        found = SIGNS.get(match[0], match[0])
-        if found in CURRENCIES:
-            return found
+        currency_code = SIGNS.get(match[0], match[0])
+        if currency_code in CURRENCIES:
+            return currency_code
     return None
 
 
 def tax_rate(text: str) -> Decimal | None:
-    """A rate in per cent, whatever category follows it."""
+    """A rate in per cent at the start of `text`; a tax category may follow it."""
     match = re.match(r"(\d{1,2}(?:[.,]\d{1,3})?)\s?(%?)", text.strip())
     if match is None or not (match[2] or match.end() == len(text.strip())):
         return None
@@ -156,7 +156,7 @@ def tax_rate(text: str) -> Decimal | None:
 
 
 def plain_text(value: Any, node: Mapping[str, Any]) -> Any:
-    """As JSON holds it: integers and floats for decimals, and nothing that the schema does not allow."""
+    """A value for JSON: decimals as integers or floats; None where the schema does not allow it."""
     kind = json_type(node)
     if kind == "integer" and isinstance(value, str) and value.rstrip(".").isdecimal():
         value = Decimal(value.rstrip("."))

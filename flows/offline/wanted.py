@@ -1,4 +1,4 @@
-"""Concept that each property of the wanted schema asks for: a known one, or its own name as a label."""
+"""Concept of each property of the wanted schema: one of the lexicon, or the property's own name as a label."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ _JSON_KINDS = {"integer": "integer", "number": "money", "boolean": "boolean"}
 
 
 class Leaf(NamedTuple):
-    """A property that holds one value: `concept` says what is looked for, `kind` how it is read."""
+    """A property of one value: `concept` is what is searched for, `kind` how it is read."""
 
     path: tuple[str, ...]
     concept: str
@@ -25,7 +25,7 @@ class Leaf(NamedTuple):
 
 
 def json_type(node: Mapping[str, Any]) -> str:
-    """The one type besides null."""
+    """The type of a property, besides null."""
     kinds = node.get("type")
     if isinstance(kinds, list):
         return next((str(kind) for kind in kinds if kind != "null"), "string")
@@ -33,15 +33,15 @@ def json_type(node: Mapping[str, Any]) -> str:
 
 
 def properties(node: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
-    """The properties of an object schema, the odd ones left out."""
-    found = node.get("properties")
-    if not isinstance(found, Mapping):
+    """The properties of an object schema; those that are no schemas are left out."""
+    stated = node.get("properties")
+    if not isinstance(stated, Mapping):
         return {}
-    return {str(key): below for key, below in found.items() if isinstance(below, Mapping)}
+    return {str(key): below for key, below in stated.items() if isinstance(below, Mapping)}
 
 
 def leaves(node: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[Leaf]:
-    """Every leaf of an object that is not in a list."""
+    """The leaves of an object, without those in lists."""
     for key, below in properties(node).items():
         kind = json_type(below)
         if kind == "object":
@@ -94,7 +94,7 @@ def _kind(node: Mapping[str, Any]) -> str:
 
 
 def empty(node: Mapping[str, Any]) -> Any:
-    """A property of which nothing was found: null, an empty list, an object of nulls."""
+    """Value of a property without a value on the pages: None, an empty list, an object of None."""
     kind = json_type(node)
     if kind == "object":
         return {key: empty(below) for key, below in properties(node).items()}

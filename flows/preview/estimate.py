@@ -1,6 +1,6 @@
 """Estimate of the requests and the cost of a run, without a model: documents are split and packed as a run does it.
 
-Prompt tokens are exact; what the model will answer is reckoned from the schema and from the rows that the pages show.
+Prompt tokens are exact; answer tokens are estimated from the schema and from the rows on the pages.
 """
 
 import asyncio
@@ -28,10 +28,10 @@ from schemas.document_type import DocumentType
 from schemas.errors import DocumentError
 from schemas.pipeline import Page
 
-SAMPLE_ABOVE = 2_000  # documents: above this, an estimate looks at a random sample of this size
-QUICK_SAMPLE, QUICK_SECONDS = 64, 20.0  # documents and seconds of the look before a run without a budget
-LOW, HIGH = 0.5, 1.5  # times the expected answer
-_SECONDS_A_CALL = 12.0  # of a hosted model of this size for a page or two; only for the hours of an estimate
+SAMPLE_ABOVE = 2_000  # documents: of more, a random sample of this size is split
+QUICK_SAMPLE, QUICK_SECONDS = 64, 20.0  # documents and seconds of the quick estimate before a run without a budget
+LOW, HIGH = 0.5, 1.5  # factors of the expected answer tokens
+_SECONDS_A_CALL = 12.0  # of a hosted model for a page or two; used for the hours of an estimate only
 _GENERAL = {
     "title": "document",
     "type": "object",
@@ -41,7 +41,7 @@ _GENERAL = {
 
 @dataclass(slots=True)
 class Figures:
-    """Counts: `looked_at` documents, `unreadable` ones among them, and the requests of the others."""
+    """Counts: `looked_at` documents that were split, `unreadable` ones among them, and requests of the others."""
 
     looked_at: int = 0
     unreadable: int = 0
@@ -54,7 +54,7 @@ class Figures:
 def estimate(
     sources: Sequence[str], document_type: DocumentType | None, settings: Settings, *, exact: bool
 ) -> dict[str, Any]:
-    """Documents, pages, tokens, requests and cost of a first run over `sources`; asks no model."""
+    """Documents, pages, tokens, requests and cost of a first run over `sources`, without a model."""
     document_type = document_type or DocumentType.from_schema(_GENERAL, "document")
     recipe = make_recipe(document_type, settings)
     addresses = discover(sources, settings.cache_dir / "no-such-dataset", SUFFIXES).addresses
@@ -81,7 +81,7 @@ def estimate(
 
 
 def estimate_lines(figures: Mapping[str, Any]) -> list[str]:
-    """`estimate` for people."""
+    """The estimate as lines, for people."""
     sample = f" (from a sample of {figures['sampled']:,})" if figures["sampled"] < figures["documents"] else ""
     cost = "unknown: set PAGEMILL_PRICE_IN and PAGEMILL_PRICE_OUT"
     if figures["cost_usd"] is not None:
@@ -100,7 +100,7 @@ def estimate_lines(figures: Mapping[str, Any]) -> list[str]:
 def quick_cost_nusd(
     addresses: Sequence[Address], recipe: Recipe, sandbox: Sandbox, folder: Path, prices: Prices
 ) -> int | None:
-    """About what `addresses` would cost, from a sample that takes seconds; null where the price is unknown."""
+    """Estimated cost of `addresses` in nano-USD, from a sample that takes seconds; None where the price is unknown."""
     if not addresses or not prices.are_known or prices.cost_nusd(1_000_000, 1_000_000) == 0:
         return 0 if prices.are_known else None
     chosen = _sample(addresses, QUICK_SAMPLE)
@@ -118,38 +118,38 @@ def _sample(addresses: Sequence[Address], most: int) -> Sequence[Address]:
 async def _counted(
     sandbox: Sandbox, recipe: Recipe, addresses: Sequence[Address], folder: Path, until: float | None
 ) -> Figures:
-    """Requests of `addresses`, each distinct content once, as a run asks; no more documents are begun after `until`."""
-    seen: set[str] = set()
+    """Counts over `addresses`, distinct contents once as in a run; no document is begun after `until` (monotonic)."""
+    counted: set[str] = set()
     figures = Figures()
     slots = asyncio.Semaphore(8)
     line = ProgressLine(len(addresses), quiet=until is not None)
 
-    async def one(address: Address) -> None:
+    async def count_document(address: Address) -> None:
         async with slots:
             if until is not None and time.monotonic() > until:
                 return
             try:
                 await look(address)
             except DocumentError:
-                figures.unreadable += 1  # a run would fail it, and pay nothing for it
+                figures.unreadable += 1  # a run would fail it at no cost
             figures.looked_at += 1
             line.update(figures.looked_at, figures.pages, 0.0)
 
     async def look(address: Address) -> None:
         taken = await asyncio.to_thread(spool, address, folder)
-        if taken.document.document_id in seen:
-            return  # the file is the first address's to remove
-        seen.add(taken.document.document_id)
+        if taken.document.document_id in counted:
+            return  # the copy is removed by the first address
+        counted.add(taken.document.document_id)
         frames = taken.path.with_suffix(".frames")
         try:
             await sandbox.split(taken.path, address.file_name, frames, recipe.options)
-            _count(figures, recipe, read_frames(frames), seen)
+            _count(figures, recipe, read_frames(frames), counted)
         finally:
             frames.unlink(missing_ok=True)
             taken.path.unlink(missing_ok=True)
 
     with line:
-        await asyncio.gather(*map(one, addresses))
+        await asyncio.gather(*map(count_document, addresses))
     return figures
 
 
@@ -167,7 +167,7 @@ def _count(figures: Figures, recipe: Recipe, pages: Iterable[Page], asked: set[s
                 group=group,
                 examples=recipe.turns(chunk, group, frozenset()),
             )
-            if request.request_id in asked:  # an equal request is asked once
+            if request.request_id in asked:  # equal requests are sent once
                 continue
             asked.add(request.request_id)
             figures.requests += 1

@@ -1,4 +1,4 @@
-"""The requests that a document would make, without a model: `pagemill show`."""
+"""`pagemill show`: the requests of a document, without a model."""
 
 import asyncio
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from schemas.pipeline import Chunk, Request
 def show_document(
     path: Path, document_type: DocumentType, settings: Settings, html: Path | None = None
 ) -> dict[str, Any]:
-    """Requests of the document: pages with the reason for each, and the very bodies; `html` draws them."""
+    """Pages of the document, with the reason how each is sent, and the bodies of its requests; also as a page at `html`."""
     if html is not None:
         from flows.ui.html import check_target
 
@@ -56,7 +56,7 @@ def show_document(
 
 
 def show_lines(shown: Mapping[str, Any]) -> list[str]:
-    """`show_document` for people."""
+    """The pages and requests as lines, for people."""
     lines = [f"document {shown['document_id'][:12]}: {len(shown['pages'])} pages in {len(shown['requests'])} requests"]
     for page in shown["pages"]:
         hidden = f", {page['hidden_text']} hidden characters left out" if page["hidden_text"] else ""

@@ -1,8 +1,8 @@
-"""`pagemill show --html`: one page for people that shows what would be sent of a document, and why.
+"""`pagemill show --html`: one page for people with the requests of a document, and the reasons for their content.
 
-The page stands alone: pictures are data URLs, nothing is loaded and no script runs. Whatever comes from the document is
-escaped by the template, and a Content-Security-Policy forbids the rest. Only split renders pages, so a thumbnail is the
-picture of the page where one is sent, else a drawing: its words where they stand, its figures in their boxes.
+The page is self-contained: pictures are data URLs, nothing is loaded and no script runs. Texts of the document are escaped by
+the template, and a Content-Security-Policy forbids the rest. Only split renders pages, so a thumbnail is the picture of the
+page where one is sent, else a drawing of its words at their positions and of its figures.
 """
 
 import json
@@ -20,21 +20,21 @@ from flows.ui.html import environment, write_page
 from schemas.document_type import DocumentType
 from schemas.pipeline import Box, Chunk, Image, Page, Request, Word
 
-DRAWN_PAGES = 100  # of these the words are drawn; of later ones only where lines stand
-MOST_PICTURE_BYTES = 20_000_000  # bytes of data URLs: pictures beyond are named, not shown
-MOST_PAGE_BYTES = 8_000_000  # bytes of everything else about pages: with these a browser opens the file in seconds
+DRAWN_PAGES = 100  # pages drawn with words; later ones with the boxes of lines only
+MOST_PICTURE_BYTES = 20_000_000  # bytes of data URLs: further pictures are named, not shown
+MOST_PAGE_BYTES = 8_000_000  # bytes of the other content: a browser opens such a file in seconds
 _UNREAD_SIZE = (595.0, 842.0)  # A4: a page that could not be read has no size
 _MEANING = {
-    "text": "its text is enough: nothing but text is sent",
+    "text": "its text is enough: only text is sent",
     "figures": "its text, and a picture of each figure in a numbered box",
-    "image": "a picture of the whole page, beside whatever text can be trusted",
+    "image": "a picture of the whole page, with the text that can be trusted",
     "blank": "nothing to read: only its number is sent",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class ShownDocument:
-    """A document as it would be sent: `requests` runs beside `chunks`. `cost_nusd` prices tokens in and out."""
+    """A document as it would be sent: one of `requests` for each of `chunks`. `cost_nusd` is the price of tokens in and out."""
 
     file_name: str
     document_id: str
@@ -45,7 +45,7 @@ class ShownDocument:
 
 
 def write_show_page(target: Path, prepared: ShownDocument) -> None:
-    """Write the page to `target`, whole or not at all. Raises ConfigurationError when it cannot be written."""
+    """Write the page to `target`, whole or not at all. Raises ConfigurationError where it cannot be written."""
     write_page(target, show_page(prepared))
 
 
@@ -81,7 +81,7 @@ def show_page(prepared: ShownDocument) -> str:
 
 
 class _Run(NamedTuple):
-    """Words that stand side by side on one line, drawn as one; `turned` reads from bottom to top."""
+    """Words side by side on one line, drawn as one element; `turned` for text from bottom to top."""
 
     text: str
     box: Box
@@ -90,14 +90,14 @@ class _Run(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Picture:
-    """A picture that is sent with a page; `url` is null when the page of ours would get too large with it."""
+    """A picture that is sent with a page; `url` is None where it would make the HTML page too large."""
 
     name: str
     image: Image
     box: Box
     tokens: int
     url: str | None
-    number: int = 0  # of the figure; 0 is the page as a whole
+    number: int = 0  # of the figure; 0 is the whole page
     kind: str = "the whole page"
     caption: str | None = None
 
@@ -112,7 +112,7 @@ class _Picture:
 
 @dataclass(frozen=True, slots=True)
 class _Sheet:
-    """A page, or `part` of a page that was cut, as the template draws it. `sent` are its pieces as in the request."""
+    """A page, or `part` of a divided page, for the template. `sent` are its pieces as in the request."""
 
     index: int
     page: Page
@@ -176,9 +176,9 @@ def _urls(request: Request) -> list[str]:
 
 
 def _blocks(request: Request) -> list[list[str | None]]:
-    """Text of each page in the request, exactly; None where a picture is.
+    """Exact text of each page in the request, with None for pictures.
 
-    A block can be told apart since `prompt` lets no page open or close one.
+    Blocks are unambiguous, since `prompt` lets no page open or close one.
     """
     blocks: list[list[str | None]] = []
     for part in _parts(request):
@@ -191,12 +191,12 @@ def _blocks(request: Request) -> list[list[str | None]]:
             elif piece:
                 blocks[-1].append(piece)
     last = blocks[-1][-1] or ""
-    blocks[-1][-1] = last[: last.rindex("</page>")] + "</page>"  # what follows is the task
+    blocks[-1][-1] = last[: last.rindex("</page>")] + "</page>"  # the task follows
     return [[*block[:-1], block[-1].rstrip("\n") if block[-1] else None] for block in blocks]
 
 
 def _runs(words: Sequence[Word]) -> Iterator[_Run]:
-    """Words joined to lines: a tenth of the elements, and nothing that an eye would miss."""
+    """Words joined to lines: a tenth of the elements, with no visible difference."""
     line: list[Word] = []
     for word in words:
         if line and not _goes_on(line[-1], word):
@@ -220,7 +220,7 @@ def _run(words: Sequence[Word]) -> _Run:
 
 
 def _within(most: int, draw: Callable[..., str], sheets: Sequence[_Sheet]) -> Iterator[str]:
-    """The sheets as HTML, as far as they find room."""
+    """The sheets as HTML, up to `most` characters without pictures."""
     room = most
     for sheet in sheets:
         text = draw(sheet=sheet, meaning=_MEANING)

@@ -1,4 +1,4 @@
-"""Looking at one document without publishing: `show` and `try`. Neither needs Prefect."""
+"""`pagemill try`: one document extracted without publishing, without Prefect."""
 
 import asyncio
 import datetime
@@ -25,7 +25,7 @@ from schemas.document_type import DocumentType
 
 
 def try_document(path: Path, document_type: DocumentType, settings: Settings) -> dict[str, Any]:
-    """One document now: its record, evidence, status, problems and cost. Answers are kept in the user's cache."""
+    """Record, evidence, status, problems and cost of one document. Answers are kept in the user's cache."""
     recipe = make_recipe(document_type, settings)
     journal = settings.cache_dir / "tries" / f"{recipe.recipe_id}.journal"
     journal.parent.mkdir(parents=True, exist_ok=True)
@@ -34,12 +34,12 @@ def try_document(path: Path, document_type: DocumentType, settings: Settings) ->
 
 
 def try_lines(tried: Mapping[str, Any]) -> list[str]:
-    """`try_document` for people: each value with its page, quote and match."""
+    """The result as lines for people: the values with page, quote and match."""
     lines = [f"document {tried['document_id'][:12]}: {tried['status']}, cost ${tried['cost_usd'] or 0:.4f}"]
     for entry in tried["evidence"]:
-        where = f"page {entry['page']}" if entry["page"] else "no page"
+        location = f"page {entry['page']}" if entry["page"] else "no page"
         quote = f" in {entry['quote']!r}" if entry["quote"] else ""
-        lines.append(f"{entry['field']} = {entry['value']}  [{entry['match']}, {where}]{quote}")
+        lines.append(f"{entry['field']} = {entry['value']}  [{entry['match']}, {location}]{quote}")
     return [*lines, *(f"problem: {problem}" for problem in tried["problems"])]
 
 

@@ -1,4 +1,4 @@
-"""Report of the newest run for `pagemill status`: as JSON, as tables on a terminal, as plain lines elsewhere."""
+"""Report of the newest run for `pagemill status`: as JSON, and as tables."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ _MOST_BREAKS = 10
 
 
 def last_run(facts: RunFacts) -> dict[str, Any]:
-    """The run as `status --json` has it."""
+    """The run as in `status --json`."""
     run = facts.run
     names = ("run_id", "command", "started_at", "finished_at", *_SUM, "cost_usd", "cost_usd_estimated")
     return {
@@ -28,14 +28,14 @@ def last_run(facts: RunFacts) -> dict[str, Any]:
 
 
 def sections(run: Mapping[str, Any] | None) -> list[Section]:
-    """The run of `status` in tables; those with nothing in them are left out."""
+    """The run of `status` as tables, without empty ones."""
     if run is None:
         return []
     drift = [[plain(line)] for line in run["drift"][:_MOST_BREAKS]]
     if more := len(run["drift"]) - len(drift):
         drift.append([f"and {more:,} more: see the table `quality`"])
     numbers = frozenset({"addresses", "documents", "pages", "seconds"})
-    found = [
+    tables = [
         Section(f"{run['command'] or 'run'} {run['run_id']}", ["", "addresses"],
                 [[name.replace("_", " "), f"{run[name]:,}"] for name in _SUM], numbers),
         Section("cost", ["", "USD"], [["paid", dollars(run["cost_usd"])], *_estimate(run)], frozenset({"USD"})),
@@ -49,7 +49,7 @@ def sections(run: Mapping[str, Any] | None) -> list[Section]:
                  for fact in run["partials"][:_LISTED]], numbers),
         Section("worse than in the nights before", [""], drift),
     ]  # fmt: skip
-    return [entry for entry in found if entry.rows]
+    return [entry for entry in tables if entry.rows]
 
 
 def _document(row: Row, column: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Artifacts on the page of a flow run in Prefect: its progress while it works, tables of its results at the end.
+"""Artifacts on the page of a flow run in Prefect: its progress, and tables of its results at the end.
 
-Documents are not named there. No artifact makes a run fail, or wait: one update is in flight at a time, for some seconds at
-most, and one that is not taken is let go.
+They name no documents. Artifacts never fail or delay a run: one update is in flight at a time, for PATIENCE seconds at most,
+and a failed update is dropped.
 """
 
 import asyncio
@@ -20,14 +20,14 @@ if TYPE_CHECKING:  # Prefect takes seconds to import
     from prefect.client.orchestration import PrefectClient
 
 EVERY = 5.0  # seconds between two updates
-PATIENCE = 5.0  # seconds that one may take
-LAST = 2.0  # seconds that the end of a run waits for the last one
+PATIENCE = 5.0  # seconds of one update at most
+LAST = 2.0  # seconds that the end of a run waits for the last update
 _MARKS = "\\`*_{}[]()#+-!|~"
 
 
 @asynccontextmanager
 async def shown_progress(progress: Callable[[], RunProgress] | None) -> AsyncIterator[None]:
-    """Show the progress of the flow run that is at work until the block ends; without one, or without figures, nothing."""
+    """Show the progress of the present flow run until the block ends; a no-op without a flow run or `progress`."""
     from prefect.context import FlowRunContext
 
     context = FlowRunContext.get()
@@ -43,14 +43,14 @@ async def shown_progress(progress: Callable[[], RunProgress] | None) -> AsyncIte
         ended.set()
         await asyncio.wait({showing}, timeout=LAST)
         showing.cancel()
-        await asyncio.gather(showing, return_exceptions=True)  # a client that could not be opened is no matter
+        await asyncio.gather(showing, return_exceptions=True)  # the client may not have opened
 
 
 def tell_report(dataset: Dataset, run_id: str, flow_run: UUID | None, api_url: str | None) -> None:
-    """Put the tables of a run that has ended on the page of its flow run; a run that has no flow has no such page."""
+    """Put the tables of a finished run on the page of its flow run; a no-op without a flow run."""
     if flow_run is None:
         return
-    with suppress(Exception):  # a server that cannot be told, or tables that cannot be read, are said elsewhere
+    with suppress(Exception):  # an unreachable server and unreadable tables are reported elsewhere
         run = run_row(dataset, run_id)
         assert run is not None
         drift = [drift_break.text for drift_break in breaks_of(dataset, run_id)]
@@ -60,7 +60,7 @@ def tell_report(dataset: Dataset, run_id: str, flow_run: UUID | None, api_url: s
 
 
 def markdown(run: Row, reasons: Sequence[Reason], drift: Sequence[str]) -> str:
-    """The tables of a run: its accounting, failures by reason, cost, and what is worse than before."""
+    """The tables of a run: its accounting, failures by reason, cost, and drift."""
     estimated = run["cost_usd_estimated"]
     lines = [
         f"## Run {_escaped(run['run_id'])}",
@@ -88,7 +88,7 @@ async def _show(key: str, flow_run: UUID, progress: Callable[[], RunProgress], e
 
     artifact_id: UUID | None = None
     shown: RunProgress | None = None
-    async with get_client() as client:  # one for all updates: making one takes more CPU than an update
+    async with get_client() as client:  # one for all updates: a new client takes more CPU than an update
         while True:
             is_last = ended.is_set()
             with suppress(Exception):  # another try follows
@@ -131,6 +131,6 @@ def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _escaped(text: str) -> str:
-    """Text of others as Markdown shows it: neither markup nor HTML."""
+    """Text escaped for Markdown, so that it is neither markup nor HTML."""
     marked = "".join(f"\\{mark}" if mark in _MARKS else mark for mark in text)
     return marked.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

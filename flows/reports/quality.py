@@ -1,7 +1,7 @@
-"""The quality of what a run published, measured by field and by group, and compared with the nights before.
+"""Quality of a run's documents, measured by field and by group, and compared with the nights before.
 
-Measured are the files that the run added, one shard at a time. What is compared are the rows of `quality` of the newest
-runs that were no backfill: a backfill's documents are of other years.
+The files that the run added are measured, one shard at a time. They are compared with the rows of `quality` of the newest
+runs, backfills excepted, since their documents are of other years.
 """
 
 import datetime
@@ -27,22 +27,22 @@ _Sums = defaultdict[RateKey, list[float]]  # count and total
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """Rates of a run's documents: of each field, over all of them and by group."""
+    """Rates of a run's documents by field, over all documents and by group."""
 
     dataset: Dataset
     run_id: str
     document_type: DocumentType
     counts: Mapping[RateKey, Count]
-    forgotten: frozenset[str]  # when it was measured
+    forgotten: frozenset[str]  # ids that were forgotten at the time of the measurement
 
     @classmethod
     def of(cls, dataset: Dataset, run_id: str, document_type: DocumentType) -> "Quality":
-        """Measure what the run has published."""
+        """Measure the documents of a run."""
         forgotten = frozenset(dataset.forgotten_ids())
         return cls(dataset, run_id, document_type, _measure(dataset, run_id, document_type), forgotten)
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """The rows of `quality`, to be taken under the lock: if something was forgotten since, it is measured again."""
+        """The rows of `quality`, measured again if documents were forgotten since. Hold the lock."""
         now = self
         if self.forgotten != self.dataset.forgotten_ids():
             now = Quality.of(self.dataset, self.run_id, self.document_type)
@@ -55,12 +55,12 @@ class Quality:
                 }  # fmt: skip
 
     def breaks(self) -> list[Break]:
-        """Rates that are worse in this run than in the last ones in `quality`."""
+        """Rates that are worse in this run than in earlier ones in `quality`."""
         return _breaks(self.counts, _compared(self.dataset))
 
 
 def breaks_of(dataset: Dataset, run_id: str) -> list[Break]:
-    """Rates that got worse in a run that has ended, against the runs before it, by the rows of `quality`."""
+    """Rates of a finished run that are worse than in the runs before it, by the rows of `quality`."""
     rows = _compared(dataset, run_id)
     is_its_own = pc.equal(rows.column("run_id"), run_id)
     own = rows.filter(is_its_own)
@@ -75,7 +75,7 @@ def breaks_of(dataset: Dataset, run_id: str) -> list[Break]:
 
 
 def _compared(dataset: Dataset, run_id: str | None = None) -> pa.Table:
-    """The rows of `quality` of runs that were no backfill, and of the run that is asked for."""
+    """The rows of `quality` of runs other than backfills, and those of `run_id`."""
     rows = dataset.rows("quality", ["run_id", "at", "measure", "field", "group", "count", "total"])
     is_compared = pc.invert(pc.is_in(rows.column("run_id"), value_set=_backfills(dataset)))
     return rows.filter(is_compared if run_id is None else pc.or_(is_compared, pc.equal(rows.column("run_id"), run_id)))
@@ -117,7 +117,7 @@ def _measure_shard(
     groups = _Groups(records, document_type, tables[0])
     for table in tables:
         rows = records if table is tables[0] else dataset.shard_rows(table.name, shard)
-        places = [str(index) for index in range(len(table.columns))]  # a field may have any name, and ours too
+        places = [str(index) for index in range(len(table.columns))]  # numbers, since a field may have any name
         columns = [rows.column(column.name) for column in table.columns]
         counted = pa.table([groups.of(rows), *columns], ["group", *places]).group_by("group")
         for row in counted.aggregate([*((position, "count") for position in places), ([], "count_all")]).to_pylist():
@@ -152,7 +152,7 @@ def _patterns(pointers: pa.ChunkedArray, document_type: DocumentType) -> pa.Chun
 
 
 class _Groups:
-    """The group of each record, on one line; null where the type declares none, or the record does not state it."""
+    """The group of each record, on one line; null where the type declares no group, or the record has no value for it."""
 
     def __init__(self, records: pa.Table, document_type: DocumentType, table: RecordTable) -> None:
         column = next((entry.name for entry in table.columns if entry.keys == document_type.group), None)

@@ -1,7 +1,7 @@
 """One run, read from the dataset's tables: its row, its documents and calls as columns, its failures, its drift.
 
-Read are the run's own shards, one at a time, and of these the columns that are asked for. Of a run of a million documents
-some tens of megabytes of numbers are kept, and of documents as Python values only the few that are shown.
+The run's shards are read one at a time, and only the needed columns. For a run of a million documents some tens of megabytes
+of numbers are kept, and Python values only for the few documents that are shown.
 """
 
 from collections import Counter
@@ -20,17 +20,17 @@ from schemas.tables import LOG_TABLES
 
 SHOWN = 12  # documents of each list
 _MEASURED = ("extracted_at", "seconds", "pages", "requests", "cost_usd")
-_TOLD = ("document_id", "file_name", "seconds", "pages", "cost_usd", "problem_kinds")
+_SHOWN_COLUMNS = ("document_id", "file_name", "seconds", "pages", "cost_usd", "problem_kinds")
 _FAILED = ("document_id", "source_uri", "stage", "error", "attempts", "retryable")
 _CALLS = ("seconds", "prompt_tokens", "completion_tokens", "cost_usd", "attempts", "run_id")
-_REPLACING = frozenset({"refresh", "replay"})  # commands whose documents stand in other runs' shards
+_REPLACING = frozenset({"refresh", "replay"})  # commands whose documents are in shards of other runs
 
 Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Failures of one kind in one step: how many, and the first of them."""
+    """Failures of one kind in one step: their number, and the first of them."""
 
     stage: str
     error: str
@@ -40,9 +40,10 @@ class Reason:
 
 @dataclass(slots=True)
 class RunFacts:
-    """Facts of a run. `measured` has a row per document of it that is still published, without its name.
+    """Facts of a run. `measured` has the numbers of its documents that are still published.
 
-    `slowest`, `dearest` and `partial` are rows of `documents`, few; `problem_kinds` counts the problems of all partial ones.
+    `slowest`, `dearest` and `partial` are up to SHOWN rows of `documents`; `problem_kinds` counts the problems of all partial
+    documents.
     """
 
     run: Row
@@ -61,12 +62,12 @@ class RunFacts:
 
     @property
     def replaced(self) -> int:
-        """Documents that it published and that are not its own any more: made anew, superseded or forgotten since."""
+        """Number of its documents that were extracted again, superseded or forgotten since."""
         return max(0, int(self.run["ok"]) + int(self.run["partial"]) - int(self.measured.num_rows))
 
 
 def run_row(dataset: Dataset, run_id: str | None = None) -> Row | None:
-    """The row of `runs` of a run, by default the newest; null where no run has ended yet.
+    """The row of `runs` of a run, by default the newest; None where no run has ended yet.
 
     Raises ConfigurationError for a run that has no row.
     """
@@ -76,24 +77,24 @@ def run_row(dataset: Dataset, run_id: str | None = None) -> Row | None:
         runs = runs.filter(pc.equal(runs.column("run_id"), run_id))
         if not runs.num_rows:
             raise ConfigurationError(
-                f"{dataset.location}: no run {run_id!r} has ended in this dataset; the table `runs` has their names"
+                f"{dataset.location}: unknown run {run_id!r}: the table `runs` lists the runs that have ended"
             )
     newest = runs.sort_by([("started_at", "descending"), ("run_id", "descending")]).slice(0, 1).to_pylist()
     return {**dict.fromkeys(LOG_TABLES["runs"].names), **newest[0]} if newest else None
 
 
 def facts_of(dataset: Dataset, run: Row, *, with_texts: bool = False) -> RunFacts:
-    """Facts of the run of this row; `with_texts` with the words of problems and failures, which are long."""
-    found = RunFacts(run, _measured(dataset).schema.empty_table())
-    if measured := [_read_documents(dataset, shard, found, with_texts=with_texts) for shard in _shards(dataset, run)]:
-        found.measured = pa.concat_tables(measured)
-    found.reasons = reasons_of(dataset, found.run_id, with_texts=with_texts)
-    found.drift = [drift_break.text for drift_break in breaks_of(dataset, found.run_id)]
-    return found
+    """Facts of the run of this row; `with_texts` includes the texts of problems and failures, which are long."""
+    facts = RunFacts(run, _measured(dataset).schema.empty_table())
+    if measured := [_read_documents(dataset, shard, facts, with_texts=with_texts) for shard in _shards(dataset, run)]:
+        facts.measured = pa.concat_tables(measured)
+    facts.reasons = reasons_of(dataset, facts.run_id, with_texts=with_texts)
+    facts.drift = [drift_break.text for drift_break in breaks_of(dataset, facts.run_id)]
+    return facts
 
 
 def calls_of(dataset: Dataset, run_id: str) -> pa.Table:
-    """The calls that the run paid for: seconds, tokens and cost."""
+    """The paid calls of a run: seconds, tokens and cost in USD."""
     parts = []
     for shard in dataset.files("calls"):
         if run_of(shard) == run_id:
@@ -104,7 +105,7 @@ def calls_of(dataset: Dataset, run_id: str) -> pa.Table:
 
 
 def _shards(dataset: Dataset, run: Row) -> Iterator[str]:
-    """The shards in which the run's documents stand."""
+    """The shards with documents of the run."""
     run_id = run["run_id"]
     if run["command"] in _REPLACING:
         for shard, part in dataset.parts("documents", ["run_id"]).items():
@@ -118,29 +119,29 @@ def _measured(dataset: Dataset) -> pa.Table:
     return dataset.shard_columns("documents", "", _MEASURED)
 
 
-def _read_documents(dataset: Dataset, shard: str, found: RunFacts, *, with_texts: bool) -> pa.Table:
-    """One shard of `documents`: its numbers; what of it is to be shown is entered in `found`."""
-    wanted = (*_TOLD, "problems") if with_texts else _TOLD
+def _read_documents(dataset: Dataset, shard: str, facts: RunFacts, *, with_texts: bool) -> pa.Table:
+    """The numbers of one shard of `documents`; documents to show are added to `facts`."""
+    wanted = (*_SHOWN_COLUMNS, "problems") if with_texts else _SHOWN_COLUMNS
     stated = dataset.tables["documents"].names
     names = [name for name in dict.fromkeys((*_MEASURED, *wanted, "status", "run_id")) if name in stated]
     rows = dataset.shard_columns("documents", shard, names)
-    rows = rows.filter(pc.equal(rows.column("run_id"), found.run_id))
+    rows = rows.filter(pc.equal(rows.column("run_id"), facts.run_id))
     measured = rows.select([name for name in wanted if name in names])
-    found.slowest = _first([*found.slowest, *_most(measured, "seconds")], "seconds")
-    found.dearest = _first([*found.dearest, *_most(measured, "cost_usd")], "cost_usd")
+    facts.slowest = _first([*facts.slowest, *_most(measured, "seconds")], "seconds")
+    facts.dearest = _first([*facts.dearest, *_most(measured, "cost_usd")], "cost_usd")
     partial = measured.filter(pc.equal(rows.column("status"), "partial"))
-    if "problem_kinds" in names:  # not in datasets of an older Pagemill
+    if "problem_kinds" in names:  # not in datasets of older versions
         kinds = pc.value_counts(pc.list_flatten(partial.column("problem_kinds").combine_chunks()))
-        found.problem_kinds.update({row["values"]: row["counts"] for row in kinds.to_pylist()})
-    found.partial += partial.slice(0, max(0, SHOWN - len(found.partial))).to_pylist()
+        facts.problem_kinds.update({row["values"]: row["counts"] for row in kinds.to_pylist()})
+    facts.partial += partial.slice(0, max(0, SHOWN - len(facts.partial))).to_pylist()
     return rows.select(list(_MEASURED))
 
 
 def _most(rows: pa.Table, column: str) -> list[Row]:
-    """The rows with the most of a column."""
-    known = rows.filter(pc.is_valid(rows.column(column)))
-    found: list[Row] = known.take(pc.select_k_unstable(known, SHOWN, [(column, "descending")])).to_pylist()
-    return found
+    """The SHOWN rows with the highest values of a column."""
+    rated = rows.filter(pc.is_valid(rows.column(column)))
+    top: list[Row] = rated.take(pc.select_k_unstable(rated, SHOWN, [(column, "descending")])).to_pylist()
+    return top
 
 
 def _first(rows: Sequence[Row], column: str) -> list[Row]:
@@ -158,8 +159,8 @@ def reasons_of(dataset: Dataset, run_id: str, *, with_texts: bool = False) -> li
         for row in part.group_by(["stage", "error"]).aggregate([([], "count_all")]).to_pylist():
             counts[row["stage"], row["error"]] += row["count_all"]
         for (stage, error), group in _grouped(part):
-            there = examples.setdefault((stage, error), [])
-            there += group.slice(0, SHOWN - len(there)).to_pylist() if len(there) < SHOWN else []
+            shown = examples.setdefault((stage, error), [])
+            shown += group.slice(0, SHOWN - len(shown)).to_pylist() if len(shown) < SHOWN else []
     ordered = sorted(counts, key=lambda key: (-counts[key], key))
     return [Reason(*key, counts[key], examples[key]) for key in ordered]
 

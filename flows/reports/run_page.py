@@ -1,7 +1,7 @@
-"""The page of a run: one web page that stands alone, drawn from the dataset's tables at any time.
+"""The page of a run: one self-contained web page, made from the dataset's tables at any time.
 
-The page that every run keeps in `_work/reports` tells documents by the first digits of their ids, and holds no name, address
-or message of theirs; one that somebody draws for themselves does.
+The page that every run keeps in `_work/reports` names documents by the first digits of their ids, without file names, addresses
+and messages; a page that a user requests has these.
 """
 
 import datetime
@@ -26,7 +26,7 @@ from schemas.tables import PARTS
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Cost of a run's answers, paid and estimated, in USD; None where it is unknown."""
+    """Cost of a run's answers in USD, paid and estimated; None for an unknown one."""
 
     paid: float | None
     estimated: float | None
@@ -35,7 +35,7 @@ class Cost:
     def text(self) -> str:
         """The comparison in words."""
         if self.paid is None:
-            return "what the answers cost is unknown: the model has no price"
+            return "the cost of the answers is unknown: the model has no price"
         if not self.estimated:
             return f"the answers cost ${self.paid:.4f}"
         return (
@@ -45,22 +45,22 @@ class Cost:
 
 
 def draw_run(out: Out, path: Path, run_id: str | None = None) -> str:
-    """Write the page of a run, the newest if none is named, with the names of its documents; returns the run's id.
+    """Write the page of a run, by default the newest, with the names of its documents; returns the run's id.
 
-    Raises ConfigurationError where there is no such run, or `path` cannot be written.
+    Raises ConfigurationError for an unknown run, and for a `path` that cannot be written.
     """
     dataset = read_dataset(out)
     check_target(path)
     check_outside(dataset, path)
     run = run_row(dataset, run_id)
     if run is None:
-        raise ConfigurationError(f"{dataset.location}: no run has ended in this dataset yet; there is nothing to draw")
+        raise ConfigurationError(f"{dataset.location}: no run has ended in this dataset yet; run `pagemill run` first")
     write_page(path, render_run(dataset, run, is_named=True))
     return str(run["run_id"])
 
 
 def keep_report(dataset: Dataset, run_id: str) -> str | None:
-    """Keep the page of a run in the dataset; returns where. A fault is a line on standard error, and no page."""
+    """Keep the page of a run in the dataset; returns its location. A fault is reported on standard error; then None."""
     key = f"{REPORTS}/{run_id}.html"
     try:
         run = run_row(dataset, run_id)
@@ -69,11 +69,11 @@ def keep_report(dataset: Dataset, run_id: str) -> str | None:
             forgotten = dataset.forgotten_ids()
             page = render_run(dataset, run, is_named=False).encode("utf-8", "replace")
             with dataset.locked():
-                if forgotten == dataset.forgotten_ids():  # else a document that it tells of may have been forgotten
-                    dataset.store.make_folders([REPORTS])  # a dataset of an older Pagemill has none
+                if forgotten == dataset.forgotten_ids():  # else the page may contain a forgotten document
+                    dataset.store.make_folders([REPORTS])  # missing in a dataset of an older version
                     dataset.store.write(key, page)
                     return f"{dataset.location}/{key}"
-    except Exception as error:  # noqa: BLE001 - the run is done, whatever becomes of its picture
+    except Exception as error:  # noqa: BLE001 - a missing page must not fail a finished run
         say(
             f"the page of the run was not drawn ({type(error).__name__}: {error}); `pagemill status {dataset.location} --html "
             "FILE` draws it",
@@ -130,21 +130,21 @@ def _plots(facts: RunFacts, calls: Any, cost: Cost) -> list[Any]:
 
 
 def _namer(*, is_named: bool) -> Callable[[Row], str]:
-    """Function that names a document: by its file's name where that may be shown, else by its id."""
+    """Function that names a document: by its file name where names are allowed, else by its id."""
 
     def name(row: Row) -> str:
-        known = row.get("file_name") or row.get("source_uri")
-        if is_named and known:
-            return str(known)
+        file_name = row.get("file_name") or row.get("source_uri")
+        if is_named and file_name:
+            return str(file_name)
         return str(row["document_id"])[:12] if row["document_id"] else "could not be read"
 
     return name
 
 
 def _kinds(kinds: Sequence[str] | None) -> str:
-    """Kinds of problems with how often each occurs."""
+    """Kinds of problems with their numbers."""
     if kinds is None:
-        return "not noted: made by an older Pagemill"
+        return "unknown: made by an older version"
     return ", ".join(
         kind if kinds.count(kind) == 1 else f"{kind} × {kinds.count(kind)}"  # noqa: RUF001 - a times sign
         for kind in dict.fromkeys(kinds)

@@ -1,7 +1,7 @@
-"""Record tables as CSV and Excel files, a row group at a time, with nothing in them that a spreadsheet would run.
+"""Record tables as CSV and Excel files, written a row group at a time, without formulas.
 
-What a document says may begin like a formula. In Excel files text is written as text; CSV has no types, so that text which
-begins with =, +, -, @, a tab or a line break gets a ' in front. Numbers are exact: those that Excel would round are text there.
+Texts of documents may begin like a formula. In Excel files they are written as text; CSV has no types, so that a text which
+begins with =, +, -, @, a tab or a line break gets a leading '. Numbers are exact: numbers that Excel would round are text.
 """
 
 import csv
@@ -22,18 +22,18 @@ from flows.durable_files import written_aside
 from flows.storage.dataset import Dataset
 from schemas.errors import ConfigurationError
 
-MOST_SHEET_ROWS = 1_048_576  # of an Excel sheet, its head included
+MOST_SHEET_ROWS = 1_048_576  # of an Excel sheet, with its head
 MOST_CHARACTERS = 32_767  # of an Excel cell
 _MOST_NAME = 31  # characters of a sheet's name
 _RUN_BY_SHEETS = ("=", "+", "-", "@", "\t", "\r", "\n")
-_FIRST_DAY = datetime.date(1900, 3, 1)  # before it Excel's calendar has a day that never was
+_FIRST_DAY = datetime.date(1900, 3, 1)  # before it Excel's calendar has a day that did not exist
 _WIDTH = 18  # characters of a column
-Forms = Mapping[type, Any]  # how days and times are shown
+Forms = Mapping[type, Any]  # cell formats of dates and times
 
 
 @dataclass(slots=True)
 class SheetFile:
-    """A table that was written: its rows, and how many texts were cut to what a cell holds."""
+    """A written table: its number of rows, and of texts cut to the limit of a cell."""
 
     table: str
     file: str
@@ -43,9 +43,9 @@ class SheetFile:
 
 
 def write_csv(dataset: Dataset, tables: Sequence[str], target: Path, *, is_folder: bool) -> list[SheetFile]:
-    """Each of `tables` as a CSV file: in the folder `target`, or the only one as `target`."""
+    """Write each of `tables` as a CSV file in the folder `target`, or the only one as the file `target`."""
     paths = [target / f"{table}.csv" if is_folder else target for table in tables]
-    found = []
+    written = []
     with _writable(target):
         if is_folder:
             target.mkdir(parents=True, exist_ok=True)
@@ -58,13 +58,13 @@ def write_csv(dataset: Dataset, tables: Sequence[str], target: Path, *, is_folde
                     for row in _rows(dataset, table):
                         writer.writerow([_csv_cell(value) for value in row])
                         sheet.rows += 1
-                found.append(sheet)
-    return found
+                written.append(sheet)
+    return written
 
 
 def write_xlsx(dataset: Dataset, tables: Sequence[str], target: Path) -> list[SheetFile]:
-    """Each of `tables` as a sheet of one Excel file; what does not fit a sheet goes on in a further one."""
-    found = []
+    """Write each of `tables` as a sheet of one Excel file; rows beyond the limit of a sheet go to further sheets."""
+    written = []
     with _writable(target), written_aside(target) as (aside,):
         book = xlsxwriter.Workbook(str(aside), {"constant_memory": True, "in_memory": False})
         try:
@@ -76,24 +76,24 @@ def write_xlsx(dataset: Dataset, tables: Sequence[str], target: Path) -> list[Sh
             for table in tables:
                 sheet = SheetFile(table, str(target))
                 _fill(book, dataset, sheet, head, forms)
-                found.append(sheet)
+                written.append(sheet)
         finally:
             book.close()
-    return found
+    return written
 
 
-def sheet_lines(found: Sequence[SheetFile]) -> list[str]:
-    """Summary of the sheets written, and of what did not fit, for people."""
+def sheet_lines(sheets: Sequence[SheetFile]) -> list[str]:
+    """Summary of the written tables and of cut texts, for people."""
     lines = []
-    for entry in found:
+    for entry in sheets:
         lines.append(f"{entry.file}: {entry.rows:,} rows of {entry.table}")
         if len(entry.sheets) > 1:
             lines.append(
-                f"a sheet holds {MOST_SHEET_ROWS:,} rows; {entry.table} goes on in {', '.join(entry.sheets[1:])}"
+                f"a sheet holds {MOST_SHEET_ROWS:,} rows; {entry.table} continues in {', '.join(entry.sheets[1:])}"
             )
         if entry.cut:
             lines.append(
-                f"{entry.cut:,} texts of {entry.table} were cut to {MOST_CHARACTERS:,} characters, the most of a cell"
+                f"{entry.cut:,} texts of {entry.table} were cut to {MOST_CHARACTERS:,} characters, the limit of a cell"
             )
     return lines
 
@@ -133,7 +133,7 @@ def _page(book: Any, sheet: SheetFile, names: Sequence[str], head: Any) -> Any:
 
 
 def _write(page: Any, at: int, column: int, value: Any, forms: Forms) -> bool:
-    """Write one cell; true where its text was cut."""
+    """Write one cell; returns true where its text was cut."""
     if value is None:
         return False
     if isinstance(value, bool):
@@ -149,14 +149,14 @@ def _write(page: Any, at: int, column: int, value: Any, forms: Forms) -> bool:
         is_cut = _length(text) > MOST_CHARACTERS
         text = _cut(text) if is_cut else text
         if text.startswith("<r>") and text.endswith("</r>"):
-            text += " "  # xlsxwriter would take it for markup of its own, and write it as it stands
+            text += " "  # xlsxwriter would take it for its own markup
         page.write_string(at, column, text)
         return is_cut
     return False
 
 
 def _is_exact(value: float | Decimal) -> bool:
-    """True for a number that an Excel file holds as it is: it has 16 digits."""
+    """True for a number that an Excel file, with its 16 digits, holds exactly."""
     if isinstance(value, float):
         return math.isfinite(value)
     return Decimal(f"{float(value):.16G}") == value
@@ -190,7 +190,7 @@ def _text(value: Any) -> str:
 
 
 def _rows(dataset: Dataset, table: str) -> Iterator[tuple[Any, ...]]:
-    """The rows of all shards that are published whole; a row group in memory at a time."""
+    """The rows of all completely published shards, a row group in memory at a time."""
     for shard in dataset.files("documents"):
         for batch in dataset.shard_batches(table, shard):
             yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)

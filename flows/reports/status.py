@@ -12,13 +12,13 @@ from flows.reports.run_facts import facts_of, run_row
 from flows.storage.backends.store import Out
 from flows.storage.open import read_dataset
 
-_MOST_BREAKS = 10  # in the terminal
+_MOST_BREAKS = 10  # lines on the terminal
 
 
 def status(out: Out) -> dict[str, Any]:
-    """The accounting of a dataset by its newest run, and what its documents and calls add up to.
+    """The accounting of a dataset by its newest run, and totals of its documents and calls.
 
-    `last_run` has what the newest run did, whatever its command was; null where none has ended yet.
+    `last_run` is about the newest run of any command; None where none has ended yet.
     """
     dataset = read_dataset(out)
     documents = dataset.rows("documents", ["document_id", "status"])
@@ -27,9 +27,8 @@ def status(out: Out) -> dict[str, Any]:
     )
     names = ("started_at", "discovered", "deferred", "skipped", "command")
     runs = dataset.rows("runs", [name for name in names if name in dataset.tables["runs"].names]).to_pylist()
-    whole = [
-        run for run in runs if run.get("command") not in {"refresh", "replay"}
-    ]  # a refresh looks at what is published only
+    # A refresh reads published documents only, so its counts are not those of the sources.
+    whole = [run for run in runs if run.get("command") not in {"refresh", "replay"}]
     last = max(whole, key=lambda run: run["started_at"], default=None)
     failures = dataset.rows("failures", ["document_id", "source_uri"])
     failing = pc.unique(pc.coalesce(failures.column("document_id"), failures.column("source_uri")))
@@ -51,7 +50,7 @@ def status(out: Out) -> dict[str, Any]:
 
 
 def status_lines(figures: Mapping[str, Any], out: Out) -> list[str]:
-    """`status` for people."""
+    """The status as lines, for people."""
     return [
         f"{out}: {figures['documents']:,} documents of type {figures['document_type']} from {figures['runs']:,} runs",
         f"ok {figures['ok']:,}, partial {figures['partial']:,}, failing {figures['failed']:,}",
@@ -61,7 +60,7 @@ def status_lines(figures: Mapping[str, Any], out: Out) -> list[str]:
 
 
 def run_lines(summary: Mapping[str, Any], out: Out) -> list[str]:
-    """A run's summary for people: the sum, the calls, the cost."""
+    """A run's summary as lines for people: accounting, calls, cost."""
     cost = "unknown"
     if summary["cost_usd"] is not None:
         cost = f"${summary['cost_usd']:.4f}"
@@ -80,34 +79,34 @@ def run_lines(summary: Mapping[str, Any], out: Out) -> list[str]:
 
 
 def tell_end(summary: Mapping[str, Any], out: Out) -> None:
-    """The end of a run as an event, where lines are objects: for people it stands on standard output."""
-    if summary:  # a run of the same schedule is at work, and this one did nothing
+    """Write the end of a run as a log event; people have it on standard output."""
+    if summary:  # empty where another run of the same schedule is at work
         note(sum_line(summary), "end", dataset=str(out), **summary)
 
 
 def drift_lines(breaks: Sequence[str]) -> list[str]:
-    """The first of what is worse than in the nights before, and how much more there is."""
+    """The first breaks as lines, and the number of the others."""
     lines = [f"worse than in the nights before: {text}" for text in breaks[:_MOST_BREAKS]]
     more = len(breaks) - len(lines)
     return [*lines, f"and {more:,} more: see the table `quality`"] if more else lines
 
 
 def _listing_lines(summary: Mapping[str, Any]) -> list[str]:
-    """Notes of the listing of the sources, beside the work to do."""
-    lines = [f"{trouble}: what is in it was not seen, and nothing below its source is taken for gone"
+    """Notes about the listing of the sources: faults, and addresses that are gone or missing."""
+    lines = [f"{trouble}: its content is unknown, and no address of its source is taken for gone"
              for trouble in summary["not_listed"]]  # fmt: skip
     if summary["gone"]:
         lines.append(f"{summary['gone']:,} addresses are gone: noted in `sources`; their documents stay")
     if summary["not_gone"]:
         lines.append(
             f"{summary['not_gone']:,} addresses are missing, more than 5 % of a source, so none is taken for gone; check "
-            "that it is mounted and whole; if they are gone indeed, run once with --allow-gone"
+            "that it is mounted and complete; if they are gone, run once with --allow-gone"
         )
     return lines
 
 
 def _estimate_error(summary: Mapping[str, Any]) -> str:
-    """By how much the answers cost more or less than the estimate of their requests."""
+    """Difference of the answers' cost from the estimate of their requests, in words."""
     expected = summary["cost_usd_estimated"]
     if not expected:
         return ""
@@ -116,7 +115,7 @@ def _estimate_error(summary: Mapping[str, Any]) -> str:
 
 
 def sum_line(summary: Mapping[str, Any]) -> str:
-    """The accounting sum of a run."""
+    """The accounting of a run as a sum."""
     parts = " + ".join(
         f"{summary[name]:,} {name.replace('_', ' ')}"
         for name in ("already_done", "skipped", "ok", "partial", "failed", "deferred")

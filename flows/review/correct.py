@@ -1,8 +1,8 @@
-"""`pagemill correct OUT DOCUMENT FIELD VALUE`: what a person says becomes the published value, and stays it.
+"""`pagemill correct OUT DOCUMENT FIELD VALUE`: a person's value becomes the published one, for good.
 
-Under the dataset's lock the record is read as it is published now, the correction is put in, and the record's rows, a row of
-`corrections` and one of `changes` are published together: all of it or nothing, whatever is killed. No claim is needed: a
-refresh or a run that works on the document meanwhile puts all corrections in when it publishes, under the same lock.
+Under the dataset's lock the published record is read, the correction applied, and the record's rows, a row of `corrections`
+and one of `changes` are published together: all or nothing, also after a kill. No claim is needed: a refresh or a run that
+works on the document meanwhile applies all corrections when it publishes, under the same lock.
 """
 
 import datetime
@@ -34,7 +34,7 @@ from schemas.pipeline import Correction, Evidence
 
 @dataclass(frozen=True, slots=True)
 class Corrected:
-    """A correction that was made: both values as text, JSON where the field is no single value; `after` is what is published."""
+    """A correction that was made: both values as text (JSON for a field that is no leaf), and `after`, the published record."""
 
     correction_id: int
     document_id: str
@@ -46,22 +46,22 @@ class Corrected:
 
 
 def open_with_type(out: Out, document_type: DocumentType | None = None) -> tuple[Dataset, DocumentType]:
-    """The dataset at `out`, completed with tables that are newer than it is, and its type."""
+    """The dataset at `out`, completed with tables of newer versions, and its type."""
     dataset = read_dataset(out)
     document_type = document_type or type_of(dataset.document_type, dataset.schema, dataset.location)
     return open_dataset(out, spec_of(document_type)), document_type
 
 
 def document_named(dataset: Dataset, name: str) -> str:
-    """The id of the one document that is called `name`. Raises ConfigurationError where several are."""
-    found = find_documents(dataset, [name], None)
-    if len(found) > 1:
-        ids = ", ".join(entry.document_id[:12] for entry in found[:5])
-        raise ConfigurationError(f"{len(found)} documents are called {name}; name one by its id: {ids}")
-    return found[0].document_id
+    """The id of the document with this name. Raises ConfigurationError where several or no documents have it."""
+    matches = find_documents(dataset, [name], None)
+    if len(matches) > 1:
+        ids = ", ".join(entry.document_id[:12] for entry in matches[:5])
+        raise ConfigurationError(f"ambiguous name {name}: {len(matches)} documents have it; give an id: {ids}")
+    return matches[0].document_id
 
 
-def correct(  # noqa: PLR0913 - each is told in a column of its own
+def correct(  # noqa: PLR0913 - each has a column of its own
     dataset: Dataset,
     document_type: DocumentType,
     document_id: str,
@@ -73,15 +73,15 @@ def correct(  # noqa: PLR0913 - each is told in a column of its own
     evidence: Evidence | None = None,
     session: str | None = None,
 ) -> Corrected:
-    """Correct one value of a published document; `field` is a JSON pointer, `value` as a person types it, null for none.
+    """Correct one value of a published document; `field` is a JSON pointer, `value` the text that a person typed, None for null.
 
-    `/list/3` without a value takes the item out, `/list/-` with JSON adds one, `""` accepts the record as it is. `place` is
-    where it was seen. Corrections of one `session` (a run id) share a file of each log.
+    `/list/3` without a value removes the item, `/list/-` with JSON adds one, `""` accepts the record as it is. `evidence` is
+    the place where the person saw the value. Corrections of one `session` (a run id) share a file of each log.
 
-    Raises ConfigurationError, and changes nothing, where the field or the value is none that the type allows.
+    Raises ConfigurationError, and changes nothing, where the type does not allow the field or the value.
     """
     if not by.strip():
-        raise ConfigurationError("say who corrects, with --by NAME")
+        raise ConfigurationError("missing name of the corrector: give --by NAME")
     name = command_shard(session or new_run_id(), "correct")
     with dataset.lease(run_of(name)), dataset.locked():
         recover(dataset)
@@ -103,9 +103,9 @@ def correct(  # noqa: PLR0913 - each is told in a column of its own
 
 
 def corrected_line(done: Corrected, name: str) -> str:
-    """`correct` for people."""
+    """One line about a correction, for people."""
     if not done.field:
-        return f"{name}: accepted as it stands, by {done.by}"
+        return f"{name}: accepted as it is, by {done.by}"
     if done.old == done.new:
         return f"{name}: {done.field} is {_shown(done.new)}, confirmed by {done.by}"
     return f"{name}: {done.field}: {_shown(done.old)} -> {_shown(done.new)}, by {done.by}; status {done.after.record.status}"
@@ -114,9 +114,9 @@ def corrected_line(done: Corrected, name: str) -> str:
 def _row(
     dataset: Dataset, before: Published, correction: Correction, by: str, note: str | None, run_id: str
 ) -> Mapping[str, Any]:
-    known = dataset.rows("corrections", ["correction_id", "at"])
-    last = pc.max(known.column("correction_id")).as_py() or 0
-    at = max(filter(None, [datetime.datetime.now(datetime.UTC), pc.max(known.column("at")).as_py()]))
+    earlier = dataset.rows("corrections", ["correction_id", "at"])
+    last = pc.max(earlier.column("correction_id")).as_py() or 0
+    at = max(filter(None, [datetime.datetime.now(datetime.UTC), pc.max(earlier.column("at")).as_py()]))
     was = next(
         (entry for entry in before.record.evidence if entry.field == correction.field and entry.match != "conflict"),
         None,

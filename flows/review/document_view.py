@@ -1,4 +1,4 @@
-"""One document as the page draws it: its fields as texts, where each stands, what is wrong with it, who changed what."""
+"""One document as data of the page: its fields as texts with their places, its problems, its history of corrections."""
 
 import datetime
 import hashlib
@@ -23,9 +23,9 @@ Json = dict[str, Any]
 
 
 def document_view(dataset: Dataset, document_type: DocumentType, document_id: str) -> Json:
-    """The document as JSON values; every value of the record is text, as a person would type it, or null.
+    """The document as JSON values; every value of the record is text, as a person would type it, or None.
 
-    Raises PagemillError where it is not published.
+    Raises PagemillError for a document that is not published.
     """
     record = read_record(dataset, document_type, document_id)
     return {
@@ -43,9 +43,9 @@ def document_view(dataset: Dataset, document_type: DocumentType, document_id: st
         "problems": list(record.document["problems"] or ()),
         "checks": [{name: check[name] for name in ("check", "ok", "expected", "found")} for check in record.checks],
         "fields": [_node(child, "", record.value.get(child.name)) for child in document_type.root.fields],
-        "places": {entry["field"]: _place(entry) for entry in record.evidence if entry["match"] != "conflict"},
+        "places": {entry["field"]: _evidence(entry) for entry in record.evidence if entry["match"] != "conflict"},
         "conflicts": [
-            {"field": entry["field"], **_place(entry)} for entry in record.evidence if entry["match"] == "conflict"
+            {"field": entry["field"], **_evidence(entry)} for entry in record.evidence if entry["match"] == "conflict"
         ],
         "pages": _pages(dataset, record.shard, document_id),
         "history": _history(dataset, document_id),
@@ -54,13 +54,13 @@ def document_view(dataset: Dataset, document_type: DocumentType, document_id: st
 
 def version_of(record: Published) -> str:
     """Version token for optimistic locking: a hash of everything shown of the record."""
-    seen = [record.value, record.head["corrected_fields"], record.document["status"], record.document["run_id"]]
-    text = json.dumps(seen, default=str, sort_keys=True, ensure_ascii=True)
+    shown = [record.value, record.head["corrected_fields"], record.document["status"], record.document["run_id"]]
+    text = json.dumps(shown, default=str, sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def text_of(value: Any, field: Field) -> str | None:
-    """A leaf as a person would type it: money with two places at least."""
+    """A leaf as a person would type it: money with at least two decimals."""
     if value is None:
         return None
     if isinstance(value, bool):
@@ -73,11 +73,11 @@ def text_of(value: Any, field: Field) -> str | None:
 
 
 def page_text(dataset: Dataset, shard: str, document_id: str, number: int) -> str:
-    """The text of a page as it was sent; empty where it is not kept."""
+    """The text of a page as it was sent; empty where it is no longer kept."""
     rows = dataset.shard_columns("pages", shard, ["document_id", "page", "text"])
-    mine = pc.and_(pc.equal(rows.column("document_id"), document_id), pc.equal(rows.column("page"), number))
-    found = rows.filter(mine).column("text").to_pylist()
-    return (found[0] if found else None) or ""
+    is_page = pc.and_(pc.equal(rows.column("document_id"), document_id), pc.equal(rows.column("page"), number))
+    texts = rows.filter(is_page).column("text").to_pylist()
+    return (texts[0] if texts else None) or ""
 
 
 def _node(field: Field, above: str, value: Any) -> Json:
@@ -114,7 +114,7 @@ def _below(item: Any, steps: str, child: Field) -> Any:
 
 
 def _about(field: Field) -> Json:
-    """Facts about a field for the page, and its input; empty ones are left out."""
+    """Facts about a field for its display and input; empty ones are left out."""
     about = {
         "name": field.name, "kind": field.kind, "about": field.description, "unit": field.unit, "limits": field.limits,
         "choices": list(field.choices), "required": field.required,
@@ -123,7 +123,7 @@ def _about(field: Field) -> Json:
 
 
 def _columns(field: Field, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Field]]:
-    """The leaves of an item, those of its objects among them."""
+    """The leaves of an item, including those of its objects."""
     for child in field.fields:
         here = (*keys, child.name)
         if child.kind == "object":
@@ -133,7 +133,7 @@ def _columns(field: Field, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, .
 
 
 def _lists(field: Field, steps: str) -> Iterator[tuple[str, Field]]:
-    """The lists in an item, each with the steps to what holds it."""
+    """The lists in an item, each with the pointer of the object around it."""
     for child in field.fields:
         if child.kind == "object":
             yield from _lists(child, f"{steps}/{escape(child.name)}")
@@ -145,7 +145,7 @@ def _pointer(keys: Sequence[str]) -> str:
     return "".join(f"/{escape(key)}" for key in keys)
 
 
-def _place(row: Mapping[str, Any]) -> Json:
+def _evidence(row: Mapping[str, Any]) -> Json:
     box = [row[side] for side in ("x0", "y0", "x1", "y1")]
     return {
         "page": row["page"], "box": None if None in box else [round(side, 2) for side in box],
@@ -161,11 +161,11 @@ def _pages(dataset: Dataset, shard: str, document_id: str) -> list[Json]:
 
 def _history(dataset: Dataset, document_id: str) -> list[Json]:
     """The corrections of a document, the newest first."""
-    if "corrections" not in dataset.tables:  # made by an older Pagemill
+    if "corrections" not in dataset.tables:  # a dataset of an older version
         return []
     rows = _of(dataset.rows("corrections", ["document_id", "correction_id", *_HISTORY]), document_id)
-    found = rows.sort_by([("correction_id", "descending")]).to_pylist()
-    return [{**{name: row[name] for name in _HISTORY}, "at": _moment(row["at"])} for row in found]
+    corrections = rows.sort_by([("correction_id", "descending")]).to_pylist()
+    return [{**{name: row[name] for name in _HISTORY}, "at": _moment(row["at"])} for row in corrections]
 
 
 def _of(rows: pa.Table, document_id: str) -> pa.Table:

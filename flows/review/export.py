@@ -1,6 +1,7 @@
-"""The review page as one file: the worst documents with pictures of their pages, to be looked at without a server.
+"""The review page as one file: the worst documents with pictures of their pages, usable without a server.
 
-The file stays small enough for a browser to open it in seconds. What does not find room is left out, and the page says so.
+The file stays small enough for a browser to open it in seconds. Documents and pictures beyond that are left out, and counted
+on the page.
 """
 
 import asyncio
@@ -28,12 +29,12 @@ from schemas.errors import DocumentError, PagemillError
 
 MOST_PICTURE_CHARACTERS = 24_000_000  # characters of data URLs
 MOST_RECORDS = 8_000_000  # characters of everything else
-MOST_PAGES = 8  # pictures of one document: those of pages on which values stand first
+MOST_PAGES = 8  # pictures of one document, those of pages with values first
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """Counts of documents and page pictures in a file; `left_out` says in words what it lacks."""
+    """Counts of documents and page pictures in a file; `left_out` names the omissions in words."""
 
     documents: int
     pictures: int
@@ -41,18 +42,18 @@ class Exported:
 
 
 def export(out: Out, document_type: DocumentType | None, settings: Settings, target: Path, limit: int) -> Exported:
-    """Write the `limit` worst documents of the dataset to `target`, whole or not at all.
+    """Write the `limit` worst documents of the dataset to `target`, the whole file or nothing.
 
-    Raises ConfigurationError where the file cannot be written or there is no dataset.
+    Raises ConfigurationError for a file that cannot be written, and where there is no dataset.
     """
     dataset = read_dataset(out)
     document_type = document_type or type_of(dataset.document_type, dataset.schema, dataset.location)
     check_target(target)
     check_outside(dataset, target)
-    found = Listing(dataset, document_type).slice(ListingFilter(), 0, limit)
-    kept, records, left_out = _records(dataset, document_type, found.rows)
-    if found.total > len(found.rows):
-        left_out.insert(0, f"This file has the {len(found.rows):,} worst of {found.total:,} documents.")
+    listed = Listing(dataset, document_type).slice(ListingFilter(), 0, limit)
+    kept, records, left_out = _records(dataset, document_type, listed.rows)
+    if listed.total > len(listed.rows):
+        left_out.insert(0, f"This file has the {len(listed.rows):,} worst of {listed.total:,} documents.")
     with (
         tempfile.TemporaryDirectory(prefix="pagemill-") as folder,
         Sandbox(settings.workers, settings.split_seconds, settings.split_memory) as sandbox,
@@ -71,7 +72,7 @@ def export(out: Out, document_type: DocumentType | None, settings: Settings, tar
 
 
 def export_line(done: Exported, target: Path) -> str:
-    """`--html` for people."""
+    """One line about the file, for people."""
     line = f"{count_documents(done.documents)} with {done.pictures:,} pictures of pages drawn in {target}"
     return " ".join([line + ("." if done.left_out else ""), *done.left_out])
 
@@ -79,12 +80,12 @@ def export_line(done: Exported, target: Path) -> str:
 def _records(
     dataset: Dataset, document_type: DocumentType, rows: list[dict[str, Any]]
 ) -> tuple[list[dict[str, Any]], dict[str, Json], list[str]]:
-    """The documents that find room, and what is said of the others."""
+    """The rows and records within MOST_RECORDS, and a sentence about the others."""
     kept, records, room = [], {}, MOST_RECORDS
     for row in rows:
         try:
             record = document_view(dataset, document_type, row["id"])
-        except PagemillError:  # removed meanwhile
+        except PagemillError:  # the document was removed meanwhile
             continue
         room -= len(str(record))
         if room >= 0:
@@ -95,7 +96,7 @@ def _records(
 
 
 async def _pages(pictures: Pictures, dataset: Dataset, records: dict[str, Json]) -> tuple[dict[str, Json], int, int]:
-    """Content of each page in the file, by `document/page`; the number of its pictures, and of missing ones."""
+    """Pages of the file by `document/page`, and the numbers of included and of missing pictures."""
     pages: dict[str, Json] = {}
     room, count, missing = MOST_PICTURE_CHARACTERS, 0, 0
     for document_id, record in records.items():
@@ -119,7 +120,7 @@ async def _pages(pictures: Pictures, dataset: Dataset, records: dict[str, Json])
 
 
 def _worth_a_picture(record: Json) -> Iterator[int]:
-    """The pages of a document: those on which values stand first."""
+    """The page numbers of a document, pages with values first."""
     shown_pages = {value["page"] for value in record["places"].values()}
     numbers = [page["page"] for page in record["pages"]]
     yield from (number for number in numbers if number in shown_pages)

@@ -1,8 +1,8 @@
-"""Access control of the review page, before anything else sees a request, and the security headers of every answer.
+"""Access control of the review page, applied before any other code reads a request, and security headers of every answer.
 
-Whoever has the token of the printed address is given a cookie that no script and no other site can use; without it every
-request is refused. A browser that another site has talked into asking is told by the name of the host (DNS rebinding), by its
-origin, and by a second token that only the page knows, which every change must carry in a header, with a body of JSON.
+The token in the printed address is exchanged for a cookie that scripts and other sites cannot use; requests without it are
+refused. Requests forged by other sites are recognised by the name of the host (DNS rebinding), by their origin, and by a
+missing second token, which only the page has: every change must carry it in a header, with a body of JSON.
 """
 
 import secrets
@@ -15,13 +15,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-MOST_BODY_BYTES = 200_000  # of a request's body: no correction is longer
+MOST_BODY_BYTES = 200_000  # of a request's body: corrections are shorter
 HEADER = "x-pagemill-token"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'"
 )
-_SAID = {
+_HEADERS = {
     "content-security-policy": POLICY,
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -35,30 +35,30 @@ _READS = frozenset({"GET", "HEAD"})
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """The token of the address and the cookie, and the one that changes carry. Made anew for each server."""
+    """Tokens of one server: `entry` in address and cookie, `changes` in the header of every change."""
 
     entry: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     changes: str = field(default_factory=lambda: secrets.token_urlsafe(32))
 
 
 class Guard:
-    """The application `app` behind its guard, on loopback at `port`."""
+    """ASGI application that protects `app`, which listens on loopback at `port`."""
 
     def __init__(self, app: ASGIApp, tokens: Secrets, port: int) -> None:
         self._app = app
         self._tokens = tokens
         self._hosts = frozenset(f"{name}:{port}" for name in ("127.0.0.1", "localhost"))
-        self._cookie = f"pagemill_{port}"  # cookies know no ports: two servers must not take each other's
+        self._cookie = f"pagemill_{port}"  # browsers share cookies among ports: two servers need different names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request, as ASGI has it."""
+        """Serve one request (ASGI)."""
         if scope["type"] != "http":
             return
 
         async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in _SAID.items():
+                for name, value in _HEADERS.items():
                     headers[name] = value
             await send(message)
 
@@ -66,23 +66,23 @@ class Guard:
         await (answer or self._app)(scope, receive, marked)
 
     def _answer(self, scope: Scope) -> Response | None:
-        """A refusal, or the way in; null for a request that may pass."""
+        """A refusal, or the redirect that sets the cookie; None for a request that may pass."""
         headers = Headers(scope=scope)
         if headers.getlist("host") != [headers.get("host")] or headers["host"] not in self._hosts:
-            return _refused(403, "this server is asked by its address on loopback only")
+            return _refused(403, "wrong host: use the address that `pagemill review` has printed")
         origin = headers.get("origin")
         if origin is not None and origin not in {f"http://{host}" for host in self._hosts}:
-            return _refused(403, "another site asks")
+            return _refused(403, "wrong origin: requests of other sites are refused")
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [])
         if scope["path"] == "/" and scope["method"] == "GET" and given:
             return self._entrance(given)
         if not self._is_known(headers):
-            return _refused(403, "open the whole address that `pagemill review` has printed")
+            return _refused(403, "missing cookie: open the whole address that `pagemill review` has printed")
         return None if scope["method"] in _READS else self._refused_change(headers)
 
     def _entrance(self, given: Iterable[str]) -> Response:
         if not any(_same(value, self._tokens.entry) for value in given):
-            return _refused(403, "the token is of another server; open the address that `pagemill review` has printed")
+            return _refused(403, "wrong token: open the address that `pagemill review` has printed")
         answer = RedirectResponse("/", 303)
         answer.set_cookie(self._cookie, self._tokens.entry, httponly=True, samesite="strict", path="/")
         return answer
@@ -96,14 +96,16 @@ class Guard:
 
     def _refused_change(self, headers: Headers) -> Response | None:
         if not _same(headers.get(HEADER, ""), self._tokens.changes):
-            return _refused(403, "a change carries the page's own token")
+            return _refused(403, "missing token of the page: load the page again")
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-            return _refused(415, "a change is JSON")
+            return _refused(415, "wrong content type: expected application/json")
         length = headers.get("content-length", "")
         if not length.isdecimal():
-            return _refused(411, "a change says how long it is")
+            return _refused(411, "missing content length")
         return (
-            _refused(413, f"a change has {MOST_BODY_BYTES:,} bytes at most") if int(length) > MOST_BODY_BYTES else None
+            _refused(413, f"body too large: expected at most {MOST_BODY_BYTES:,} bytes")
+            if int(length) > MOST_BODY_BYTES
+            else None
         )
 
 

@@ -1,7 +1,7 @@
-"""Every document of a dataset with what tells how bad it is: worst first, filtered, a page of them at a time.
+"""The documents of a dataset with their faults: worst first, filtered, one page of them at a time.
 
-Read are a few columns of `documents` and of the record table, and of `evidence` one shard at a time, of which the lowest
-confidence and the number of absent values by document are kept. What has not changed is not read again: a hundred thousand
+A few columns of `documents` and of the record table are read, and `evidence` one shard at a time, of which the lowest
+confidence and the number of absent values are kept per document. Unchanged files are not read again: a hundred thousand
 documents open in about a second.
 """
 
@@ -17,15 +17,15 @@ from flows.storage.dataset import Dataset
 from schemas.document_type import DocumentType
 from schemas.record_tables import record_tables
 
-LOW = 0.5  # confidence below which a value is doubtful
-PAGE = 50  # documents
+LOW = 0.5  # values of lower confidence are doubtful
+PAGE = 50  # documents of one page
 MOST_GROUPS = 200
 _SUMMARY = pa.schema([("document_id", pa.string()), ("confidence", pa.float64()), ("absent", pa.int64())])
 
 
 @dataclass(frozen=True, slots=True)
 class ListingFilter:
-    """Filter of documents: those with all of `marks`, of the `group`, with `search` in their file's name."""
+    """Filter of documents: all of `marks`, the `group`, and `search` within the file name."""
 
     marks: frozenset[str] = frozenset()
     group: str | None = None
@@ -34,7 +34,7 @@ class ListingFilter:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Documents from `start` on. `total` fit, of `documents`; `counts` says how many of all have each mark."""
+    """Rows from index `start` on, of `total` that pass the filter among all `documents`; `counts` by mark, of all."""
 
     rows: list[dict[str, Any]]
     start: int
@@ -44,7 +44,7 @@ class Slice:
 
 
 class Listing:
-    """The documents of a dataset, as its newest files tell. For one thread at a time."""
+    """The documents of a dataset by its newest files. For one thread at a time."""
 
     def __init__(self, dataset: Dataset, document_type: DocumentType) -> None:
         self._dataset = dataset
@@ -55,7 +55,7 @@ class Listing:
         self._built: tuple[object, pa.Table] | None = None
 
     def slice(self, wanted: ListingFilter, start: int = 0, count: int = PAGE) -> Slice:
-        """The documents that are wanted, worst first, from place `start` on."""
+        """Up to `count` documents that pass the filter, worst first, from index `start` on."""
         table = self._table()
         fits = table
         for mark in wanted.marks:
@@ -68,13 +68,13 @@ class Listing:
         return Slice(fits.slice(start, count).to_pylist(), start, fits.num_rows, table.num_rows, counts)
 
     def groups(self) -> list[tuple[str, int]]:
-        """The groups with most documents, each with their number, by name."""
+        """The largest groups with their numbers of documents, by name."""
         counted = pc.value_counts(self._table().column("group").drop_null())
-        found = [(row["values"], row["counts"]) for row in counted.to_pylist()]
-        return sorted(sorted(found, key=lambda entry: -entry[1])[:MOST_GROUPS])
+        sizes = [(row["values"], row["counts"]) for row in counted.to_pylist()]
+        return sorted(sorted(sizes, key=lambda entry: -entry[1])[:MOST_GROUPS])
 
     def _table(self) -> pa.Table:
-        """A row per document, worst first, with a column of booleans for each mark."""
+        """One row per document, worst first, with a boolean column for each mark."""
         store, name = self._dataset.store, self._type.name
         stamps = [dict(store.stamps(table)) for table in ("documents", name, "evidence")]
         if self._built is None or self._built[0] != stamps:
@@ -117,17 +117,19 @@ class Listing:
         """The lowest confidence and the number of absent values of each document."""
 
         def part(file: str) -> pa.Table:
-            known = self._sums.get(file)
-            if known is None or known[0] != stamps[file]:
-                known = stamps[file], self._summed(file.removesuffix(".parquet"))
-            return known[1]
+            cached = self._sums.get(file)
+            if cached is None or cached[0] != stamps[file]:
+                cached = stamps[file], self._summed(file.removesuffix(".parquet"))
+            return cached[1]
 
         parts = self._dataset.store.map_each(part, list(stamps))
         self._sums = {file: (stamps[file], table) for file, table in zip(stamps, parts, strict=True)}
         return pa.concat_tables(parts) if parts else _SUMMARY.empty_table()
 
     def _summed(self, shard: str) -> pa.Table:
-        has_confidence = "confidence" in self._dataset.tables["evidence"].names  # an older dataset has none
+        has_confidence = (
+            "confidence" in self._dataset.tables["evidence"].names
+        )  # a dataset of an older version has no confidence
         columns = ["document_id", "match", *(["confidence"] if has_confidence else [])]
         rows = self._dataset.shard_columns("evidence", shard, columns)
         confidence = rows.column("confidence") if has_confidence else pa.nulls(len(rows), pa.float64())
@@ -146,12 +148,12 @@ def marks_of(names: Iterable[str]) -> frozenset[str]:
 
 
 def _beside(ids: pa.ChunkedArray, table: pa.Table) -> pa.Table:
-    """The first row of each of `ids` in `table`, nulls where it has none."""
+    """The first row of each of `ids` in `table`, nulls for an id without a row."""
     return table.take(pc.index_in(ids, value_set=table.column("document_id").combine_chunks()))
 
 
 def _holds(lists: pa.ChunkedArray, value: str) -> pa.Array:
-    """Mask of the lists of texts that hold `value`."""
+    """Mask of the lists of texts that contain `value`."""
     flat = lists.combine_chunks()
     parents = pc.list_parent_indices(flat).filter(pc.equal(pc.list_flatten(flat), value))
     return pc.is_in(pa.array(range(len(flat)), parents.type), value_set=parents)

@@ -1,4 +1,4 @@
-"""Place of a value that a person typed: searched for as a model's answer is, beside the rest of its row."""
+"""Place of a value that a person typed, located like a value of the model, near the rest of its row."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,7 +11,7 @@ from schemas.pipeline import Answer, Evidence, Page
 
 
 def locate(page: Page, root: Field, record: Mapping[str, Any], pointer: str, text: str) -> Evidence | None:
-    """The place of `text`, the value at `pointer` of `record`, on `page`; null where it does not stand there as typed."""
+    """The place on `page` of `text`, the value at `pointer` of `record`; None where the page does not print it."""
     keys = keys_of(pointer)
     field = field_at(root, keys)
     if field is None or not field.is_leaf:
@@ -20,16 +20,16 @@ def locate(page: Page, root: Field, record: Mapping[str, Any], pointer: str, tex
     if value is None or value_at(record, keys[:-1]) is None:
         return None
     tree, answer, found_at = _around(root, record, keys, field, value)
-    found = ground(Answer(answer), tree, 0, [replace(page, image=None)]).evidence.get(found_at)
-    if found is None or found.box is None or found.match not in {"exact", "normalized"}:
+    evidence = ground(Answer(answer), tree, 0, [replace(page, image=None)]).evidence.get(found_at)
+    if evidence is None or evidence.box is None or evidence.match not in {"exact", "normalized"}:
         return None
-    return replace(found, field=pointer)
+    return replace(evidence, field=pointer)
 
 
 def _around(
     root: Field, record: Mapping[str, Any], keys: Sequence[str], field: Field, value: Any
 ) -> tuple[Field, dict[str, Any], str]:
-    """Value to search for: alone, or within the list item that holds it; and its pointer in that answer."""
+    """A field and an answer with the value to locate, alone or within its list item, and its pointer in that answer."""
     places = [at for at, key in enumerate(keys) if is_index(key) and _is_table(root, keys[:at])]
     if not places or places[-1] + 1 == len(keys):
         leaf = replace(field, name=field.name or "value")
@@ -44,12 +44,12 @@ def _around(
 
 
 def _is_table(root: Field, keys: Sequence[str]) -> bool:
-    found = field_at(root, keys)
-    return found is not None and found.is_table
+    field = field_at(root, keys)
+    return field is not None and field.is_table
 
 
 def _with(value: Any, keys: Sequence[str], new: Any) -> Any:
-    """A copy of `value` with something else at `keys`."""
+    """A copy of `value` with `new` at `keys`."""
     if not keys:
         return new
     return {**value, keys[0]: _with(value.get(keys[0]) or {}, keys[1:], new)}

@@ -1,7 +1,7 @@
-"""Pictures of pages on demand: a document is read where it stands now, and only if its bytes are still the ones of its id.
+"""Pictures of pages on demand: a document is read from its present address, if its bytes still have its id.
 
-The last few copies and pictures are kept. A page that could not be drawn is not tried again, so that what crashes the library
-costs a process once.
+The last copies and pictures are kept. A page that could not be drawn is not tried again, so that a page that crashes the
+library costs one process only.
 """
 
 import asyncio
@@ -21,14 +21,14 @@ from schemas.errors import DocumentError, UnreadableDocumentError
 from schemas.pipeline import Page
 
 KEPT_DOCUMENTS = 4  # copies on this machine's disk
-KEPT_PAGES = 24  # pictures in memory, some 300 KB each
+KEPT_PAGES = 24  # pictures in memory, about 300 KB each
 _Row = Mapping[str, Any]
 
 
 class Pictures:
     """Pages of documents of one dataset, drawn in `sandbox` from copies in `folder`. For one event loop.
 
-    With `scans` a page that is a picture has the words that the second reader finds on it.
+    With `scans` a page that is a picture has the words of the second reader (OCR).
     """
 
     def __init__(
@@ -49,19 +49,19 @@ class Pictures:
         self._turn = asyncio.Lock()
 
     async def page(self, document_id: str, number: int) -> Page:
-        """A page with its picture and words. Raises DocumentError where there is none, and why."""
+        """A page with its picture and words. Raises DocumentError, with the reason, where it cannot be drawn."""
         key = document_id, number
-        async with self._turn:  # one at a time: two that ask for one page are given the same
+        async with self._turn:  # one at a time, so that two requests for one page draw it once
             row = await asyncio.to_thread(self._row, document_id)
-            found = self._pages.get(key)
-            if found is None:
-                found = self._pages[key] = await self._drawn(row, number)
+            drawn = self._pages.get(key)
+            if drawn is None:
+                drawn = self._pages[key] = await self._drawn(row, number)
             self._pages.move_to_end(key)
             while len(self._pages) > KEPT_PAGES:
                 self._pages.popitem(last=False)
-        if isinstance(found, DocumentError):
-            raise found
-        return found
+        if isinstance(drawn, DocumentError):
+            raise drawn
+        return drawn
 
     async def _drawn(self, row: _Row, number: int) -> Page | DocumentError:
         try:
@@ -74,7 +74,7 @@ class Pictures:
             return error
 
     def _copy(self, row: _Row) -> Path:
-        """A copy of the document."""
+        """The path of a copy of the document."""
         document_id, uri = row["document_id"], row["source_uri"]
         if document_id not in self._copies:
             addresses = locations_of(self._dataset, [document_id])
@@ -84,20 +84,20 @@ class Pictures:
             self._copies[document_id] = taken.path
         self._copies.move_to_end(document_id)
         kept = set(list(self._copies)[-KEPT_DOCUMENTS:])
-        for other in self._folder.iterdir():  # what stood at an address in its place is left there, too
-            if other.name not in kept:
-                other.unlink(missing_ok=True)
-                self._copies.pop(other.name, None)
+        for entry in self._folder.iterdir():  # the folder may also have copies of other bytes at its addresses
+            if entry.name not in kept:
+                entry.unlink(missing_ok=True)
+                self._copies.pop(entry.name, None)
         return self._copies[document_id]
 
     def _row(self, document_id: str) -> _Row:
-        """The document's row of `documents`. What is removed or forgotten while it is looked at is dropped here, too."""
+        """The document's row of `documents`. Pictures and copy of a document that was removed meanwhile are dropped."""
         rows = self._dataset.rows("documents", ["document_id", "source_uri", "file_name"])
-        found: list[_Row] = rows.filter(pc.equal(rows.column("document_id"), document_id)).to_pylist()
-        if not found:
+        matches: list[_Row] = rows.filter(pc.equal(rows.column("document_id"), document_id)).to_pylist()
+        if not matches:
             self._drop(document_id)
             raise UnreadableDocumentError(f"{document_id[:12]} is not published any more")
-        return found[0]
+        return matches[0]
 
     def _drop(self, document_id: str) -> None:
         for key in [key for key in self._pages if key[0] == document_id]:

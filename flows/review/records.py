@@ -1,4 +1,4 @@
-"""Published records read back: nested, in their type's own shape, with all that the tables tell of them."""
+"""Published records read from the tables: nested in the shape of their type, with evidence and checks."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ from schemas.pipeline import Record
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """One published document: `document` is its row of `documents`, `head` what its record's row tells beside the values.
+    """One published document: `document` is its row of `documents`, `head` the row of its record.
 
-    `value` is the record as it is published, `extracted` as the machine read it where people have corrected it, else
-    null. `evidence` and `checks` are rows of these tables.
+    `value` is the published record, `extracted` the record as the model read it, None where people have not corrected it.
+    `evidence` and `checks` are rows of these tables.
     """
 
     shard: str
@@ -35,7 +35,7 @@ class Published:
 
     @property
     def value(self) -> dict[str, Any]:
-        """The record, nested in the schema's own shape."""
+        """The record, nested in the shape of the schema."""
         return dict(self.record.value)
 
 
@@ -51,12 +51,10 @@ def read_records(
 
 
 def read_record(dataset: Dataset, document_type: DocumentType, document_id: str) -> Published:
-    """One published document. Raises ConfigurationError where it is not published."""
+    """One published document. Raises ConfigurationError for one that is not published."""
     for record in read_records(dataset, document_type, [document_id]):
         return record
-    raise ConfigurationError(
-        f"{document_id} is not published in {dataset.location}; `pagemill status` tells what became of it"
-    )
+    raise ConfigurationError(f"{document_id} is not published in {dataset.location}; see `pagemill status`")
 
 
 def _of_shard(
@@ -70,12 +68,12 @@ def _of_shard(
             for row in kept.to_pylist():
                 by_document.setdefault(row["document_id"], {name: [] for name in names})[table].append(row)
     for document_id, rows in by_document.items():
-        if rows["documents"] and rows[document_type.name]:  # else it is being published
+        if rows["documents"] and rows[document_type.name]:  # else its publish is not complete
             yield published(shard, document_id, rows, document_type)
 
 
 def published(shard: str, document_id: str, rows: Rows, document_type: DocumentType) -> Published:
-    """One document of its rows, by table."""
+    """One document from its rows, by table."""
     (document,), (head,) = rows["documents"], rows[document_type.name]
     record = assemble(rows, document_type)
     text = document.get("extracted")

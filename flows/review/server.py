@@ -1,4 +1,4 @@
-"""The addresses of the review page, and the server on loopback that has them until it is told to stop."""
+"""The HTTP routes of the review page, and their server on loopback."""
 
 import signal
 import socket
@@ -32,7 +32,7 @@ from schemas.errors import ConfigurationError, DatasetError, DocumentError, Page
 from schemas.pipeline import Evidence, Page
 
 HOST = "127.0.0.1"
-DRAWING_SECONDS = 30.0  # for one picture, where the setting allows no less
+DRAWING_SECONDS = 30.0  # for one picture at most; the setting may allow less
 _STATUS = {ConfigurationError: 422, DocumentError: 404, DatasetError: 503}
 
 Id = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
@@ -50,7 +50,7 @@ def serve_review(
     opens: bool,
     tell: Callable[[str], None],
 ) -> None:
-    """Serve the page until Ctrl-C or SIGTERM; `tell` is given its address. Raises ConfigurationError before it begins."""
+    """Serve the page until Ctrl-C or SIGTERM; `tell` is called with its address. Raises ConfigurationError for a taken port."""
     with (
         _listening(port) as listening,
         tempfile.TemporaryDirectory(prefix="pagemill-") as folder,
@@ -66,7 +66,7 @@ def serve_review(
             server.should_exit = True
 
         for entry in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(entry, stop)  # uvicorn raises what it was told to stop by once more, when it has stopped
+            signal.signal(entry, stop)  # uvicorn raises the signal once more after it has stopped
         url = f"http://{HOST}:{at}/?token={tokens.entry}"
         tell(url)
         if opens:
@@ -75,10 +75,10 @@ def serve_review(
 
 
 def application(desk: Session, pictures: Pictures, tokens: Secrets) -> FastAPI:
-    """The addresses, without their guard."""
+    """The routes, without their guard."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     for kind, status in _STATUS.items():
-        app.add_exception_handler(kind, _teller(status))
+        app.add_exception_handler(kind, _answer_with(status))
     app.add_exception_handler(RequestValidationError, _misused)
     app.add_exception_handler(HTTPException, _unknown)
     app.add_exception_handler(Exception, _at_fault)
@@ -147,11 +147,13 @@ def _add_documents(app: FastAPI, desk: Session, pictures: Pictures) -> None:
     async def corrections(document_id: Id, asked: Annotated[_Json, Body()]) -> JSONResponse:
         change = _change(asked)
         if change.value and isinstance(asked.get("page"), int):
-            change = replace(change, evidence=await _seen(desk, pictures, document_id, change, asked["page"]))
+            change = replace(change, evidence=await _located(desk, pictures, document_id, change, asked["page"]))
         is_done = await run_in_threadpool(desk.change, document_id, change)
         now = await run_in_threadpool(desk.document, document_id)
         if not is_done:
-            return JSONResponse({"error": "the record was changed meanwhile: look at it again", "document": now}, 409)
+            return JSONResponse(
+                {"error": "the record was changed meanwhile; check it and repeat the change", "document": now}, 409
+            )
         return JSONResponse({"document": now})
 
 
@@ -165,16 +167,16 @@ def size(page: Page) -> _Json:
 
 
 def _change(asked: _Json) -> Change:
-    """The change in a request. Raises ConfigurationError for anything else."""
+    """The change in a request. Raises ConfigurationError for a malformed one."""
     field, value, note, version = (asked.get(name) for name in ("field", "value", "note", "version"))
     texts = (value is None or isinstance(value, str)) and (note is None or isinstance(note, str))
     if not (isinstance(field, str) and isinstance(version, str) and texts):
-        raise ConfigurationError("a change has texts for field, value, note and version")
+        raise ConfigurationError("invalid change: expected texts for field, value, note and version")
     return Change(field, value, (note or "").strip() or None, version)
 
 
-async def _seen(desk: Session, pictures: Pictures, document_id: str, change: Change, number: int) -> Evidence | None:
-    """Place of the new value on the page that the person had before them."""
+async def _located(desk: Session, pictures: Pictures, document_id: str, change: Change, number: int) -> Evidence | None:
+    """Place of the new value on the page that the person was shown."""
     try:
         page = await pictures.page(document_id, number)
     except DocumentError:
@@ -184,7 +186,7 @@ async def _seen(desk: Session, pictures: Pictures, document_id: str, change: Cha
     return await run_in_threadpool(locate, page, desk.document_type.root, record, change.field, change.value)
 
 
-def _teller(status: int) -> Callable[[Request, Exception], Response]:
+def _answer_with(status: int) -> Callable[[Request, Exception], Response]:
     def tell(_: Request, error: Exception) -> Response:
         assert isinstance(error, PagemillError)
         return JSONResponse({"error": str(error)}, status)
@@ -194,8 +196,8 @@ def _teller(status: int) -> Callable[[Request, Exception], Response]:
 
 def _misused(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    where = " ".join(str(entry) for entry in error.errors()[0]["loc"])
-    return JSONResponse({"error": f"{where}: {error.errors()[0]['msg']}"}, 422)
+    parameter = " ".join(str(entry) for entry in error.errors()[0]["loc"])
+    return JSONResponse({"error": f"{parameter}: {error.errors()[0]['msg']}"}, 422)
 
 
 def _unknown(_: Request, error: Exception) -> Response:
@@ -204,11 +206,11 @@ def _unknown(_: Request, error: Exception) -> Response:
 
 
 def _at_fault(_: Request, error: Exception) -> Response:
-    return JSONResponse({"error": f"{type(error).__name__}: {error}; look at the document again before you go on"}, 500)
+    return JSONResponse({"error": f"{type(error).__name__}: {error}; load the document again before you go on"}, 500)
 
 
 def _quiet(app: Guard) -> uvicorn.Config:
-    """A server that says nothing by itself, and ends a second after it was told to."""
+    """Settings of a server without output of its own, which stops at most a second after a signal."""
     return uvicorn.Config(
         app,
         lifespan="off",
@@ -229,6 +231,8 @@ def _listening(port: int) -> socket.socket:
         listening.bind((HOST, port))
     except OSError as error:
         listening.close()
-        raise ConfigurationError(f"--port {port}: {error.strerror}; choose another one, or 0 for any") from error
+        raise ConfigurationError(
+            f"--port {port}: {error.strerror}; choose another port, or 0 for any free one"
+        ) from error
     listening.listen()
     return listening

@@ -1,4 +1,4 @@
-"""One session of reviewing: the dataset, what is read of it, and the corrections, one after the other."""
+"""One session of reviewing: reads of a dataset, and corrections one after the other."""
 
 import threading
 import time
@@ -16,15 +16,15 @@ from schemas.document_type import DocumentType
 from schemas.errors import DatasetError
 from schemas.pipeline import Evidence
 
-_PAUSE = 0.3  # seconds, after which a shard that was being replaced is there again
+_PAUSE = 0.3  # seconds until a shard that is being replaced exists again
 Read = TypeVar("Read")
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Change that a person asks for: another `value` (text or None) of `field`, seen in `version` of the record.
+    """Requested change: another `value` (text or None) of `field`, in `version` of the record.
 
-    `field` "" with a null value accepts the document. `place` is where the person saw the value.
+    `field` "" with the value None accepts the document. `evidence` is the place where the person saw the value.
     """
 
     field: str
@@ -46,21 +46,21 @@ class Session:
         self._turn = threading.Lock()
 
     def documents(self, wanted: ListingFilter, start: int) -> Json:
-        """A page of the list, worst first, and how many documents there are."""
+        """A page of the list, worst first, with the number of documents."""
         with self._turn:
-            found = _again(lambda: self._listing.slice(wanted, start))
+            listed = _again(lambda: self._listing.slice(wanted, start))
         return {
-            "rows": found.rows, "start": found.start, "total": found.total, "documents": found.documents,
-            "counts": dict(found.counts),
+            "rows": listed.rows, "start": listed.start, "total": listed.total, "documents": listed.documents,
+            "counts": dict(listed.counts),
         }  # fmt: skip
 
     def groups(self) -> list[tuple[str, int]]:
-        """The groups with most documents, each with their number."""
+        """The largest groups, with their numbers of documents."""
         with self._turn:
             return _again(self._listing.groups)
 
     def document(self, document_id: str) -> Json:
-        """The document as the page draws it. Raises PagemillError where it is not published."""
+        """The document as data of the page. Raises PagemillError for one that is not published."""
         return _again(lambda: document_view(self.dataset, self.document_type, document_id))
 
     def text(self, document_id: str, number: int) -> str:
@@ -77,9 +77,9 @@ class Session:
         return _again(lambda: read_record(self.dataset, self.document_type, document_id)).value
 
     def change(self, document_id: str, change: Change) -> bool:
-        """Carry a change out; false, and nothing done, where the record is not what the person saw any more.
+        """Make a change; returns False, without a change, where the record is no longer the version that the person saw.
 
-        Raises ConfigurationError for what the schema refuses, DatasetError where it cannot be written.
+        Raises ConfigurationError for a value that the schema refuses, DatasetError where the dataset cannot be written.
         """
         with self._turn:
             record = _again(lambda: read_record(self.dataset, self.document_type, document_id))
@@ -93,7 +93,7 @@ class Session:
 
 
 def _again(read: Callable[[], Read]) -> Read:
-    """Result of `read`; read once more where a run replaces a shard at that moment."""
+    """Result of `read`, with one retry: a run may be replacing a shard."""
     try:
         return read()
     except (DatasetError, OSError):

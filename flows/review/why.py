@@ -1,4 +1,4 @@
-"""`pagemill why OUT DOCUMENT FIELD`: how a published value came about, from the page it stands on to who corrected it."""
+"""`pagemill why OUT DOCUMENT FIELD`: origin of a published value, from its place on a page to its corrections."""
 
 import asyncio
 import base64
@@ -30,7 +30,7 @@ _CALL = (
 )  # fmt: skip
 _CORRECTION = ("correction_id", "at", "by", "field", "old", "new", "note")
 _MARGIN = 60.0  # points of the page that are shown around a box
-_SHOWN = 200  # characters of a quote or a value on one line
+_SHOWN = 200  # characters of a quote or a value in a line
 
 _Row = Mapping[str, Any]
 
@@ -39,7 +39,7 @@ _Row = Mapping[str, Any]
 class Why:
     """Explanation of one value, from the tables. `evidence` is its own row, `others` are rows of conflicting statements.
 
-    `calls` are the answers about the page that it stands on, or all of the document's where it stands on none.
+    `calls` are the answers about its page, or all of the document's where it has no page.
     """
 
     document_id: str
@@ -54,52 +54,52 @@ class Why:
     recipe: _Row
     calls: Sequence[_Row]
     corrections: Sequence[_Row]
-    extracted: str | None  # what the machine read, where people have corrected the document
+    extracted: str | None  # value of the model, where people have corrected the document
 
 
 def why(dataset: Dataset, document_type: DocumentType, document_id: str, pointer: str) -> Why:
-    """Explain the value at `pointer`. Raises ConfigurationError where the document or its field does not exist."""
-    found = read_record(dataset, document_type, document_id)
+    """Explain the value at `pointer`. Raises ConfigurationError where the document or the field does not exist."""
+    record = read_record(dataset, document_type, document_id)
     keys = keys_of(pointer)
-    holder = value_at(found.value, keys[:-1])
+    holder = value_at(record.value, keys[:-1])
     is_there = (isinstance(holder, Mapping) and keys[-1] in holder) or (
         isinstance(holder, list) and is_index(keys[-1]) and int(keys[-1]) < len(holder)
     )
     if field_at(document_type.root, keys) is None or not is_there:
         names = ", ".join(f"/{child.name}" for child in document_type.root.fields)
         raise ConfigurationError(
-            f"{found.document['file_name']} has no {pointer}; its fields are {names}; an item of a list is /list/0"
+            f"{record.document['file_name']} has no {pointer}: expected one of {names}, or an item of a list such as /list/0"
         )
-    mine = [entry for entry in found.evidence if entry["field"] == pointer]
-    own = next((entry for entry in mine if entry["match"] != "conflict"), None)
+    rows = [entry for entry in record.evidence if entry["field"] == pointer]
+    own = next((entry for entry in rows if entry["match"] != "conflict"), None)
     general = pattern_of(document_type.root, pointer)
-    spoken = {check.name for check in document_type.checks if general in check.fields}
+    checks_of_field = {check.name for check in document_type.checks if general in check.fields}
     page = own["page"] if own else None
     return Why(
         document_id=document_id,
-        file_name=found.document["file_name"],
-        source_uri=found.document["source_uri"],
+        file_name=record.document["file_name"],
+        source_uri=record.document["source_uri"],
         field=pointer,
-        value=_text(value_at(found.value, keys)),
+        value=_text(value_at(record.value, keys)),
         evidence=own,
-        others=[entry for entry in mine if entry["match"] == "conflict"],
+        others=[entry for entry in rows if entry["match"] == "conflict"],
         problems=[
-            f"{problem.kind}: {problem.message}" for problem in found.record.problems if problem.field == pointer
+            f"{problem.kind}: {problem.message}" for problem in record.record.problems if problem.field == pointer
         ],
-        checks=[check for check in found.checks if check["check"] in spoken],
-        recipe=_recipe(dataset, found),
-        calls=_calls(dataset, found, page),
+        checks=[check for check in record.checks if check["check"] in checks_of_field],
+        recipe=_recipe(dataset, record),
+        calls=_calls(dataset, record, page),
         corrections=[
             {name: row[name] for name in _CORRECTION}
             for row in correction_rows(dataset, [document_id]).get(document_id, ())
             if row["field"] in {"", pointer}
         ],
-        extracted=None if found.extracted is None else _text(value_at(found.extracted, keys)),
+        extracted=None if record.extracted is None else _text(value_at(record.extracted, keys)),
     )
 
 
 def why_lines(explanation: Why) -> list[str]:
-    """`why` for people."""
+    """The explanation as lines, for people."""
     lines = [
         f"{explanation.file_name} {explanation.field} = {one_line(explanation.value, _SHOWN)}",
         f"  document {explanation.document_id}",
@@ -107,19 +107,19 @@ def why_lines(explanation: Why) -> list[str]:
     ]
     own = explanation.evidence
     if own is None:
-        lines.append("  nothing was looked for: the value is null, or its field asks for no evidence")
+        lines.append("  no evidence: the value is null, or its field asks for none")
     else:
         box = (
             "" if own["x0"] is None else f", box {own['x0']:.0f} {own['y0']:.0f} {own['x1']:.0f} {own['y1']:.0f} points"
         )
-        where = f"page {own['page']}{box}" if own["page"] else "on no page"
+        location = f"page {own['page']}{box}" if own["page"] else "on no page"
         sure = "" if own.get("confidence") is None else f", confidence {own['confidence']:.2f}"
-        lines.append(f"  {own['match']}: {where}{sure}")
+        lines.append(f"  {own['match']}: {location}{sure}")
         if own["quote"]:
             lines.append(f"  “{one_line(own['quote'], _SHOWN)}”")
     lines += [
-        f"  stated otherwise on page {other['page']}: {one_line(other['value'], _SHOWN)}"
-        for other in explanation.others
+        f"  stated otherwise on page {conflict['page']}: {one_line(conflict['value'], _SHOWN)}"
+        for conflict in explanation.others
     ]
     lines += [f"  problem: {problem}" for problem in explanation.problems]
     lines += [
@@ -135,25 +135,25 @@ def why_lines(explanation: Why) -> list[str]:
         for call in explanation.calls
     ]
     if explanation.extracted is not None or explanation.corrections:
-        lines.append(f"  the machine read {one_line(explanation.extracted, _SHOWN)}")
+        lines.append(f"  the model read {one_line(explanation.extracted, _SHOWN)}")
     for correction in explanation.corrections:
-        what = (
+        change = (
             f"{one_line(correction['old'], _SHOWN)} -> {one_line(correction['new'], _SHOWN)}"
             if correction["field"]
             else "the whole record accepted"
         )
         note = f" ({correction['note']})" if correction["note"] else ""
-        lines.append(f"  {correction['at']:%Y-%m-%d %H:%M} {correction['by']}: {what}{note}")
+        lines.append(f"  {correction['at']:%Y-%m-%d %H:%M} {correction['by']}: {change}{note}")
     return lines
 
 
 def why_json(explanation: Why) -> dict[str, Any]:
-    """`why` for programs."""
+    """The explanation as JSON values, for programs."""
     return asdict(explanation)
 
 
 def draw_why(explanation: Why, dataset: Dataset, settings: Settings, path: Path) -> None:
-    """One web page that stands alone: the part of the page around the value, and what `why` tells.
+    """Write one self-contained web page: the explanation, with the part of the page around the value.
 
     Raises ConfigurationError where it cannot be written.
     """
@@ -164,7 +164,7 @@ def draw_why(explanation: Why, dataset: Dataset, settings: Settings, path: Path)
         view = _view(explanation.evidence or {}, page)
     html = render(
         "why.html",
-        told=explanation,
+        explanation=explanation,
         lines=why_lines(explanation)[1:],
         picture=picture,
         page=page,
@@ -175,10 +175,10 @@ def draw_why(explanation: Why, dataset: Dataset, settings: Settings, path: Path)
 
 
 def _page(explanation: Why, dataset: Dataset, settings: Settings) -> tuple[Page | None, str]:
-    """The page that the value stands on, or why there is none to show."""
+    """The page of the value, or the reason why there is none to show."""
     number = explanation.evidence["page"] if explanation.evidence else None
     if number is None:
-        return None, "It stands on no page that could be shown."
+        return None, "The value has no page that could be shown."
     with workplace(settings) as (sandbox, folder):
         pictures = Pictures(dataset, sandbox, folder)
         try:
@@ -195,26 +195,26 @@ def _view(own: _Row, page: Page) -> tuple[float, float, float, float]:
     return 0.0, top, page.width, min(page.height, own["y1"] + _MARGIN) - top
 
 
-def _recipe(dataset: Dataset, found: Published) -> _Row:
-    document = found.document
+def _recipe(dataset: Dataset, record: Published) -> _Row:
+    document = record.document
     recipe = {name: document[name] for name in ("recipe_id", "model", "run_id", "extracted_at")}
     rows = dataset.rows("recipes", ["recipe_id", "settings", "versions", "first_used_at"])
-    known = rows.filter(pc.equal(rows.column("recipe_id"), document["recipe_id"])).to_pylist()
-    return {**recipe, **(known[0] if known else {})}
+    matches = rows.filter(pc.equal(rows.column("recipe_id"), document["recipe_id"])).to_pylist()
+    return {**recipe, **(matches[0] if matches else {})}
 
 
-def _calls(dataset: Dataset, found: Published, page: int | None) -> list[_Row]:
-    """The answers that tell of a page; all of the document's where that is not known."""
-    pages = dataset.shard_columns("pages", found.shard, ["document_id", "page", "chunk"])
+def _calls(dataset: Dataset, record: Published, page: int | None) -> list[_Row]:
+    """The answers about a page; all of the document's where the page is unknown."""
+    pages = dataset.shard_columns("pages", record.shard, ["document_id", "page", "chunk"])
     chunks = {
         row["chunk"]
-        for row in pages.filter(pc.equal(pages.column("document_id"), found.document_id)).to_pylist()
+        for row in pages.filter(pc.equal(pages.column("document_id"), record.document_id)).to_pylist()
         if page is None or row["page"] == page
     }
     rows = []
-    for shard in dataset.shards_with("calls", pa.array([found.document_id])):
+    for shard in dataset.shards_with("calls", pa.array([record.document_id])):
         calls = dataset.shard_columns("calls", shard, [*_CALL, "document_id"])
-        rows += calls.filter(pc.equal(calls.column("document_id"), found.document_id)).to_pylist()
+        rows += calls.filter(pc.equal(calls.column("document_id"), record.document_id)).to_pylist()
     return [{name: row[name] for name in _CALL} for row in rows if row["chunk"] in chunks or row["chunk"] < 0]
 
 

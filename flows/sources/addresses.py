@@ -1,4 +1,4 @@
-"""Addresses by the million: kept as Arrow columns, and made one by one where they are opened."""
+"""Addresses by the million: kept as Arrow columns, made into Python values one at a time."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,15 +18,15 @@ SCHEMA = pa.schema(
     ]
 )
 _MOST_HELD = 65_536  # addresses as Python values before they become columns
-# What a table's time can say, in microseconds since 1970: the years 1 to 9999.
+# Range of the tables' times, in microseconds since 1970: the years 1 to 9999.
 _FIRST_US, _LAST_US = -62_135_596_800_000_000, 253_402_300_799_999_999
 
 
-class Address(NamedTuple):  # made by the million: a frozen dataclass takes three times as long
-    """Address of a document: `uri` is an absolute path or a URL. Size and time are None where no file exists.
+class Address(NamedTuple):  # a frozen dataclass takes three times as long to make, and there are millions
+    """Address of a document: `uri` is an absolute path or a URL. Size (bytes) and time are None where no file exists.
 
-    `modified_us` counts microseconds since 1970 (UTC). `path` is what to open where that is not `uri`: a name that is no
-    valid UTF-8, or a URL with credentials; it is in no table. `found_by` names the SOURCE that was expanded to it.
+    `modified_us` counts microseconds since 1970 (UTC). `path` is opened in place of `uri` where these differ: a name
+    in invalid UTF-8, or a URL with credentials; it is in no table. `found_by` names the SOURCE that was expanded to it.
     """
 
     uri: str
@@ -56,7 +56,7 @@ class Addresses(Sequence[Address]):
 
     @classmethod
     def collect(cls, addresses: Iterable[Address]) -> "Addresses":
-        """Take `addresses` in, a few at a time."""
+        """The sequence of `addresses`, read in blocks to bound memory."""
         batches: list[pa.RecordBatch] = []
         buffered: list[Address] = []
         for address in addresses:
@@ -67,11 +67,11 @@ class Addresses(Sequence[Address]):
         return cls(pa.Table.from_batches([*batches, _batch(buffered)], SCHEMA))
 
     def filter(self, mask: pa.ChunkedArray) -> "Addresses":
-        """Those for which `mask` is true."""
+        """The addresses for which `mask` is true."""
         return Addresses(self.table.filter(mask))
 
     def sizes(self) -> Iterator[int]:
-        """The size of each in bytes, 0 where it is not known."""
+        """The sizes in bytes, 0 for an unknown one."""
         for batch in self.table.select(["bytes"]).to_batches(max_chunksize=_MOST_HELD):
             yield from (size or 0 for size in batch.column(0).to_pylist())
 
@@ -104,13 +104,13 @@ class Addresses(Sequence[Address]):
 
 def _batch(addresses: Sequence[Address]) -> pa.RecordBatch:
     uris, sizes, times, etags, attributes, paths, found_by = zip(*addresses, strict=True) if addresses else [()] * 7
-    times = pa.array(map(_told, times), pa.int64()).cast(SCHEMA.field("modified_at").type)
+    times = pa.array(map(_writable_time, times), pa.int64()).cast(SCHEMA.field("modified_at").type)
     opened = pa.array([None if path is None else os.fsencode(path) for path in paths], pa.binary())
     texts = [pa.array(values, pa.string()) for values in (uris, etags, attributes, found_by)]
     arrays = [texts[0], pa.array(sizes, pa.int64()), times, texts[1], texts[2], opened, texts[3]]
     return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
 
 
-def _told(modified_us: int | None) -> int | None:
-    """A time that no table can hold is no time: the file is then looked at each night."""
+def _writable_time(modified_us: int | None) -> int | None:
+    """The time, None where the tables cannot hold it: the file is then read by every run."""
     return modified_us if modified_us is not None and _FIRST_US <= modified_us <= _LAST_US else None

@@ -1,4 +1,4 @@
-"""Looking things up in tables of a million rows without making Python values of them."""
+"""Look-ups in tables of a million rows, without making Python values of the rows."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -16,24 +16,24 @@ def newest(table: pa.Table, key: str, time: str) -> pa.Table:
 
 
 class Newest:
-    """The newest row of each key, where most keys are asked for: only what is asked for is looked up."""
+    """The newest row of each key, looked up for the requested keys only."""
 
     def __init__(self, table: pa.Table, key: str, time: str) -> None:
         times = table.column(time)
         if not pc.all(pc.less_equal(times[:-1], times[1:])).as_py():
             table = table.take(pc.sort_indices(table, sort_keys=[(time, "ascending")]))  # a stable sort
-        self.table = table.combine_chunks()  # taking rows out of a thousand pieces costs several times as much
+        self.table = table.combine_chunks()  # a table in a thousand pieces is several times slower to take rows from
         self._key, self._time = key, time
 
     def places(self, keys: pa.ChunkedArray) -> pa.Array:
-        """The row number of the newest row of each of `keys`; null where there is none."""
+        """The row number of the newest row of each of `keys`; null in the array where there is none."""
         count = self.table.num_rows
         backwards = self.table.column(self._key).take(pa.arange(count - 1, -1, -1))
-        first = pc.index_in(keys, value_set=backwards).cast(pa.int64())  # of equal values it finds the first
+        first = pc.index_in(keys, value_set=backwards).cast(pa.int64())  # finds the first of equal values
         return pc.subtract(count - 1, first).combine_chunks()
 
     def others(self, keys: pa.ChunkedArray, places: pa.Array) -> pa.Table:
-        """The newest row of each key that is not among `keys` (distinct), whose places are `places`."""
+        """The newest row of each key that is not among `keys` (distinct); `places` are the row numbers of `keys`."""
         hit = places.drop_null()
         if len(hit) == self.table.num_rows:
             return self.table[:0]
@@ -43,13 +43,13 @@ class Newest:
 
 
 def same(left: pa.ChunkedArray, right: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Mask of the rows where both have the same value, or neither has one."""
+    """Mask of the rows with the same value in both, or null in both."""
     both_null = pc.and_(pc.is_null(left), pc.is_null(right))
     return pc.or_(pc.fill_null(pc.equal(left, right), False), both_null)
 
 
 class Index:
-    """The rows of a table by a column whose values are distinct, found by halving: nothing is built a row."""
+    """The rows of a table by a column of distinct values, found by binary search: no hash table is built."""
 
     def __init__(self, table: pa.Table, key: str) -> None:
         table = table.filter(pc.is_valid(table.column(key)))
@@ -65,7 +65,7 @@ class Index:
         return Index(self._rows.filter(pc.is_in(self._keys, value_set=pa.array(values, pa.string()))), self._key)
 
     def get(self, value: str) -> dict[str, Any] | None:
-        """The row of `value`; null where there is none."""
+        """The row of `value`; None where there is none."""
         index = bisect_left(range(len(self)), value, key=lambda at: self._keys[at].as_py())
         if index == len(self) or self._keys[index].as_py() != value:
             return None

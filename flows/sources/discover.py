@@ -19,14 +19,14 @@ from flows.sources.globbing import GLOB_MARKS, Identity, Seen, expand, fixed_par
 from flows.sources.s3_listing import SCHEME, ObjectUrl, StoredObject, find_objects, list_objects, object_url
 from schemas.errors import ConfigurationError
 
-_LISTED_AT_ONCE = 65_536  # rows of a list that are looked up together
+_LISTED_AT_ONCE = 65_536  # rows of a list that are looked up in one block
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A SOURCE that names many: a folder or prefix (`below` ends with `/`), a glob (`pattern` too) or a list (neither).
+    """A SOURCE of several addresses: a folder or prefix (`below` ends with `/`), a glob (`pattern` too) or a list (neither).
 
-    `is_complete` says that it was listed to its end, so that what is not in it is not there.
+    `is_complete` is true where it was listed to its end: then an address that is not in it does not exist.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Discovered:
-    """The addresses in a stable order, the sources that name many, and what could not be listed, as text."""
+    """The addresses in a stable order, the sources with several of them, and the faults of listing, as text."""
 
     addresses: Addresses
     sources: tuple[Source, ...] = ()
@@ -64,10 +64,10 @@ class _Search:
 def discover(
     sources: Iterable[str], out: Path | str, extensions: Collection[str], *, allow_empty: bool = False
 ) -> Discovered:
-    """Every address that `sources` name, folders, prefixes and globs by `extensions` only, `out` itself left out.
+    """All addresses in `sources`: from folders, prefixes and globs the files with `extensions`, outside of `out`.
 
-    Raises ConfigurationError for a source that matches nothing, unless `allow_empty`, and for a list or a store that
-    cannot be read.
+    Raises ConfigurationError for a source without addresses, unless `allow_empty`, and for a list or a store that cannot be
+    read.
     """
     left_out = None if "://" in str(out) else identity(Path(out))
     search = _Search(out, frozenset(extensions), left_out)
@@ -86,13 +86,13 @@ def _all(search: _Search, named: Iterable[str], *, allow_empty: bool) -> Iterato
             yield address
         if is_empty and not allow_empty:
             raise ConfigurationError(
-                f"{_shown(source)} matches nothing: no file, and no {', '.join(sorted(search.extensions)[:6])}… in it; "
+                f"{_shown(source)} matches nothing: expected a file, or {', '.join(sorted(search.extensions)[:6])}… in it; "
                 "check the path, or allow it with --allow-empty"
             )
 
 
 def _once(addresses: Addresses) -> Addresses:
-    """Each address once, where it was named first."""
+    """The distinct addresses, in the order of their first occurrence."""
     uris = addresses.table.column("source_uri")
     first = pc.index_in(uris, value_set=uris)
     return addresses.filter(pc.equal(first, pa.arange(0, len(addresses)).cast(first.type)))
@@ -107,16 +107,16 @@ def _expand(search: _Search, source: str) -> Iterator[Address]:
         yield from _stored(search, source)
     elif "://" in source:
         raise ConfigurationError(
-            f"{_shown(source)}: addresses are paths on this machine or s3:// URLs; copy the files there"
+            f"invalid address {_shown(source)}: expected a path on this machine or an s3:// URL; copy the files there"
         )
     elif Path(source).is_dir():
         yield from _folder(search, _absolute(source))
     elif os.path.lexists(source):
-        yield _stated(_absolute(source), None, None)  # an explicitly named file is always taken
+        yield _stated(_absolute(source), None, None)  # a file named by itself is taken whatever its extension
     elif GLOB_MARKS & set(source):
         pattern, troubles = _absolute(source), list[str]()
-        seen = expand(pattern, search.extensions, search.left_out, troubles)
-        yield from (_address(entry, pattern) for entry in seen)
+        entries = expand(pattern, search.extensions, search.left_out, troubles)
+        yield from (_address(entry, pattern) for entry in entries)
         search.note(pattern, f"{fixed_part(pattern).rstrip('/')}/", glob_pattern(pattern), troubles)
 
 
@@ -128,14 +128,14 @@ def _folder(search: _Search, folder: str) -> Iterator[Address]:
 
 
 def _stored(search: _Search, url: str) -> Iterator[Address]:
-    """The object that `url` names, or those of a prefix or a glob."""
+    """The object at `url`, or the objects of a prefix or a glob."""
     asked = object_url(url)
     if GLOB_MARKS & set(asked.key):
         yield from _prefix(search, asked, f"{fixed_part(asked.uri)}/", glob_pattern(asked.uri, hides_dots=False))
         return
     first = next(list_objects(asked), None)
     if first is not None and first.key == asked.key:
-        yield _object(asked, first, None, None)  # an explicitly named object is always taken
+        yield _object(asked, first, None, None)  # an object named by itself is taken whatever its extension
     else:
         yield from _prefix(search, asked, f"{asked.uri.rstrip('/')}/", None)
 
@@ -164,14 +164,16 @@ def _listed(search: _Search, path: Path) -> Iterator[Address]:
             if uri in objects:
                 yield _object(objects[uri], facts.get(objects[uri].uri), name, attributes)
             elif "://" in uri:
-                raise ConfigurationError(f"{name} names {_shown(uri)}: addresses are paths here or s3:// URLs")
+                raise ConfigurationError(
+                    f"{name}: invalid address {_shown(uri)}: expected a path on this machine or an s3:// URL"
+                )
             else:
                 yield _stated(_absolute(uri), name, attributes)
     search.note(name, None, None, [])
 
 
 def _rows(path: Path) -> Iterator[tuple[str, str | None]]:
-    """The addresses of a list as they stand there, and their other columns as JSON."""
+    """The addresses of a list as written, and their other columns as JSON."""
     try:
         if path.suffix == ".parquet":
             with pq.ParquetFile(path) as file:
@@ -184,21 +186,21 @@ def _rows(path: Path) -> Iterator[tuple[str, str | None]]:
             lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
             yield from ((line.removeprefix("file://"), None) for line in lines if line and not line.startswith("#"))
     except (OSError, pa.ArrowException, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigurationError(f"@{path} cannot be read as a list of addresses: {error}") from error
+        raise ConfigurationError(f"@{path}: cannot be read as a list of addresses ({error})") from error
 
 
 def _row(path: Path, row: Mapping[str, Any]) -> tuple[str, str | None]:
     if "uri" not in row:
-        raise ConfigurationError(f"@{path} has no column `uri`")
+        raise ConfigurationError(f"@{path}: missing column `uri`; add it")
     if not row["uri"]:
-        raise ConfigurationError(f"@{path} has a row without `uri`; remove it or fill it in")
+        raise ConfigurationError(f"@{path}: row without `uri`; remove it or fill it in")
     attributes = {str(key): value for key, value in row.items() if key != "uri" and value is not None}
     text = json.dumps(attributes, default=str, ensure_ascii=False) if attributes else None
     return str(row["uri"]).removeprefix("file://"), text
 
 
 def _absolute(path: str) -> str:
-    return os.path.abspath(path)  # noqa: PTH100 - links stay as named
+    return os.path.abspath(path)  # noqa: PTH100 - Path.resolve() would follow links
 
 
 def _stated(path: str, found_by: str | None, attributes: str | None) -> Address:
@@ -209,9 +211,9 @@ def _stated(path: str, found_by: str | None, attributes: str | None) -> Address:
     return _address((path, facts), found_by, attributes)
 
 
-def _address(seen: Seen, found_by: str | None, attributes: str | None = None) -> Address:
-    """The address of a file; bytes that are no UTF-8 are shown as escapes, so that the name can stand in a table."""
-    path, facts = seen
+def _address(entry: Seen, found_by: str | None, attributes: str | None = None) -> Address:
+    """The address of a file; bytes in invalid UTF-8 become escapes in `uri`, so that tables can hold it."""
+    path, facts = entry
     uri, found_by = _writable(path), None if found_by is None else _writable(found_by)
     size, time = (None, None) if facts is None else (facts.st_size, facts.st_mtime_ns // 1000)
     return Address(uri, size, time, None, attributes, None if uri == path else path, found_by)

@@ -1,10 +1,10 @@
-"""Failures and when they are due again: 20 hours after the first attempt, then 40, 80 and 160; at most five attempts.
+"""Failures and the time they are due again: 20 hours after the first attempt, then 40, 80 and 160; at most five attempts.
 
-One that is not retryable is due after `pagemill retry`, new bytes or a new recipe. A failure belongs to a document's id, or to
-an address whose document was never read.
+A failure that is not retryable is due after `pagemill retry`, with new bytes or under a new recipe. A failure belongs to a
+document's id, or to an address whose document was never read.
 
-Clocks go back. A run dates its failures after all that are there, so that the newest is the last one whatever the clock said;
-how long ago one was that is dated in the future, the start of its run tells, which its name has.
+Clocks may be set back. A run dates its failures after all existing ones, so that the last one is the newest in any case. The
+age of a failure dated in the future is counted from the start of its run, which is in the run's name.
 """
 
 import datetime
@@ -22,14 +22,14 @@ from flows.storage.dataset import Dataset
 from schemas.errors import DatasetError, DocumentError, InvalidCompletionError
 
 MOST_ATTEMPTS = 5
-FIRST_WAIT = datetime.timedelta(hours=20)  # so that a failure is due again the next night
+FIRST_WAIT = datetime.timedelta(hours=20)  # so that a failure is due in the next night
 FAILURE_COLUMNS = ("document_id", "source_uri", "run_id", "at", "error", "attempts", "retryable", "recipe_id")
 _TICK = datetime.timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Somebody's word that failures up to `at` are due; `error` names which, null all."""
+    """Order of a person that failures up to `at` are due: those of the class `error`, or all (None)."""
 
     at: datetime.datetime
     error: str | None = None
@@ -38,13 +38,14 @@ class Retry:
 class Failures:
     """The newest failure of each document id, and of each address whose document was never read.
 
-    `rows` are those of the table `failures` (`COLUMNS`), `now` is the plan's moment. New ones are dated `not_before` or later.
+    `rows` are those of the table `failures` (`FAILURE_COLUMNS`), `now` is the time of the plan. New failures are dated
+    `not_before` or later.
     """
 
     def __init__(self, rows: pa.Table, recipe_id: str, now: datetime.datetime, retries: Sequence[Retry] = ()) -> None:
         latest = pc.max(rows.column("at")).as_py()
-        known = [*([latest] if latest else []), *(retry.at for retry in retries)]
-        self.not_before = max([now, *(entry + _TICK for entry in known)])
+        earlier = [*([latest] if latest else []), *(retry.at for retry in retries)]
+        self.not_before = max([now, *(entry + _TICK for entry in earlier)])
         is_unread = pc.is_null(rows.column("document_id"))
         of_ids = _judged(newest(rows, "document_id", "at"), recipe_id, now, retries)
         of_uris = _judged(newest(rows.filter(is_unread), "source_uri", "at"), recipe_id, now, retries)
@@ -56,24 +57,24 @@ class Failures:
         self._by_uri = Index(of_uris, "source_uri")
 
     def attempts(self, document_id: str | None, uri: str) -> int:
-        """Number of failed attempts since it was last made due."""
+        """Number of failed attempts since a person last made the failure due."""
         last = self._by_uri.get(uri) if document_id is None else self._by_id.get(document_id)
         return int(last["attempts"]) if last else 0
 
     def unusable(self, document_id: str) -> int:
-        """Number of failures, ever, because no answer of the model could be used."""
+        """Number of all failures for want of a usable answer of the model."""
         counted = self._unusable.get(document_id)
         return int(counted["count_all"]) if counted else 0
 
     def is_held_back(self, document_id: str) -> bool:
-        """True for a document whose failure is not due: too soon, too often, or never to be retried under this recipe."""
+        """True for a document whose failure is not due: too soon, too often, or not retryable under this recipe."""
         last = self._by_id.get(document_id)
         return last is not None and bool(last["is_held"])
 
 
 def is_reopened(rows: pa.Table, retries: Sequence[Retry]) -> pa.ChunkedArray:
-    """Mask of the failures that somebody has made due."""
-    reopened = pc.is_null(rows.column("at"))  # all false
+    """Mask of the failures that a person has made due."""
+    reopened = pc.is_null(rows.column("at"))  # all false, since `at` is never null
     for retry in retries:
         meant = pc.less_equal(rows.column("at"), pa.scalar(retry.at, rows.column("at").type))
         if retry.error is not None:
@@ -83,7 +84,7 @@ def is_reopened(rows: pa.Table, retries: Sequence[Retry]) -> pa.ChunkedArray:
 
 
 def _judged(rows: pa.Table, recipe_id: str, now: datetime.datetime, retries: Sequence[Retry]) -> pa.Table:
-    """`rows` with `is_held`, and `attempts` counted anew where somebody has made them due."""
+    """`rows` with `is_held`, and with `attempts` 0 where a person has made them due."""
     at, attempts = _failed_at(rows, now), rows.column("attempts")
     wait = pc.multiply(
         pa.scalar(FIRST_WAIT // datetime.timedelta(microseconds=1), pa.int64()),
@@ -91,7 +92,7 @@ def _judged(rows: pa.Table, recipe_id: str, now: datetime.datetime, retries: Seq
             pa.scalar(1, pa.int64()), pc.max_element_wise(pc.min_element_wise(pc.subtract(attempts, 1), 10), 0)
         ),
     )
-    since = pc.subtract(pa.scalar(now, at.type), at).cast(pa.int64())  # negative when a clock was wrong: then it is due
+    since = pc.subtract(pa.scalar(now, at.type), at).cast(pa.int64())  # negative after a wrong clock: then it is due
     is_soon = pc.and_(pc.greater_equal(since, 0), pc.less(since, wait))
     never = pc.or_(pc.invert(rows.column("retryable")), pc.greater_equal(attempts, MOST_ATTEMPTS))
     reopened = is_reopened(rows, retries)
@@ -104,7 +105,7 @@ def _judged(rows: pa.Table, recipe_id: str, now: datetime.datetime, retries: Seq
 
 
 def _failed_at(rows: pa.Table, now: datetime.datetime) -> pa.ChunkedArray:
-    """When each row failed: of one that is dated in the future, when its run began."""
+    """Time of each failure; for one dated in the future the start of its run."""
     at = rows.column("at")
     is_ahead = pc.greater(at, pa.scalar(now, at.type))
     if not pc.any(is_ahead).as_py():
@@ -123,9 +124,9 @@ def failure_row(
     attempts: int,
     not_before: datetime.datetime,
 ) -> pa.RecordBatch:
-    """The row of `failures` for what stopped one document, dated `not_before` or later."""
-    known = isinstance(error, DocumentError)
-    message = str(error) if known else f"{type(error).__name__}: {error}"
+    """The row of `failures` for the error of one document, dated `not_before` or later."""
+    is_expected = isinstance(error, DocumentError)
+    message = str(error) if is_expected else f"{type(error).__name__}: {error}"
     return rows(
         "failures",
         [
@@ -146,7 +147,7 @@ def failure_row(
 
 
 def read_retries(dataset: Dataset) -> list[Retry]:
-    """Failures made due by `pagemill retry`. Raises DatasetError for a file that is none of ours."""
+    """Failures made due by `pagemill retry`. Raises DatasetError for a file that Pagemill did not write."""
     try:
         entries = json.loads(dataset.store.read(RETRIES_FILE))
         return [Retry(datetime.datetime.fromisoformat(row["at"]), row["error"]) for row in entries]

@@ -1,4 +1,4 @@
-"""Files below a folder or by a glob, with their facts, in a stable order. What cannot be listed is said, not passed over."""
+"""Files below a folder or by a glob, with their facts, in a stable order. A folder that cannot be listed is reported."""
 
 import os
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from schemas.errors import ConfigurationError
 
-Seen = tuple[str, os.stat_result | None]  # a path, and its facts where something stands there
+Seen = tuple[str, os.stat_result | None]  # a path, and its facts where it exists
 Identity = tuple[int, int]  # device and inode
 GLOB_MARKS = frozenset("*?[")
 
@@ -16,9 +16,9 @@ GLOB_MARKS = frozenset("*?[")
 def walk_folder(
     folder: str, extensions: Collection[str], left_out: Identity | None, troubles: list[str]
 ) -> Iterator[Seen]:
-    """Every file below `folder` with one of `extensions`; links to folders are not followed.
+    """The files below `folder` with one of `extensions`; links to folders are not followed.
 
-    A folder that cannot be listed goes to `troubles`, as text for people.
+    A folder that cannot be listed is added to `troubles`, as text for people.
     """
     return _walked(folder, extensions, left_out, troubles, lambda path: not os.path.islink(path))  # noqa: PTH114
 
@@ -34,19 +34,19 @@ def expand(pattern: str, extensions: Collection[str], left_out: Identity | None,
             return False
         return not (os.path.islink(path) and _leads_back(path))  # noqa: PTH114
 
-    found = (entry for entry in _walked(base, extensions, left_out, troubles, enter) if shown.fullmatch(entry[0]))
-    return sorted(found, key=lambda entry: entry[0])
+    matches = (entry for entry in _walked(base, extensions, left_out, troubles, enter) if shown.fullmatch(entry[0]))
+    return sorted(matches, key=lambda entry: entry[0])
 
 
 def fixed_part(pattern: str) -> str:
-    """The folder above the first step of `pattern` that has a wildcard."""
+    """The folder above the first step of `pattern` with a wildcard."""
     steps = pattern.split("/")
     first = next((index for index, step in enumerate(steps) if GLOB_MARKS & set(step)), len(steps) - 1)
     return "/".join(steps[:first]) or "/"
 
 
 def glob_pattern(pattern: str, *, hides_dots: bool = True) -> re.Pattern[str]:
-    """The regular expression of a glob. On disk a wildcard passes over names with a leading dot; a store has none."""
+    """The regular expression of a glob. On disk a wildcard does not match names with a leading dot; a store has no such rule."""
     dot = r"(?!\.)" if hides_dots else ""
     steps = [step for before, step in pairwise(["", *pattern.split("/")]) if not step == before == "**"]
     parts: list[str] = []
@@ -60,11 +60,13 @@ def glob_pattern(pattern: str, *, hides_dots: bool = True) -> re.Pattern[str]:
     try:
         return re.compile("".join(parts), re.DOTALL)
     except re.error as error:
-        raise ConfigurationError(f"{pattern} is no pattern ({error}); a range like [a-z] goes upwards") from error
+        raise ConfigurationError(
+            f"invalid pattern {pattern} ({error}): expected ranges in ascending order, such as [a-z]"
+        ) from error
 
 
 def identity(path: Path) -> Identity | None:
-    """Identity of a folder, however it is named (device and inode); None where it does not exist."""
+    """Device and inode of a folder, the same under all its names; None where it does not exist."""
     try:
         facts = path.stat()
     except (OSError, ValueError):
@@ -111,7 +113,7 @@ def _facts(entry: os.DirEntry[str]) -> os.stat_result | None:
     try:
         return entry.stat()
     except (OSError, ValueError):
-        return None  # a link to nothing, or a file that was there a moment ago
+        return None  # a dangling link, or a file just removed
 
 
 def _is(entry: os.DirEntry[str], left_out: Identity | None) -> bool:
@@ -120,13 +122,13 @@ def _is(entry: os.DirEntry[str], left_out: Identity | None) -> bool:
 
 
 def _leads_back(link: str) -> bool:
-    """True for a link to a folder that it stands in: to follow it would never end."""
+    """True for a link to a folder that contains it: to follow it would never end."""
     target = Path(link).resolve()
     return Path(link).parent.resolve().is_relative_to(target)
 
 
 def _step_pattern(step: str) -> str:
-    """One step of a path: `*`, `?` and `[...]` as a shell has them."""
+    """Pattern of one step of a path: `*`, `?` and `[...]` as in a shell."""
     parts: list[str] = []
     index = 0
     while index < len(step):

@@ -1,8 +1,8 @@
-"""Addresses at which nothing stands any more: what stood under a source before and is missing from a complete listing.
+"""Addresses that are gone: earlier addresses of a source that are missing from its complete listing.
 
-When more than one in twenty of what stood under a source would go, nothing at all is taken for gone: a disk that is not
-mounted, or a list of another day, looks just like that. What has only moved does not count, and the operator may say that all
-is gone indeed.
+When more than one in twenty addresses of a source are missing, none is taken for gone: an unmounted disk, or the list of
+another day, has the same effect. Documents that have only moved do not count as missing, and the operator can confirm that
+all are gone.
 """
 
 import os
@@ -19,10 +19,10 @@ ONE_IN = 20
 def gone_rows(
     missing: pa.Table, standing: Callable[[], pa.Table], found: Discovered, elsewhere: pa.ChunkedArray, *, allow: bool
 ) -> tuple[pa.Table, int]:
-    """The rows of `missing` whose address is gone, and how many would be but too many went at once.
+    """The rows of `missing` whose address is gone, and the number of rows not taken for gone since they are too many.
 
-    `missing` has the newest row of `sources` of each address that is neither gone nor in `found`; `standing` gives those rows
-    of all addresses that are not gone; `elsewhere` are ids that stand at an address of `found`. With `allow` none is too many.
+    `missing` has the newest row of `sources` of each address that is neither gone nor in `found`; `standing` returns those
+    rows of all addresses that are not gone; `elsewhere` are the ids at addresses of `found`. With `allow` no number is too high.
     """
     going: list[pa.Table] = []
     is_too_much = False
@@ -59,5 +59,5 @@ def _stands_under(rows: pa.Table, source: Source, extensions: Collection[str]) -
 
 
 def _is_absent(uris: pa.ChunkedArray) -> pa.Array:
-    """Whether really nothing is there: a file may stand where a walk does not go, behind a link to a folder."""
+    """Mask of addresses without a file: one may exist where a walk does not go, behind a link to a folder."""
     return pa.array(["://" in uri or not os.path.lexists(uri) for uri in uris.to_pylist()], pa.bool_())

@@ -1,8 +1,8 @@
 """Plan of a run: the source minus what is published, minus failures that are not due.
 
 `sources` is a cache of hashes: an address whose size, time and etag are those of its newest row need not be opened when its
-document is published. It is never proof of work done; `documents` is. All of it is looked up by columns (Arrow's hash
-tables): a million rows take seconds, and only what is opened becomes a Python value.
+document is published. Only `documents` proves that a document is done. Look-ups use columns (Arrow's hash tables): a million
+rows take seconds, and only addresses to open become Python values.
 """
 
 import datetime
@@ -27,7 +27,7 @@ _TICK = datetime.timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """Knowledge of addresses and documents from before the run: the part of the plan that a shard needs."""
+    """Facts about addresses and documents from before the run: the part of the plan that a shard needs."""
 
     known: Index
     failures: Failures
@@ -37,11 +37,11 @@ class Before:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The addresses to open, in order, and what is known of the others without opening any.
+    """The addresses to open, in order, and the counts of the others, which are not opened.
 
     `known` has the newest row of `sources` of the pending addresses. `noted` has rows for `sources`: addresses that are gone,
-    or whose attributes are others now; `not_gone` counts those that are missing but too many to be taken for gone. Rows of
-    this run are dated `not_before` or later, so that they are the newest even after a clock went back.
+    or have new attributes; `not_gone` counts missing addresses that are too many to be taken for gone. Rows of this run are
+    dated `not_before` or later, so that they are the newest even after a clock was set back.
     """
 
     pending: Addresses
@@ -74,20 +74,20 @@ def make_plan(
 ) -> Plan:
     """Sort the addresses of `found` into done, held back and pending. Opens no document.
 
-    `forgotten` are ids that stay out, `rehash` trusts no address to be unchanged, `allow_gone` takes all missing ones for gone.
+    `forgotten` are ids to keep out; with `rehash` no address counts as unchanged, with `allow_gone` all missing ones are gone.
     """
     now = now or datetime.datetime.now(datetime.UTC)
     failures = Failures(dataset.rows("failures", FAILURE_COLUMNS), recipe_id, now, read_retries(dataset))
     addresses = found.addresses.table
     uris = addresses.column("source_uri")
     names = _compared(addresses)
-    with ThreadPoolExecutor(1) as pool:  # two tables to read, two hash tables of a million texts
+    with ThreadPoolExecutor(1) as pool:  # reads two tables and hashes their millions of texts in parallel
         reading = pool.submit(dataset.rows, "documents", ["document_id"])
         ledger = Newest(dataset.rows("sources", ["source_uri", *names, "seen_at"]), "source_uri", "seen_at")
         published = reading.result().column(0)
         placing = pool.submit(ledger.places, uris)
         is_published = pc.is_in(ledger.table.column("document_id"), value_set=published, skip_nulls=True)
-        places = placing.result()  # null where an address is new
+        places = placing.result()  # null for a new address
     rows = ledger.table.select(names).append_column("is_published", is_published).take(places)
 
     sorted_ = _sorted(addresses, rows, places, failures, names, forgotten=forgotten, rehash=rehash)
@@ -118,7 +118,7 @@ def make_plan(
 
 @dataclass(frozen=True, slots=True)
 class _Sorted:
-    """One value for each address: its id where its bytes are known to be unchanged, and the masks of what becomes of it."""
+    """Columns by address: the id of unchanged bytes (else null), and the masks of unchanged, done, skipped and pending."""
 
     ids: pa.ChunkedArray
     is_unchanged: pa.ChunkedArray
@@ -137,7 +137,7 @@ def _sorted(
     forgotten: Collection[str],
     rehash: bool,
 ) -> _Sorted:
-    """Sort addresses into done, skipped and pending; `rows` are their newest rows of `sources`, null where they are new."""
+    """Sort addresses into done, skipped and pending; `rows` are their newest rows of `sources`, null for new ones."""
     uris = addresses.column("source_uri")
     has_row = pc.is_valid(places)
     facts = [name for name in ("bytes", "modified_at", "etag") if name in names]
@@ -161,7 +161,7 @@ def _sorted(
 
 
 def modified_at(address: Address) -> datetime.datetime | None:
-    """The address's time of change, to the microsecond that the tables keep."""
+    """The address's time of change in microseconds, the precision of the tables."""
     if address.modified_us is None:
         return None
     try:
@@ -171,13 +171,13 @@ def modified_at(address: Address) -> datetime.datetime | None:
 
 
 def _compared(addresses: pa.Table) -> list[str]:
-    """Columns to compare of each row. The columns of a million rows cost time, so only those that can differ are read."""
+    """The columns to compare, without those that cannot differ: each column of a million rows takes time to read."""
     columns = [name for name in ("etag", "attributes") if addresses.column(name).null_count < addresses.num_rows]
     return ["document_id", "bytes", "modified_at", "gone", *columns]
 
 
 def _are_among(values: pa.ChunkedArray, few: pa.Array) -> pa.ChunkedArray:
-    """Mask of the values that are one of `few`, which mostly match none: a million texts are not hashed for nothing."""
+    """Mask of the values among `few`; where `few` is empty, as it mostly is, a million texts need no hashing."""
     return pc.is_in(values, value_set=few, skip_nulls=True) if len(few) else pc.and_(pc.is_valid(values), False)
 
 
@@ -186,7 +186,7 @@ def _are_same(rows: pa.Table, addresses: pa.Table, names: Iterable[str]) -> pa.C
 
 
 def _details(dataset: Dataset, uris: pa.ChunkedArray) -> pa.Table:
-    """The newest row, with all its facts, of those of `uris` that have one."""
+    """The newest row of each of `uris` that has one, with all its facts."""
     table = _sources(dataset, ("source_uri", *_FACTS, "seen_at"), is_empty=not len(uris))
     return newest(table.filter(pc.is_in(table.column("source_uri"), value_set=uris)), "source_uri", "seen_at")
 
@@ -198,14 +198,14 @@ def _standing(dataset: Dataset) -> pa.Table:
 
 
 def _sources(dataset: Dataset, columns: Iterable[str], *, is_empty: bool = False) -> pa.Table:
-    """Columns of `sources`; `found_by` is null in a dataset of a Pagemill that did not keep it."""
-    there = [name for name in columns if name in dataset.tables["sources"].names]
-    table = dataset.tables["sources"].empty_table().select(there) if is_empty else dataset.rows("sources", there)
-    return table if "found_by" in there else table.append_column("found_by", pa.nulls(table.num_rows, pa.string()))
+    """Columns of `sources`; `found_by` is null in datasets of versions that did not keep it."""
+    stored = [name for name in columns if name in dataset.tables["sources"].names]
+    table = dataset.tables["sources"].empty_table().select(stored) if is_empty else dataset.rows("sources", stored)
+    return table if "found_by" in stored else table.append_column("found_by", pa.nulls(table.num_rows, pa.string()))
 
 
 def _described(dataset: Dataset, addresses: pa.Table, rows: pa.Table, is_settled: pa.ChunkedArray) -> pa.Table:
-    """New rows of the addresses that are settled but have other attributes now than `rows` say."""
+    """New rows of the settled addresses whose attributes differ from those in `rows`."""
     uris = addresses.column("source_uri")
     if "attributes" not in rows.column_names:
         return _details(dataset, uris[:0])

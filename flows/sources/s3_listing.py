@@ -1,7 +1,8 @@
 """Documents in S3-compatible object stores: listed and read through s3fs.
 
-A page of a listing has size, time and etag of a thousand objects, so no object is asked for by itself until it is read.
-Credentials, region and endpoint come from where the AWS tools take them (`AWS_*` variables, profiles, the machine's role).
+A page of a listing has size, time and etag of a thousand objects, so an object needs no request of its own until it is read.
+Credentials, region and endpoint come from the same places as for the AWS tools (`AWS_*` variables, profiles, the machine's
+role).
 """
 
 import datetime
@@ -32,7 +33,7 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True)
 class ObjectUrl:
-    """A bucket, a key or a prefix in it, and who asks: `user` is `key:secret`, empty for the environment's."""
+    """A bucket, a key or a prefix in it, and credentials: `user` is `key:secret`, empty for those of the environment."""
 
     bucket: str
     key: str
@@ -40,25 +41,25 @@ class ObjectUrl:
 
     @property
     def uri(self) -> str:
-        """As tables show it: without credentials."""
+        """The URL without credentials, as in the tables."""
         return f"{SCHEME}{self.bucket}/{self.key}"
 
     @property
     def opened_as(self) -> str | None:
-        """The URL with credentials, where it has some."""
+        """The URL with credentials; None where it has none."""
         return f"{SCHEME}{self.user}@{self.bucket}/{self.key}" if self.user else None
 
 
 def object_url(url: str) -> ObjectUrl:
     """Bucket, key and user of an `s3://` URL, without its query. Raises ConfigurationError for anything else."""
-    found = _URL.fullmatch(url)
-    if found is None:
-        raise ConfigurationError(f"{url.rpartition('@')[2]}: no bucket; an address looks like s3://bucket/prefix/")
-    return ObjectUrl(found["bucket"], found["key"] or "", found["user"] or "")
+    match = _URL.fullmatch(url)
+    if match is None:
+        raise ConfigurationError(f"invalid address {url.rpartition('@')[2]}: expected s3://bucket/prefix/")
+    return ObjectUrl(match["bucket"], match["key"] or "", match["user"] or "")
 
 
 def list_objects(location: ObjectUrl) -> Iterator[StoredObject]:
-    """Every object whose key begins with `place.key`, by key. Raises ConfigurationError when the store will not say."""
+    """The objects whose keys begin with `location.key`, by key. Raises ConfigurationError when the store refuses."""
     store = _store(location.user)
     token: dict[str, str] = {}
     while True:
@@ -72,25 +73,25 @@ def list_objects(location: ObjectUrl) -> Iterator[StoredObject]:
         token = {"ContinuationToken": page["NextContinuationToken"]}
 
 
-def find_objects(places: Iterable[ObjectUrl]) -> dict[str, StoredObject]:
-    """The listed facts of single objects by URL, from as few pages as their keys allow; what is not there is left out."""
+def find_objects(locations: Iterable[ObjectUrl]) -> dict[str, StoredObject]:
+    """Facts of single objects by URL, from as few pages of a listing as possible; missing objects are left out."""
     by_folder: dict[tuple[str, str, str], set[str]] = {}
-    for position in places:
+    for position in locations:
         by_folder.setdefault((position.user, position.bucket, position.key.rpartition("/")[0]), set()).add(position.key)
-    found: dict[str, StoredObject] = {}
+    objects: dict[str, StoredObject] = {}
     for (user, bucket, _), keys in by_folder.items():
         last = max(keys)
-        prefix = os.path.commonprefix([min(keys), last])  # noqa: RUF071 - a store's prefix ends at any letter
+        prefix = os.path.commonprefix([min(keys), last])  # noqa: RUF071 - a store's prefix may end within a name
         for listed in list_objects(ObjectUrl(bucket, prefix, user)):
             if listed.key in keys:
-                found[ObjectUrl(bucket, listed.key).uri] = listed
+                objects[ObjectUrl(bucket, listed.key).uri] = listed
             if listed.key >= last:
                 break
-    return found
+    return objects
 
 
 def open_object(url: str) -> tuple[IO[bytes], StoredObject]:
-    """Open an object, and its facts: every byte that is read is of that etag. Raises OSError, see `is_changed`."""
+    """An opened object and its facts; all bytes read have its etag. Raises OSError, see `is_changed`."""
     location = object_url(url)
     store = _store(location.user)
     try:
@@ -115,14 +116,14 @@ def _page(store: Any, location: ObjectUrl, token: dict[str, str]) -> Any:
     try:
         return store.call_s3("list_objects_v2", Bucket=location.bucket, Prefix=location.key, **token)
     except _refusals() as error:
-        what = getattr(error, "strerror", None) or error
+        reason = getattr(error, "strerror", None) or error
         raise ConfigurationError(
-            f"{location.uri} cannot be listed ({what}); check the bucket's name, the AWS_* variables and the rights to list it"
+            f"{location.uri} cannot be listed ({reason}); check the bucket's name, the AWS_* variables and the rights to list it"
         ) from error
 
 
 def _refusals() -> tuple[type[Exception], ...]:
-    """Errors that s3fs raises: those of the system that it translates to, and those of the layer below that it does not."""
+    """Errors of s3fs: OSError, and those of botocore that it does not translate."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     return OSError, BotoCoreError, ClientError

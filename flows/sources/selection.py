@@ -1,4 +1,4 @@
-"""In which order pending addresses are taken up, until when, and which of them a range of dates or a part leaves."""
+"""Selection of pending addresses: their order, a deadline, a range of dates, one part of several."""
 
 import datetime
 import hashlib
@@ -20,7 +20,7 @@ _KEYS = {
 
 
 def in_order(addresses: Addresses, order: SelectionOrder) -> Addresses:
-    """The addresses by time or size, those of equal key as they were listed; what states neither comes last."""
+    """The addresses by time or size; equal ones stay in listed order, those without the value come last."""
     if order == "listed":
         return addresses
     key, direction = _KEYS[order]
@@ -29,7 +29,7 @@ def in_order(addresses: Addresses, order: SelectionOrder) -> Addresses:
 
 
 def in_range(addresses: Addresses, since: datetime.datetime | None, before: datetime.datetime | None) -> Addresses:
-    """The addresses that were changed at `since` or later and before `before` (UTC); those without a time are out."""
+    """The addresses changed at `since` or later and before `before` (UTC), without those that have no time."""
     table = addresses.table
     if since is not None:
         table = table.filter(pc.greater_equal(table.column("modified_at"), since))
@@ -40,7 +40,7 @@ def in_range(addresses: Addresses, since: datetime.datetime | None, before: date
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """One of `of` parts of all addresses, counted from 1: whoever takes another part takes other addresses."""
+    """Part `number` (from 1) of `of` disjoint parts of all addresses."""
 
     number: int
     of: int
@@ -49,7 +49,7 @@ class Partition:
         return f"{self.number}/{self.of}"
 
     def has(self, uri: str) -> bool:
-        """True for an address of this part, on every machine and every day."""
+        """True for an address of this part, the same on every machine and every day."""
         digest = hashlib.blake2b(uri.encode("utf-8", "surrogateescape"), digest_size=8).digest()
         return int.from_bytes(digest) % self.of == self.number - 1
 
@@ -60,19 +60,19 @@ class Partition:
 
 
 def part(text: str | None) -> Partition | None:
-    """The part that `text` says, such as 2/4. Raises ConfigurationError for what is none."""
+    """The part in a text such as 2/4. Raises ConfigurationError for any other text."""
     if text is None:
         return None
     number, _, of = text.partition("/")
     if number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of):
         return Partition(int(number), int(of))
-    raise ConfigurationError(f"--part {text}: no part; those of four, for example, are 1/4, 2/4, 3/4 and 4/4")
+    raise ConfigurationError(f"--part: invalid part {text}: expected K/N with K from 1 to N, such as 2/4")
 
 
 def deadline(until: str | None, now: datetime.datetime | None = None) -> datetime.datetime | None:
-    """The next time that the clock of `now`'s zone (this machine's) shows `until`, such as 07:00.
+    """The next moment at the time of day `until`, such as 07:00, in the zone of `now` (this machine's).
 
-    Raises ConfigurationError for what is no time of the day.
+    Raises ConfigurationError for any other text.
     """
     if until is None:
         return None
@@ -80,7 +80,7 @@ def deadline(until: str | None, now: datetime.datetime | None = None) -> datetim
     try:
         time = datetime.time.fromisoformat(until)
     except ValueError:
-        raise ConfigurationError(f"--until {until}: no time of the day; one looks like 07:00") from None
+        raise ConfigurationError(f"--until: invalid time of day {until}: expected HH:MM, such as 07:00") from None
     at = now.replace(hour=time.hour, minute=time.minute, second=0, microsecond=0)
     return at if at > now else at + datetime.timedelta(days=1)
 
@@ -91,10 +91,10 @@ def beginning(day: datetime.date) -> datetime.datetime:
 
 
 def day(flag: str, text: str | None) -> datetime.datetime | None:
-    """The beginning of a day in UTC. Raises ConfigurationError, naming `flag`, for what is no day."""
+    """The beginning of a day in UTC. Raises ConfigurationError, naming `flag`, for a text that is no date."""
     if text is None:
         return None
     try:
         return beginning(datetime.date.fromisoformat(text))
     except ValueError:
-        raise ConfigurationError(f"{flag} {text}: no day; one looks like 2026-03-31") from None
+        raise ConfigurationError(f"{flag}: invalid date {text}: expected YYYY-MM-DD") from None

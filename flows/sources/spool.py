@@ -1,6 +1,6 @@
-"""A document's bytes, taken once: copied aside while they are hashed, with the file's facts the same before and after.
+"""Copy of a document's bytes, hashed while they are copied; the file's facts must be the same before and after.
 
-Of an object in a store every byte is asked for with its etag (`If-Match`), so that it is one and the same.
+Every request for a part of a stored object carries its etag (`If-Match`), so that all parts are of one version.
 """
 
 import errno
@@ -19,12 +19,12 @@ from schemas.errors import ChangedWhileReadError, DatasetError, UnreadableDocume
 from schemas.pipeline import Document
 
 _BLOCK = 1 << 20
-_TOO_FRESH_NS = 2_000_000_000  # a file changed less than this before its read may change again within one clock tick
+_TOO_FRESH_NS = 2_000_000_000  # nanoseconds: a file changed more recently may change again within one clock tick
 
 
 @dataclass(frozen=True, slots=True)
 class Spooled:
-    """A document and where its bytes lie. `address` has the facts at the read; `is_settled` says whether to trust them."""
+    """A document and the path of its copy. `address` has the facts at the read, which are reliable if `is_settled`."""
 
     document: Document
     path: Path
@@ -35,23 +35,23 @@ class Spooled:
 def spool(address: Address, folder: Path) -> Spooled:
     """Copy and hash the file or object at `address` into `folder`.
 
-    Raises UnreadableDocumentError for what is no readable file, ChangedWhileReadError when it is different after the read
-    than before it, twice.
+    Raises UnreadableDocumentError for an address without a readable file, ChangedWhileReadError for a file that changed during
+    the read, twice.
     """
     for _ in range(2):
         try:
             taken = _take(address, folder)
         except (OSError, ValueError) as error:
-            if is_disk_full(error):  # our own copy has no room: no fault of the document
+            if is_disk_full(error):  # no room for the copy: no fault of the document
                 raise DatasetError(f"{folder}: {os.strerror(errno.ENOSPC)}; make room and run again") from error
             raise _refused(address, error) from error
         if taken is not None:
             return taken
-    raise ChangedWhileReadError(f"{address.uri}: changed while it was read, twice; it is tried again another night")
+    raise ChangedWhileReadError(f"{address.uri}: changed during the read, twice; a later run tries again")
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """True for what concerns the disk that we write to, and so the run and not a document."""
+    """True for a fault of the disk that is written to: it concerns the run, not a document."""
     return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
@@ -64,13 +64,13 @@ def _take_file(address: Address, folder: Path) -> Spooled | None:
     handle = os.open(address.opened_as, flags)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise _unread(f"{address.uri}: is no file but a folder, a fifo or a device; leave it out")
+        raise _unread(f"{address.uri}: not a file but a folder, a fifo or a device; leave it out")
     with os.fdopen(handle, "rb") as source:
         before = os.fstat(source.fileno())
         now_ns = time.time_ns()
         document_id = _copied(source, address, folder)
         after = os.fstat(source.fileno())
-    named = os.stat(address.opened_as)  # noqa: PTH116 - the name may show another file by now
+    named = os.stat(address.opened_as)  # noqa: PTH116 - the name may lead to another file by now
     facts = [(entry.st_size, entry.st_mtime_ns, entry.st_ino) for entry in (before, after, named)]
     if facts[0] != facts[1] or facts[1] != facts[2]:
         return None
@@ -88,11 +88,11 @@ def _take_object(address: Address, folder: Path) -> Spooled | None:
             return None
         raise
     read = address._replace(size=facts.size, modified_us=facts.modified_us, etag=facts.etag)
-    return _spooled(document_id, folder, read, is_settled=True)  # other bytes have another etag, however soon they come
+    return _spooled(document_id, folder, read, is_settled=True)  # other bytes always have another etag
 
 
 def _copied(source: IO[bytes], address: Address, folder: Path) -> str:
-    """Copy what `source` has aside; its hash."""
+    """Copy the bytes of `source` aside; returns their hash."""
     digest = hashlib.sha256()
     aside = _aside(address, folder)
     with aside.open("wb") as copy:
@@ -113,14 +113,14 @@ def _spooled(document_id: str, folder: Path, read: Address, *, is_settled: bool)
 
 
 def _refused(address: Address, error: OSError | ValueError) -> UnreadableDocumentError:
-    what = getattr(error, "strerror", None) or error
-    refused = _unread(f"{address.uri}: cannot be read ({what}); check that it is there and its rights")
-    if address.uri.startswith(SCHEME):  # a network between may be better another night
+    reason = getattr(error, "strerror", None) or error
+    refused = _unread(f"{address.uri}: cannot be read ({reason}); check that it exists and its rights")
+    if address.uri.startswith(SCHEME):  # the network may work in a later run
         refused.retryable = not isinstance(error, FileNotFoundError | PermissionError)
     return refused
 
 
 def _unread(message: str) -> UnreadableDocumentError:
     error = UnreadableDocumentError(message)
-    error.stage = "read"  # the operating system's refusal, before any step of ours
+    error.stage = "read"  # refused by the operating system, before any step of the pipeline
     return error

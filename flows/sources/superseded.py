@@ -1,7 +1,7 @@
-"""Published documents that a newer version at their address has replaced.
+"""Published documents replaced by a newer version at their address.
 
-No address that is not gone names them any more, and an address that once did now names another published document. So
-addresses that swap their contents supersede nothing, nor does one that went away, or whose new version failed.
+No present address leads to them any more, and an earlier address of theirs now leads to another published document. So
+addresses that swap their contents supersede nothing, nor does an address that is gone, or whose new version failed.
 """
 
 import pyarrow as pa
@@ -12,7 +12,7 @@ from flows.storage.dataset import Dataset
 
 
 def superseded_ids(dataset: Dataset) -> list[str]:
-    """The ids of the published documents that are superseded, in order. Ask at the end of a run, under the lock."""
+    """The ids of the published documents that are superseded, in order. To be called at the end of a run, under the lock."""
     sources = dataset.rows("sources", ("source_uri", "document_id", "gone", "seen_at"))
     published = dataset.rows("documents", ("document_id",)).column(0)
     ids: list[str] = superseded(sources, published).to_pylist()

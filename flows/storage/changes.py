@@ -1,4 +1,4 @@
-"""Rows of `changes`: what an incremental reader must know, field by field, numbered without a gap."""
+"""Rows of `changes` for incremental readers: field by field, numbered without a gap."""
 
 import datetime
 import json
@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from flows.storage.dataset import Dataset
 from schemas.tables import LOG_TABLES
 
-_MADE_BY = frozenset(  # who made a row, when and at what cost: not what it says
+_MADE_BY = frozenset(  # columns about the making of a row, not about its content
     (
         *("run_id", "recipe_id", "model", "extracted_at", "seconds", "source_uri", "file_name"),
         *("requests", "prompt_tokens", "completion_tokens", "cost_usd"),
@@ -20,7 +20,7 @@ _MADE_BY = frozenset(  # who made a row, when and at what cost: not what it says
 
 
 def differences(old: pa.Table, new: pa.Table, pointers: Mapping[str, str], kind: str) -> Iterator[dict[str, Any]]:
-    """Differences between old and new rows of one record table, field by field; a list as a whole."""
+    """Rows of `changes` for the differences between old and new rows of a record table: one per field, one per list."""
     is_list = "" in pointers
     columns = [name for name in pointers if name]
     before, after = _by_record(old, columns), _by_record(new, columns)
@@ -41,17 +41,17 @@ def differences(old: pa.Table, new: pa.Table, pointers: Mapping[str, str], kind:
 
 
 def ids_that_differ(old: pa.Table, new: pa.Table) -> set[str]:
-    """The documents whose rows in one table say something else now: a value, its place, a status, a problem."""
+    """The documents whose rows in one table differ in content: a value, its place, a status, a problem."""
     names = [name for name in old.schema.names if name not in _MADE_BY]
     before, after = _by_document(old, names), _by_document(new, names)
     return {entry for entry in {*before, *after} if before.get(entry) != after.get(entry)}
 
 
 def numbered(dataset: Dataset, run_id: str, changes: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
-    """Rows of `changes`, numbered from the published maximum; a clock that was set back does not take `at` with it."""
-    known = dataset.rows("changes", ["change_id", "at"])
-    last = pc.max(known.column("change_id")).as_py() or 0
-    at = max(filter(None, [datetime.datetime.now(datetime.UTC), pc.max(known.column("at")).as_py()]))
+    """Rows of `changes`, numbered from the published maximum; `at` never decreases, also after a clock was set back."""
+    published = dataset.rows("changes", ["change_id", "at"])
+    last = pc.max(published.column("change_id")).as_py() or 0
+    at = max(filter(None, [datetime.datetime.now(datetime.UTC), pc.max(published.column("at")).as_py()]))
     rows = [
         {**change, "change_id": last + index, "at": at, "run_id": run_id} for index, change in enumerate(changes, 1)
     ]

@@ -1,4 +1,4 @@
-"""Claims: documents that live runs work on, so that no two runs extract the same one. Every call needs the dataset's lock."""
+"""Claims: documents that live runs work on, so that no two runs extract the same one. All functions need the lock."""
 
 from collections.abc import Collection, Iterable, Sequence
 
@@ -7,10 +7,10 @@ from flows.storage.dataset import Dataset
 
 
 def claim(dataset: Dataset, run_id: str, ids: Iterable[str], shards: Sequence[str] = ()) -> set[str]:
-    """Claim what of `ids` is neither published, forgotten nor claimed by another live run or another shard of this one.
+    """Claim those of `ids` that are not published, forgotten, or claimed by another live run or another shard of this one.
 
-    `shards` are the name of the shard that is to have them, and those that its documents had in earlier tries. Hold the
-    lock, recover first.
+    `shards` has the name of the shard to claim for, and the names of earlier tries of its documents. Hold the lock, recover
+    first.
     """
     wanted = list(dict.fromkeys(ids))
     taken = dataset.published_among(wanted) | claimed_by_others(dataset, run_id).keys() | dataset.forgotten_ids()
@@ -19,14 +19,14 @@ def claim(dataset: Dataset, run_id: str, ids: Iterable[str], shards: Sequence[st
 
 
 def claimed_beside(dataset: Dataset, run_id: str, shards: Collection[str]) -> set[str]:
-    """The ids that other shards of this run work on, or have worked on. Hold the lock."""
+    """The ids claimed by other shards of this run, also by finished ones. Hold the lock."""
     return {document_id for document_id, shard in _claims(dataset, run_id) if shard and shard not in shards}
 
 
 def claim_published(dataset: Dataset, run_id: str, ids: Iterable[str]) -> set[str]:
-    """Claim what of `ids` is published and not claimed by another live run, to replace it. Hold the lock, recover first."""
-    mine = dataset.published_among(ids) - claimed_by_others(dataset, run_id).keys() - dataset.forgotten_ids()
-    return _claimed(dataset, run_id, sorted(mine))
+    """Claim those of `ids` that are published and not claimed by another live run. Hold the lock, recover first."""
+    free_ids = dataset.published_among(ids) - claimed_by_others(dataset, run_id).keys() - dataset.forgotten_ids()
+    return _claimed(dataset, run_id, sorted(free_ids))
 
 
 def _claimed(dataset: Dataset, run_id: str, granted: list[str], shard: str = "") -> set[str]:
@@ -37,7 +37,7 @@ def _claimed(dataset: Dataset, run_id: str, granted: list[str], shard: str = "")
 
 
 def _claims(dataset: Dataset, run_id: str) -> list[tuple[str, str]]:
-    """Claims of a run: ids, each with the shard that it is for, if that is recorded."""
+    """Claims of a run: ids, each with its shard, "" where none is recorded."""
     try:
         lines = dataset.store.read(f"{CLAIMS}/{run_id}").decode("ascii").splitlines()
     except FileNotFoundError:
@@ -46,10 +46,10 @@ def _claims(dataset: Dataset, run_id: str) -> list[tuple[str, str]]:
 
 
 def claimed_by_others(dataset: Dataset, run_id: str) -> dict[str, str]:
-    """The ids that other live runs work on, each with its run. Hold the lock."""
+    """The ids claimed by other live runs, each with its run. Hold the lock."""
     claimed: dict[str, str] = {}
-    others = dataset.store.live_runs() - {run_id}
+    other_runs = dataset.store.live_runs() - {run_id}
     for name in dataset.entries("claims"):
-        if name in others:
+        if name in other_runs:
             claimed.update((document_id, name) for document_id, _ in _claims(dataset, name))
     return claimed

@@ -1,7 +1,7 @@
-"""One dataset: its birth, what it says of itself, its ids, and who works on it now.
+"""One dataset: its statement, tables, ids, lock, and runs at work.
 
-`OUT/<table>/*.parquet` is what readers read and nothing else stands there. `OUT/_work/` has dataset.json, lock, leases,
-claims, journal, staging, the ids that were forgotten, and a note for each run and each `forget` that has not ended.
+`OUT/<table>/*.parquet` are the tables for readers, in folders without other files. `OUT/_work/` has dataset.json, lock, leases,
+claims, journal, staging, forgotten ids, and a note for each unfinished run and `forget`.
 """
 
 import base64
@@ -29,7 +29,7 @@ WORK_FOLDERS = ("leases", "claims", "journal", "staged", "runs", "spool", "forge
 
 
 class Dataset:
-    """A dataset. `open_dataset` makes one to write to, `read_dataset` one to read from."""
+    """A dataset, from `open_dataset` for writing or from `read_dataset` for reading."""
 
     def __init__(self, store: Store, stated: Mapping[str, Any]) -> None:
         self.store = store
@@ -47,7 +47,7 @@ class Dataset:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the dataset's lock. What the store refuses is a DatasetError."""
+        """Hold the dataset's lock. Raises DatasetError for an OSError of the store, also within the block."""
         try:
             with self.store.locked():
                 yield
@@ -55,19 +55,19 @@ class Dataset:
             raise self.unusable(error) from error
 
     def unusable(self, error: Exception) -> DatasetError:
-        """The error for a store that does not do what is asked."""
-        what = getattr(error, "strerror", None) or error
+        """The error for a refusal of the store."""
+        reason = getattr(error, "strerror", None) or error
         if isinstance(error, FileNotFoundError):
             return DatasetError(
-                f"{self.location}: {error.filename or what} is gone while it was worked on; put the dataset back, or "
+                f"{self.location}: {error.filename or reason} has disappeared during the work; put the dataset back, or "
                 "run again to make a new one"
             )
         return UnwritableDatasetError(
-            f"{self.location} cannot be used ({what})", "make room or check its rights, then run again"
+            f"{self.location} cannot be used ({reason})", "make room or check its rights, then run again"
         )
 
     def lease(self, run_id: str) -> RunLease:
-        """Begin a run: its lease is taken under the lock, so that nobody sees it unheld."""
+        """Begin a run: its lease is taken under the lock, so that no process sees it unlocked."""
         try:
             self.store.await_leases()
         except OSError as error:
@@ -84,25 +84,25 @@ class Dataset:
         return self.store.spool(run_id)
 
     def entries(self, folder: str) -> list[str]:
-        """The runs or shards that have something in a folder of `_work`. Raises DatasetError for what nobody of ours made."""
-        found = self.store.names(f"{WORK}/{folder}")
-        for name in found:
+        """Names of the runs or shards in a folder of `_work`. Raises DatasetError for names that Pagemill does not give."""
+        names = self.store.names(f"{WORK}/{folder}")
+        for name in names:
             if not is_our_name(name.removesuffix(".json").removesuffix(".aside").removesuffix(".json")):
                 raise DatasetError(
                     f"{self.location}/{WORK}/{folder}/{name} was not made by Pagemill; move it away and run again"
                 )
-        return found
+        return names
 
     def files(self, table: str) -> list[str]:
-        """The names of the published files of a table, without their ending: its shards."""
+        """The shards of a table: names of its published files, without suffix."""
         return [name.removesuffix(".parquet") for name in self.store.stamps(table)]
 
     def damaged(self) -> Iterator[str]:
-        """Each published file that is cut short, with what can be done about it. On a disk: 4 bytes of each are read."""
+        """A line with a remedy for each truncated published file. On a disk, 4 bytes of each file are read."""
         for table in self.tables:
             for name in self.store.cut_short(table):
-                what = remedy(self.location, table, name.removesuffix(".parquet"))
-                yield f"{self.location}/{table}/{name} is damaged; {what}"
+                advice = remedy(self.location, table, name.removesuffix(".parquet"))
+                yield f"{self.location}/{table}/{name} is damaged; {advice}"
 
     def shard_rows(self, table: str, shard: str) -> pa.Table:
         """The rows of one shard of a table; none where it has no file."""
@@ -118,7 +118,7 @@ class Dataset:
                 yield from pa.Table.from_batches([batch]).cast(self.tables[table]).to_batches()
 
     def shard_columns(self, table: str, shard: str, columns: Iterable[str]) -> pa.Table:
-        """Some columns of one shard of a table, read anew; no rows where it has no file."""
+        """Some columns of one shard of a table, not cached; no rows where it has no file."""
         schema = pa.schema([self.tables[table].field(name) for name in columns])
         key = f"{table}/{shard}.parquet"
         if not self.store.exists(key):
@@ -127,19 +127,19 @@ class Dataset:
             return read_parquet(file, schema.names).cast(schema)
 
     def file_schema(self, table: str, shard: str) -> pa.Schema:
-        """The schema that one file states."""
+        """The schema in one file."""
         key = f"{table}/{shard}.parquet"
         with _named(self.location, key), self.store.open(key) as file:
             return read_schema(file)
 
     def has_values(self, table: str, shard: str, column: str) -> bool:
-        """True unless the file's own statistics say that the column is null throughout."""
+        """True unless the column is null throughout, by the file's statistics."""
         key = f"{table}/{shard}.parquet"
         with _named(self.location, key), self.store.open(key) as file:
             return column_has_values(file, column)
 
     def rows(self, table: str, columns: Iterable[str]) -> pa.Table:
-        """Some columns of a whole table. A file that was read before and has not changed is not read again."""
+        """Some columns of a whole table; unchanged files are read once."""
         parts = list(self.parts(table, columns).values())
         wanted = pa.schema([self.tables[table].field(name) for name in columns])
         return pa.concat_tables(parts) if parts else wanted.empty_table()
@@ -151,14 +151,14 @@ class Dataset:
         stamps = self.store.stamps(table)
 
         def part(name: str) -> pa.Table:
-            known = self._read.get((table, name, wanted))
-            if known is None or known[0] != stamps[name]:
+            cached = self._read.get((table, name, wanted))
+            if cached is None or cached[0] != stamps[name]:
                 key = f"{table}/{name}"
                 with _named(self.location, key), self.store.open(key) as file:
                     rows = read_parquet(file, list(wanted))
-                    known = (stamps[name], rows if rows.schema.equals(schema) else rows.cast(schema))
-                self._read[table, name, wanted] = known
-            return known[1]
+                    cached = (stamps[name], rows if rows.schema.equals(schema) else rows.cast(schema))
+                self._read[table, name, wanted] = cached
+            return cached[1]
 
         return dict(
             zip(
@@ -176,34 +176,34 @@ class Dataset:
         return set(self.rows("documents", ["document_id"]).column(0).to_pylist())
 
     def published_among(self, ids: Iterable[str]) -> set[str]:
-        """Published ids among `ids`. No Python value is made of the other published ones, of which there may be a million."""
+        """Published ids among `ids`, without Python values for the others, of which there may be a million."""
         column = self.rows("documents", ["document_id"]).column(0)
         return set(column.filter(pc.is_in(column, value_set=pa.array(list(ids), pa.string()))).to_pylist())
 
     def recipe_ids(self) -> set[str]:
-        """The id of every recipe that is told."""
+        """The ids of all recipes in `recipes`."""
         return set(self.rows("recipes", ["recipe_id"]).column(0).to_pylist())
 
     def forgotten_ids(self) -> set[str]:
-        """The ids that must stay out: no row, no answer and no address of theirs is written."""
+        """The ids to keep out: none of their rows, answers and addresses are written."""
         try:
             return set(self.store.read(FORGOTTEN_FILE).decode("ascii").split())
         except FileNotFoundError:
             return set()
 
     def record_forgotten(self, ids: Iterable[str]) -> None:
-        """Remember that `ids` must stay out. Hold the lock."""
+        """Add `ids` to the forgotten ones. Hold the lock."""
         before = self.forgotten_ids()
         after = before.union(ids)
         if after != before:
             self.store.write(FORGOTTEN_FILE, "".join(f"{entry}\n" for entry in sorted(after)).encode("ascii"))
 
     def runs_at_work(self) -> frozenset[str]:
-        """The runs that have no row in `runs` yet: they work, or were killed and wait for recovery."""
+        """The runs without a row in `runs`: they are at work, or were killed and wait for recovery."""
         return frozenset(name.removesuffix(".json") for name in self.entries("runs") if name.endswith(".json"))
 
     def live_run_of(self, schedule: str, run_id: str) -> str | None:
-        """Another run of the same schedule that is at work, if there is one."""
+        """Another live run of the same schedule; None where there is none."""
         with self.locked():
             live = self.store.live_runs() - {run_id}
             for name in sorted(self.runs_at_work() & live):
@@ -212,14 +212,14 @@ class Dataset:
         return None
 
     def note_run(self, run_id: str, facts: Mapping[str, Any]) -> None:
-        """Keep what a `runs` row needs, so that recovery can write it if this run is killed."""
-        with self.locked():  # so that recovery may take what is half written for a dead run's
+        """Store the facts of a `runs` row, so that recovery can write it if this run is killed."""
+        with self.locked():  # so that recovery may take a half-written file for a dead run's
             self.store.write(f"{RUNS}/{run_id}.json", json.dumps(facts).encode())
 
     def refuse_half_shards(self) -> None:
-        """Raises DatasetError when a shard has rows but no `documents`: its documents would be extracted a second time.
+        """Raise DatasetError for a shard with rows but no `documents`: its documents would be extracted a second time.
 
-        `documents` is published last and no file is ever unlinked, so somebody has moved it away. Recover first. Looks once.
+        `documents` is published last and no file is ever unlinked, so it was moved away. Recover first. Checked once per object.
         """
         if self._is_checked:
             return
@@ -230,7 +230,7 @@ class Dataset:
             for shard in self.files(table):
                 if shard not in whole:
                     raise DatasetError(
-                        f"{self.location}/documents/{shard}.parquet is missing, while {table}/{shard}.parquet is there: put it "
+                        f"{self.location}/documents/{shard}.parquet is missing, but {table}/{shard}.parquet exists: put it "
                         f"back, or {_move_away(self.location, shard)}"
                     )
         self._is_checked = True
@@ -238,23 +238,23 @@ class Dataset:
 
 @contextmanager
 def _named(location: str, key: str) -> Iterator[None]:
-    """A file that cannot be read is named, with what can be done about it."""
+    """Raise DatasetError for a file that cannot be read, with its name and a remedy."""
     try:
         yield
     except (OSError, pa.ArrowException) as error:
         table, _, name = key.partition("/")
-        what = remedy(location, table, name.removesuffix(".parquet"))
-        raise DatasetError(f"{location}/{key} cannot be read ({error}); {what}") from error
+        advice = remedy(location, table, name.removesuffix(".parquet"))
+        raise DatasetError(f"{location}/{key} cannot be read ({error}); {advice}") from error
 
 
 def remedy(location: str, table: str, shard: str) -> str:
-    """Advice about a file that is not what Pagemill wrote."""
+    """Advice about a damaged or foreign file."""
     if shard != _BIRTH and not is_our_name(shard):
         return "it was not made by Pagemill: move it away"
     if table in LOG_TABLES or shard == _BIRTH:
-        advice = "move it away: only what it says is lost"
+        advice = "move it away: only its rows are lost"
     elif table in KEEPS_EARLIER_ATTEMPTS:
-        advice = "move it away: only what it says is lost, answers in it are paid for again when they are needed"
+        advice = "move it away: only its rows are lost, and its answers are paid for again when needed"
     else:
         advice = _move_away(location, shard)
     return f"restore it from a copy, or {advice}"
@@ -263,7 +263,7 @@ def remedy(location: str, table: str, shard: str) -> str:
 def _move_away(location: str, shard: str) -> str:
     return (
         f"move every {location}/*/{shard}.parquet away except those of calls, failures and changes, and run again: its documents "
-        "are then extracted anew, from the answers in `calls`"
+        "are then extracted again, from the answers in `calls`"
     )
 
 

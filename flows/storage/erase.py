@@ -1,7 +1,7 @@
-"""Taking forgotten documents out of every table, by the command that was told to or by whoever comes after its kill.
+"""Removal of forgotten documents from every table, by the `forget` command or, after its kill, by the next recovery.
 
-What is to be forgotten is noted first (`_work/forgets/<command>`, an id a line), so that from then on it happens: where the
-command was killed, or did not wait for a run that works on one of its documents, the next recovery does it.
+The ids are noted first (`_work/forgets/<command>`, one per line), and are then removed in any case: where the command was
+killed, or did not wait for a run that works on one of its documents, the next recovery does it.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -18,19 +18,19 @@ from flows.storage.quality_groups import groups_of_nobody_else
 from flows.storage.run_ids import run_of
 from flows.storage.staging import Staged, stage_and_move
 
-RowFilter = Callable[[pa.RecordBatch], pa.BooleanArray]  # which rows stay
+RowFilter = Callable[[pa.RecordBatch], pa.BooleanArray]  # mask of the rows that stay
 FIRST, LAST = ("documents",), ("changes",)
 UNREACHABLE = (
-    "copies of the tables and files that others have made, and what readers hold in memory",
+    "copies of tables and files made by others, and data in the memory of readers",
     "backups and snapshots of the disk, older versions and replicas of objects where the store keeps them",
     "free disk blocks that were not overwritten",
-    "the document itself at its address, and what the model's provider keeps",
+    "the document itself at its address, and data kept by the model's provider",
 )
 
 
 @dataclass(slots=True)
 class Forgotten:
-    """Removed rows by table, values in `changes` that are null now, and places that no command of ours reaches."""
+    """Numbers of removed rows by table and of emptied values in `changes`, and places that Pagemill cannot reach."""
 
     document_ids: list[str]
     rows: dict[str, int] = field(default_factory=dict)
@@ -42,20 +42,20 @@ class Forgotten:
 def record_intent(dataset: Dataset, name: str, ids: Collection[str]) -> None:
     """Note that the command `name` (`<run_id>-<n>`) forgets `ids`, and keep these out from now on. Hold the lock.
 
-    What killed commands have noted of no other documents is this one's now, which then counts what it removes.
+    Adopts intents left by dead commands whose ids are a subset of `ids`, so that this command counts their rows.
     """
     store = dataset.store
-    store.make_folders([FORGETS])  # a dataset of an older Pagemill has none
+    store.make_folders([FORGETS])  # missing in a dataset of an older version
     store.write(f"{FORGETS}/{name}", "".join(f"{document_id}\n" for document_id in ids).encode("ascii"))
     dataset.record_forgotten(ids)
     live = store.live_runs()
-    for other, noted in _notes(dataset).items():
-        if other != name and run_of(other) not in live and set(noted) <= set(ids):
-            store.unlink(f"{FORGETS}/{other}")
+    for command, noted in _notes(dataset).items():
+        if command != name and run_of(command) not in live and set(noted) <= set(ids):
+            store.unlink(f"{FORGETS}/{command}")
 
 
 def finish_forgets(dataset: Dataset) -> None:
-    """Remove what dead commands have noted, but for documents that a live run works on: another time. Hold the lock."""
+    """Carry out the notes of dead commands; notes with a document that a live run works on wait. Hold the lock."""
     notes = _notes(dataset)
     live = dataset.store.live_runs() if notes else frozenset()
     for name, ids in notes.items():
@@ -66,9 +66,9 @@ def finish_forgets(dataset: Dataset) -> None:
 
 
 def erase(dataset: Dataset, name: str, ids: list[str]) -> Forgotten:
-    """Remove `ids` from every table, and the note of the command `name` that says so. Hold the lock, recover first.
+    """Remove `ids` from every table, and then the note of the command `name`. Hold the lock, recover first.
 
-    The kept pages of runs go, too: they can be drawn anew from the tables.
+    The stored pages of runs are removed, too: they can be made again from the tables.
     """
     done = _erase(dataset, name, ids)
     for entry in dataset.store.names(REPORTS):
@@ -78,7 +78,7 @@ def erase(dataset: Dataset, name: str, ids: list[str]) -> Forgotten:
 
 
 def _notes(dataset: Dataset) -> dict[str, list[str]]:
-    """The ids that each command has noted; a note that was being written when its process was killed is none."""
+    """The noted ids by command; half-written notes of killed processes are deleted."""
     notes = {}
     for name in dataset.entries("forgets"):
         key = f"{FORGETS}/{name}"
@@ -90,29 +90,29 @@ def _notes(dataset: Dataset) -> dict[str, list[str]]:
 
 
 def _erase(dataset: Dataset, staging: str, ids: list[str]) -> Forgotten:
-    known = pa.array(ids, pa.string())
+    erased = pa.array(ids, pa.string())
     done = Forgotten(ids)
-    addresses = _addresses(dataset, known)
+    addresses = _addresses(dataset, erased)
     done.source_uris = len(addresses)
     files: list[Staged] = []
     for table, schema in dataset.tables.items():
         if table == "changes" or "document_id" not in schema.names:
             continue
-        keep = not_of(known)
-        shards = set(dataset.shards_with(table, known))
+        keep = not_of(erased)
+        shards = set(dataset.shards_with(table, erased))
         if "source_uri" in schema.names and table != "documents":
-            keep = _not_at(known, pa.array(sorted(addresses), pa.string()))
+            keep = _not_at(erased, pa.array(sorted(addresses), pa.string()))
             parts = dataset.parts(table, ["document_id", "source_uri"])
             shards |= {shard for shard, part in parts.items() if not _all(keep, part)}
         files += [Staged(table, shard, kept_rows(dataset, table, shard, keep, done.rows)) for shard in sorted(shards)]
-    for shard in dataset.shards_with("changes", known):
+    for shard in dataset.shards_with("changes", erased):
         if emptied := sum(
-            pc.sum(_holds_values(batch, known)).as_py() or 0 for batch in dataset.shard_batches("changes", shard)
+            pc.sum(_holds_values(batch, erased)).as_py() or 0 for batch in dataset.shard_batches("changes", shard)
         ):
             done.changes_emptied += emptied
-            files.append(Staged("changes", shard, _emptied(dataset, shard, known)))
-    files += _without_groups(dataset, groups_of_nobody_else(dataset, known), done.rows)
-    if unrecorded := _untold(dataset, known):
+            files.append(Staged("changes", shard, _emptied(dataset, shard, erased)))
+    files += _without_groups(dataset, groups_of_nobody_else(dataset, erased), done.rows)
+    if unrecorded := _unrecorded(dataset, erased):
         rows = [{"document_id": fact, "kind": "forgotten"} for fact in unrecorded]
         files.append(Staged("changes", staging, [numbered(dataset, run_of(staging), rows)]))
     stage_and_move(dataset, staging, files, FIRST, LAST)
@@ -120,17 +120,19 @@ def _erase(dataset: Dataset, staging: str, ids: list[str]) -> Forgotten:
 
 
 def _addresses(dataset: Dataset, ids: pa.Array) -> set[str]:
-    """The addresses at which nothing but forgotten documents was ever read."""
+    """The addresses at which only forgotten documents were ever read."""
     tables = ("sources", "documents", "failures")
     read = pa.concat_tables([dataset.rows(table, ["document_id", "source_uri"]) for table in tables]).drop_null()
-    is_theirs = pc.is_in(read.column("document_id"), value_set=ids)
-    theirs = set(read.filter(is_theirs).column("source_uri").to_pylist())
-    there = pc.is_in(read.column("source_uri"), value_set=pa.array(sorted(theirs), pa.string()))
-    return theirs - set(read.filter(pc.and_(there, pc.invert(is_theirs))).column("source_uri").to_pylist())
+    is_forgotten = pc.is_in(read.column("document_id"), value_set=ids)
+    forgotten_uris = set(read.filter(is_forgotten).column("source_uri").to_pylist())
+    is_at_them = pc.is_in(read.column("source_uri"), value_set=pa.array(sorted(forgotten_uris), pa.string()))
+    return forgotten_uris - set(
+        read.filter(pc.and_(is_at_them, pc.invert(is_forgotten))).column("source_uri").to_pylist()
+    )
 
 
 def _without_groups(dataset: Dataset, groups: pa.Array, removed: dict[str, int]) -> Iterator[Staged]:
-    """The files of `quality` that name any of `groups`, without those rows."""
+    """The files of `quality` with any of `groups`, without the rows of these."""
     if not len(groups):
         return
     for shard, part in dataset.parts("quality", ["group"]).items():
@@ -138,8 +140,8 @@ def _without_groups(dataset: Dataset, groups: pa.Array, removed: dict[str, int])
             yield Staged("quality", shard, kept_rows(dataset, "quality", shard, _not_in_group(groups), removed))
 
 
-def _untold(dataset: Dataset, ids: pa.Array) -> list[str]:
-    """The ids that a reader of `changes` may hold a record of."""
+def _unrecorded(dataset: Dataset, ids: pa.Array) -> list[str]:
+    """The ids that a reader of `changes` may have a record of, and whose removal is not recorded there."""
     rows = dataset.rows("changes", ["document_id", "kind"])
     rows = rows.filter(pc.is_in(rows.column("document_id"), value_set=ids))
     heard = set(rows.column("document_id").to_pylist())
@@ -149,7 +151,7 @@ def _untold(dataset: Dataset, ids: pa.Array) -> list[str]:
 
 
 def _holds_values(batch: pa.RecordBatch, ids: pa.Array) -> pa.BooleanArray:
-    """Mask of the rows of `changes` that hold values of these documents."""
+    """Mask of the rows of `changes` with values of these documents."""
     is_valid = [pc.is_valid(batch.column(name)) for name in ("record", "old", "new")]
     return pc.and_(
         pc.is_in(batch.column("document_id"), value_set=ids), pc.or_(is_valid[0], pc.or_(is_valid[1], is_valid[2]))
@@ -159,9 +161,9 @@ def _holds_values(batch: pa.RecordBatch, ids: pa.Array) -> pa.BooleanArray:
 def _emptied(dataset: Dataset, shard: str, ids: pa.Array) -> Iterator[pa.RecordBatch]:
     """The rows of a file of `changes`, without the values of these documents."""
     for batch in dataset.shard_batches("changes", shard):
-        is_theirs = pc.is_in(batch.column("document_id"), value_set=ids)
+        is_forgotten = pc.is_in(batch.column("document_id"), value_set=ids)
         columns = [
-            pc.if_else(is_theirs, pa.scalar(None, entry.type), batch.column(entry.name))
+            pc.if_else(is_forgotten, pa.scalar(None, entry.type), batch.column(entry.name))
             if entry.name in {"record", "old", "new"}
             else batch.column(entry.name)
             for entry in batch.schema
@@ -172,7 +174,7 @@ def _emptied(dataset: Dataset, shard: str, ids: pa.Array) -> Iterator[pa.RecordB
 def kept_rows(
     dataset: Dataset, table: str, shard: str, keep: RowFilter, removed: dict[str, int]
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of one file that stay, a row group at a time; the others are counted in `removed`."""
+    """The kept rows of one file, a row group at a time; the others are counted in `removed`."""
     for batch in dataset.shard_batches(table, shard):
         kept = batch.filter(keep(batch))
         removed[table] = removed.get(table, 0) + batch.num_rows - kept.num_rows
@@ -180,7 +182,7 @@ def kept_rows(
 
 
 def not_of(ids: pa.Array) -> RowFilter:
-    """Keeps the rows of other documents."""
+    """Filter that keeps the rows of other documents."""
     return lambda batch: pc.invert(pc.is_in(batch.column("document_id"), value_set=ids))
 
 
@@ -189,7 +191,7 @@ def _not_in_group(groups: pa.Array) -> RowFilter:
 
 
 def _not_at(ids: pa.Array, addresses: pa.Array) -> RowFilter:
-    """Keeps rows of other documents; those of no document only where they name none of `addresses`."""
+    """Filter that keeps rows of other documents, and rows without a document at other addresses."""
 
     def keep(batch: pa.RecordBatch) -> pa.BooleanArray:
         is_unread = pc.and_(

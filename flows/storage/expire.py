@@ -1,7 +1,7 @@
-"""`PAGEMILL_KEEP`: content that is kept for a time only. Page texts, pictures and raw answers become null, their rows stay.
+"""`PAGEMILL_KEEP`: content that is kept for a limited time. Page texts, pictures and raw answers become null, rows stay.
 
-Content is as old as the extraction that it is of; an answer as the run that asked for it. A shard is rewritten through staging,
-as a refresh does, and no value of a record changes.
+The age of content is that of its extraction, the age of an answer that of its run. A shard is rewritten through staging, as by a
+refresh, and no value of a record changes.
 """
 
 import datetime
@@ -16,11 +16,11 @@ from flows.storage.run_ids import run_of
 from flows.storage.staging import Staged, stage_and_move
 
 CONTENT = {"pages": "text", "figures": "image", "calls": "response"}
-_STAMP = "%Y%m%dT%H%M%S"  # that a run's name begins with
+_STAMP = "%Y%m%dT%H%M%S"  # at the beginning of a run's name
 
 
 def expire_content(dataset: Dataset, staging: str, before: datetime.datetime) -> int:
-    """Null the content of what was extracted before a moment; how many values went. `staging` is as for other commands."""
+    """Set content extracted before a moment to null; returns the number of values. `staging` is the command's shard name."""
     with dataset.locked():
         recover(dataset)
         count = 0
@@ -42,7 +42,7 @@ def expire_content(dataset: Dataset, staging: str, before: datetime.datetime) ->
 def _expired(
     dataset: Dataset, table: str, shard: str, column: str, before: datetime.datetime
 ) -> Iterator[tuple[pa.RecordBatch, int]]:
-    """The rows of one file with the content that is too old null, and how many values that took."""
+    """The batches of one file with expired content set to null, each with its number of expired values."""
     young = pa.array(sorted(_young_documents(dataset, shard, before)), pa.string())
     for batch in dataset.shard_batches(table, shard):
         if table == "calls":
@@ -59,7 +59,7 @@ def _expired(
 
 
 def _young_documents(dataset: Dataset, shard: str, before: datetime.datetime) -> set[str]:
-    """Documents of an old shard that were made anew since."""
+    """Documents of an old shard that were extracted again since."""
     documents = dataset.shard_rows("documents", shard)
     is_young = pc.greater_equal(documents.column("extracted_at"), pa.scalar(before, pa.timestamp("us", tz="UTC")))
     return set(documents.filter(is_young).column("document_id").to_pylist())

@@ -1,7 +1,7 @@
-"""Documents of a dataset by what people call them: an id or its prefix, a path, a file name, or a condition in SQL.
+"""Documents of a dataset by id, prefix of an id, path, file name, or a condition in SQL.
 
-The condition is over the columns of `documents`, run by DuckDB: a language that whoever reads the tables knows, where
-pyarrow's expressions would be Python to be evaluated.
+The condition is over the columns of `documents`, run by DuckDB: readers of the tables know SQL, while pyarrow's expressions
+are Python code.
 """
 
 import os
@@ -23,7 +23,7 @@ _LEAST_PREFIX = 6  # characters of an id
 
 @dataclass(frozen=True, slots=True)
 class FoundDocument:
-    """A document; address and name are empty for one that was never published."""
+    """A document; address and name are empty where they are unknown."""
 
     document_id: str
     source_uri: str
@@ -31,24 +31,24 @@ class FoundDocument:
 
 
 def find_documents(dataset: Dataset, names: Sequence[str], where: str | None) -> list[FoundDocument]:
-    """The documents that `names` (an id or its prefix, a path, a file name) and the SQL condition `where` mean.
+    """The documents with these `names` (an id or its prefix, a path, a file name), and those of the SQL condition `where`.
 
-    Columns are filtered as Arrow; no Python value is made of the documents that are not meant.
+    Arrow columns are filtered, without Python values for other documents.
 
-    Raises ConfigurationError for a name that means none, or an id's prefix that means several.
+    Raises ConfigurationError for a name without a document, and for a prefix of several ids.
     """
     search = _Search(dataset)
     chosen: dict[str, FoundDocument] = {}
     for name in names:
         ids = search.ids_of(name)
-        if not ids and Path(name).is_file():  # of a run at work, or of none yet: known by its bytes
+        if not ids and Path(name).is_file():  # not published yet: identified by its bytes
             document_id = file_hash(Path(name))
             chosen[document_id] = search.document(document_id) or FoundDocument(
                 document_id, str(Path(name).absolute()), Path(name).name
             )
         elif not ids:
             raise ConfigurationError(_unknown(dataset, name))
-        chosen.update({found: search.document(found) or FoundDocument(found, "", "") for found in ids})
+        chosen.update({hit: search.document(hit) or FoundDocument(hit, "", "") for hit in ids})
     if where is not None:
         documents = dataset.rows("documents", dataset.tables["documents"].names)
         for row in documents.select(_COLUMNS).filter(_is_any(documents, _matching(documents, where))).to_pylist():
@@ -57,7 +57,7 @@ def find_documents(dataset: Dataset, names: Sequence[str], where: str | None) ->
 
 
 class _Search:
-    """The columns that documents are found by: of `documents`, and of tables that know of unpublished ones."""
+    """The searched columns: of `documents`, and of the tables with unpublished documents."""
 
     def __init__(self, dataset: Dataset) -> None:
         self._published = dataset.rows("documents", _COLUMNS)
@@ -65,7 +65,7 @@ class _Search:
         self._dataset = dataset
 
     def ids_of(self, name: str) -> set[str]:
-        """The ids that a name means: the more exact meaning first. Raises ConfigurationError for an ambiguous prefix."""
+        """The ids of a name, by its most exact meaning. Raises ConfigurationError for an ambiguous prefix."""
         if _is_id(name):
             return {name}
         path = name if "://" in name else str(Path(name).absolute())
@@ -79,13 +79,11 @@ class _Search:
         by_prefix = self._where(lambda rows: pc.starts_with(rows.column("document_id"), name))
         by_prefix |= _ids(self._calls(), pc.starts_with(self._calls().column("document_id"), name))
         if len(by_prefix) > 1:
-            raise ConfigurationError(
-                f"{name} is the beginning of {len(by_prefix)} ids; give more of the one that you mean"
-            )
+            raise ConfigurationError(f"ambiguous id {name}: {len(by_prefix)} ids begin so; give more characters")
         return by_prefix
 
     def document(self, document_id: str) -> FoundDocument | None:
-        """The published document of an id, else the first address that is known of it; None for an unknown id."""
+        """The published document of an id, else one with its first known address; None for an unknown id."""
         mask = pc.equal(self._published.column("document_id"), document_id)
         for row in self._published.filter(mask).slice(0, 1).to_pylist():
             return FoundDocument(**row)
@@ -98,15 +96,15 @@ class _Search:
         return set().union(*(_ids(rows, condition(rows)) for rows in (self._published, *self._others.values())))
 
     def _named(self, name: str) -> set[str]:
-        """Documents with this file name: published under it, or never published and found under it."""
-        found = _ids(self._published, pc.equal(self._published.column("file_name"), name))
+        """Documents with this file name, also unpublished ones by their addresses."""
+        ids = _ids(self._published, pc.equal(self._published.column("file_name"), name))
         published = self._published.column("document_id")
         for rows in self._others.values():
             uris = rows.column("source_uri")
             is_named = pc.or_(pc.ends_with(uris, f"/{name}"), pc.equal(uris, name))
             is_new = pc.invert(pc.is_in(rows.column("document_id"), value_set=published.combine_chunks()))
-            found |= _ids(rows, pc.and_(is_named, is_new))
-        return found
+            ids |= _ids(rows, pc.and_(is_named, is_new))
+        return ids
 
     def _calls(self) -> pa.Table:
         return self._dataset.rows("calls", _COLUMNS[:1])
@@ -121,9 +119,7 @@ def _is_any(documents: pa.Table, ids: Sequence[str]) -> pa.ChunkedArray:
 
 
 def _unknown(dataset: Dataset, name: str) -> str:
-    at_work = (
-        " A run is at work: what it has not published yet, name by its path or its id" if dataset.runs_at_work() else ""
-    )
+    at_work = " A run is at work: name its unpublished documents by path or id" if dataset.runs_at_work() else ""
     return (
         f"{name} is no document of {dataset.location}: name an id or the first {_LEAST_PREFIX} or more characters of "
         f"one, a path, or a file name.{at_work}"
@@ -148,30 +144,30 @@ def _matching(documents: pa.Table, where: str) -> list[str]:
 
 
 class Documents:
-    """The published documents of a dataset, found by what people call them."""
+    """The published documents of a dataset, found by id, prefix, path or file name."""
 
     def __init__(self, dataset: Dataset) -> None:
         published = dataset.rows("documents", ["document_id", "source_uri"])
         self._ids = frozenset(published.column(0).to_pylist())
         addresses: Iterable[tuple[str, str]] = _pairs(published.column(1), published.column(0))
         sources = dataset.rows("sources", ["source_uri", "document_id"])
-        self._by_name: dict[str, dict[str, str]] = {}  # of each file name the addresses, with their documents
+        self._by_name: dict[str, dict[str, str]] = {}  # document ids by address, by file name
         for uri, document_id in (*_pairs(sources.column(0), sources.column(1)), *addresses):
             if document_id in self._ids:
                 self._by_name.setdefault(_base(uri), {})[uri] = document_id
 
     def find(self, names: Sequence[str]) -> set[str]:
-        """The documents that the first of `names` means which means any; several where it does not tell them apart."""
+        """The documents of the first of `names` that has any; several for an ambiguous name."""
         for name in names:
-            if found := self._meant(name):
-                return found
+            if ids := self._meant(name):
+                return ids
         return set()
 
     def _meant(self, name: str) -> set[str]:
         if name in self._ids:
             return {name}
         addresses = self._by_name.get(_base(name), {})
-        path = os.path.abspath(name) if "://" not in name else name  # noqa: PTH100 - links stay as they were written
+        path = os.path.abspath(name) if "://" not in name else name  # noqa: PTH100 - Path.resolve() would follow links
         if path in addresses:
             return {addresses[path]}
         if addresses:
@@ -192,10 +188,10 @@ def _base(name: str) -> str:
     return name.rstrip("/").rpartition("/")[2]
 
 
-def _shared_end(one: Sequence[str], other: Sequence[str]) -> int:
-    """Steps that two paths end alike with."""
+def _shared_end(left: Sequence[str], right: Sequence[str]) -> int:
+    """Number of equal steps at the ends of two paths."""
     count = 0
-    for first, second in zip(reversed(one), reversed(other), strict=False):
+    for first, second in zip(reversed(left), reversed(right), strict=False):
         if first != second:
             break
         count += 1

@@ -1,4 +1,4 @@
-"""A dataset opened for reading or writing: its birth, its statement, and the refusal of another one."""
+"""Opening of a dataset for reading or writing: creation, statement, and refusal of other types and columns."""
 
 import base64
 import json
@@ -18,23 +18,23 @@ FORMAT_VERSION = 1
 
 
 def open_dataset(out: Out | Store, spec: DatasetSpec) -> Dataset:
-    """The dataset at `out` to write to, made or completed as needed.
+    """The dataset at `out` for writing, created or completed as needed.
 
-    Raises ConfigurationError when `out` cannot be written, is no dataset, or is one of another type or other columns.
+    Raises ConfigurationError for an `out` that cannot be written, is no dataset, or has another type or other columns.
     """
     store = store_at(out) if isinstance(out, Path | str) else out
     try:
         foreign = store.foreign()
         if foreign is not None and not store.exists(DATASET_FILE):
             raise ConfigurationError(
-                f"{store.location} is no Pagemill dataset but holds {foreign!r}; name an empty or a new folder with --out"
+                f"{store.location} is no Pagemill dataset: it contains {foreign!r}; name an empty or a new folder with --out"
             )
         store.make_folders(f"{WORK}/{folder}" for folder in WORK_FOLDERS)
         with store.locked():
             stated = _stated(store) or _write_statement(store, spec)
             _refuse_another(store.location, stated, spec)
             missing = {name: schema for name, schema in spec.tables.items() if name not in stated["tables"]}
-            if missing:  # made by an older Pagemill
+            if missing:  # a dataset of an older version
                 stated = _write_statement(store, spec, {**stated["tables"], **_encoded(missing)})
             dataset = Dataset(store, stated)
             _complete_birth(dataset)
@@ -56,7 +56,7 @@ def _has(store: Store, key: str, data: bytes) -> bool:
 
 
 def read_dataset(out: Out | Store) -> Dataset:
-    """The dataset at `out` to read from. Raises ConfigurationError when there is none."""
+    """The dataset at `out` for reading. Raises ConfigurationError where there is none."""
     store = store_at(out) if isinstance(out, Path | str) else out
     try:
         stated = _stated(store)
@@ -72,15 +72,15 @@ def read_dataset(out: Out | Store) -> Dataset:
 
 
 def _stated(store: Store) -> dict[str, Any] | None:
-    where = f"{store.location}/{DATASET_FILE}"
+    statement = f"{store.location}/{DATASET_FILE}"
     try:
         stated = json.loads(store.read(DATASET_FILE))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except ValueError as error:
-        raise DatasetError(f"{where} cannot be read: {error}; restore it from a copy") from error
+        raise DatasetError(f"{statement} cannot be read: {error}; restore it from a copy") from error
     if not isinstance(stated, dict) or stated.get("format") != FORMAT_VERSION:
-        raise DatasetError(f"{where} is of another format; use the Pagemill that wrote it")
+        raise DatasetError(f"{statement} is of another format; use the Pagemill that wrote it")
     return stated
 
 
@@ -122,7 +122,7 @@ def _columns(names: Iterable[str], tables: Mapping[str, str]) -> dict[str, str]:
 
 def _complete_birth(dataset: Dataset) -> None:
     store = dataset.store
-    names = list(dataset.tables)  # `documents` is last, so that what it joins to is there before it
+    names = list(dataset.tables)  # `documents` is last, so that tables joined to it exist first
     born = store.map_each(lambda name: store.exists(f"{name}/{BIRTH_FILE}"), names)
     for name, is_born in zip(names, born, strict=True):
         if not is_born:

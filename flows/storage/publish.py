@@ -1,9 +1,9 @@
-"""Publishing a shard: a run only adds files, and each is whole.
+"""Publishing of a shard: a run only adds files, and each is whole.
 
-Under the dataset's lock: (1) recover, (2) leave out what is published or forgotten by now, (3) write and sync every file to
+Under the dataset's lock: (1) recover, (2) leave out published and forgotten documents, (3) write and sync every file to
 `_work/staged/<shard>/`, (4) write READY with the targets and hashes, (5) move each file, `documents` after the other shard
-tables and `changes` after everything, (6) delete the shard's journal segment, then READY, (7) delete the staging.
-Recovery replays 5 to 7 where READY stands.
+tables and `changes` last, (6) delete the shard's journal segment, then READY, (7) delete the staging.
+Recovery repeats 5 to 7 where READY exists.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,10 +21,10 @@ from flows.storage.staging import Staged, as_stated, stage_and_move
 from schemas.tables import LOG_TABLES
 
 TableBatches = Mapping[str, Sequence[pa.RecordBatch]]
-Last = Callable[[TableBatches], TableBatches]  # what is done to rows last, under the lock: corrections are put in
-_HEAVY = ("pages", "figures")  # the source's own content, which another recipe shows in another way at most
-_ORDER: tuple[str, ...] = ("documents", "changes")  # what an added shard's files end with
-_AGAIN = 100_000  # more than a run has shards: what is added to the number of one that is published once more
+Last = Callable[[TableBatches], TableBatches]  # last step under the lock: applies corrections
+_HEAVY = ("pages", "figures")  # content of the source: differences between recipes are no changes of values
+_ORDER: tuple[str, ...] = ("documents", "changes")  # tables moved last
+_AGAIN = 100_000  # added to the number of a shard that is published once more: more than a run has shards
 
 
 def publish(
@@ -32,10 +32,10 @@ def publish(
 ) -> None:
     """Publish the rows of one shard, named `<run_id>-<n>`, or of log tables, named by their run; empty tables get no file.
 
-    With `beside` the shard may have been published before, by a process that was killed before it could say so: then these
-    rows are published beside it, under a name of their own.
+    With `beside` the shard may have been published before, by a process that was killed before it could report it: then these
+    rows are published beside it, under another name.
 
-    Raises DatasetError when the disk is full or the folder cannot be written; nothing is then published, and the shard's
+    Raises DatasetError where the disk is full or the folder cannot be written; nothing is then published, and the shard's
     answers stay in its journal.
     """
     with dataset.locked():
@@ -45,7 +45,7 @@ def publish(
 
 
 def published_as(dataset: Dataset, shard: str) -> list[str]:
-    """The names under which a shard has been published so far, and last the one that it would have now."""
+    """The names under which a shard has been published, and last the name for its next publish."""
     run_id, number = run_of(shard), int(shard.rpartition("-")[2])
     names = [shard]
     while any(dataset.store.exists(f"{table}/{names[-1]}.parquet") for table in ("calls", "failures", "documents")):
@@ -62,19 +62,20 @@ def replace_documents(
     *,
     last: Last | None = None,
 ) -> int:
-    """Put new rows in the place of a shard's old ones, for the documents in `batches` that are still in it.
+    """Replace a shard's rows of the documents in `batches` that are still in it; returns the number with new values.
 
-    `staging` is a name of this command's own, `<run_id>-<n>`; `pointers` give, for each record table, the JSON pointer of
-    each column (of a list's table: of the list, under `""`), which `changes` tells; a document that only differs in its
-    status, problems, checks or evidence is told there without a field. `calls` and `failures` stay. Returns how many
-    documents have other values now.
+    `staging` is this command's shard name, `<run_id>-<n>`; `pointers` has, for each record table, the JSON pointer of each
+    column (for a list's table that of the list, under `""`), for the rows of `changes`; a document that differs only in its
+    status, problems, checks or evidence has a row there without a field. `calls` and `failures` stay.
     """
     with dataset.locked():
         recover(dataset)
         if last is not None:
             batches = last(batches)
-        there = set(dataset.shard_rows("documents", shard).column("document_id").to_pylist()) - dataset.forgotten_ids()
-        wanted = pa.array(sorted(there & set(_ids(batches))), pa.string())
+        present = (
+            set(dataset.shard_rows("documents", shard).column("document_id").to_pylist()) - dataset.forgotten_ids()
+        )
+        wanted = pa.array(sorted(present & set(_ids(batches))), pa.string())
         changed: list[dict[str, Any]] = []
         differing: set[str] = set()
         files: list[Staged] = []
@@ -98,10 +99,10 @@ def replace_documents(
 def correct_document(
     dataset: Dataset, shard: str, staging: str, batches: TableBatches, logs: Mapping[str, Mapping[str, Any]]
 ) -> None:
-    """Put a corrected document's rows in the place of its old ones, in the tables that `batches` have, and a row in each log.
+    """Replace a corrected document's rows in the tables of `batches`, and add a row to each log, all or nothing.
 
-    `staging` is a name of this command's own, `<run_id>-<n>`; a command that corrects more than once writes to one file of a
-    log. Hold the lock, recover first. All of it happens, or nothing.
+    `staging` is this command's shard name, `<run_id>-<n>`; all corrections of one command are in one file per log. Hold the
+    lock, recover first.
     """
     wanted = pa.array(_ids(batches), pa.string())
     files = []
@@ -118,11 +119,11 @@ def correct_document(
 def _replaced(
     dataset: Dataset, shard: str, tables: Iterable[str], batches: TableBatches, wanted: pa.Array
 ) -> Iterator[tuple[str, pa.Table, pa.Table]]:
-    """Each table of a shard with its rows, and the new ones of the documents that are wanted."""
+    """The tables of a shard, each with its old rows and with the new rows of the wanted documents."""
     for table in tables:
         old = dataset.shard_rows(table, shard)
-        found = [as_stated(dataset, table, batch) for batch in batches.get(table, ())]
-        new = pa.Table.from_batches(found, dataset.tables[table])
+        stated = [as_stated(dataset, table, batch) for batch in batches.get(table, ())]
+        new = pa.Table.from_batches(stated, dataset.tables[table])
         new = new.filter(pc.is_in(new.column("document_id"), value_set=wanted))
         if old.num_rows or new.num_rows:
             yield table, old, new
@@ -135,13 +136,13 @@ def end_run(
     others: Mapping[str, Iterable[Mapping[str, Any]]],
     recipe: Mapping[str, Any] | None = None,
 ) -> None:
-    """Publish a finished run's row, those of `others` by log table, a new recipe; drop the note that recovery would use.
+    """Publish a finished run's row, the rows of `others` by log table, a new recipe; then delete the run's note.
 
-    `others` are looked through under the lock, so that they can leave out what was forgotten meanwhile.
+    `others` are evaluated under the lock, so that they can leave out documents forgotten meanwhile.
     """
     logs = {"runs": [pa.RecordBatch.from_pylist([dict(row)], schema=LOG_TABLES["runs"])]}
     with dataset.locked():
-        recover(dataset)  # another run of this recipe may have told it, or be half through with it
+        recover(dataset)  # another run may have published this recipe, completely or in part
         for table, rows in others.items():
             if row_list := [dict(entry) for entry in rows]:
                 logs[table] = [pa.RecordBatch.from_pylist(row_list, schema=LOG_TABLES[table])]
@@ -167,7 +168,7 @@ def _files(dataset: Dataset, name: str, batches: TableBatches) -> Iterator[Stage
 
 
 def _without_forgotten(dataset: Dataset, batches: TableBatches) -> TableBatches:
-    """The rows that name no forgotten document, of any table: its answers and its addresses stay out, too."""
+    """The rows without forgotten documents, in all tables: answers and addresses are left out, too."""
     forgotten = dataset.forgotten_ids()
     if not forgotten:
         return batches
@@ -178,7 +179,7 @@ def _without_forgotten(dataset: Dataset, batches: TableBatches) -> TableBatches:
 
 
 def _without_published(dataset: Dataset, batches: TableBatches) -> TableBatches:
-    """The rows whose documents are not published yet; `calls` and `failures` keep every attempt's."""
+    """The rows whose documents are not published yet; in `calls` and `failures` the rows of all attempts."""
     wanted = set(_ids(batches))
     published = dataset.published_among(wanted) if wanted else wanted
     if not published:
@@ -190,8 +191,8 @@ def _without_published(dataset: Dataset, batches: TableBatches) -> TableBatches:
 
 
 def _without(batches: Sequence[pa.RecordBatch], ids: set[str]) -> list[pa.RecordBatch]:
-    known = pa.array(sorted(ids), pa.string())
-    return [batch.filter(pc.invert(pc.is_in(batch.column("document_id"), value_set=known))) for batch in batches]
+    excluded = pa.array(sorted(ids), pa.string())
+    return [batch.filter(pc.invert(pc.is_in(batch.column("document_id"), value_set=excluded))) for batch in batches]
 
 
 def _ids(batches: TableBatches) -> list[str]:

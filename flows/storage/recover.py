@@ -1,4 +1,4 @@
-"""Leftovers of dead runs, finished by whoever comes next: READY staging, journaled answers, a run's row, a forget."""
+"""Leftovers of dead runs, finished by the next command: READY staging, journaled answers, a run's row, a forget."""
 
 import datetime
 import json
@@ -17,9 +17,9 @@ from schemas.tables import LOG_TABLES
 
 
 def recover(dataset: Dataset) -> None:
-    """Replay what is READY, publish journaled answers, write the row of a killed run, end a killed forget, drop the rest.
+    """Move READY files, publish journaled answers, write rows of killed runs, finish killed forgets, delete the rest.
 
-    Hold the lock. Raises DatasetError when something in `_work` is not ours, or a shard has lost its `documents`.
+    Hold the lock. Raises DatasetError for a foreign file in `_work`, and for a shard without its `documents`.
     """
     store = dataset.store
     live = store.live_runs()
@@ -39,7 +39,7 @@ def recover(dataset: Dataset) -> None:
     for name in dataset.entries("runs"):
         run_id = name.partition(".")[0]
         if name.endswith(".aside"):
-            store.unlink(f"{RUNS}/{name}")  # torn
+            store.unlink(f"{RUNS}/{name}")  # half written
         elif run_id not in live:
             if not store.exists(f"runs/{run_id}.parquet"):
                 note = json.loads(store.read(f"{RUNS}/{name}"))
@@ -54,20 +54,20 @@ def recover(dataset: Dataset) -> None:
 
 
 def _left(dataset: Dataset, name: str) -> list[pa.RecordBatch]:
-    """The rows of `calls` for a dead run's segment; what a shard of that name has published already stays before them."""
+    """The rows of `calls` of a dead run's segment, after those that a shard of that name has published already."""
     forgotten = dataset.forgotten_ids()
     before = dataset.shard_rows("calls", name)
-    known = set(zip(before.column("document_id").to_pylist(), before.column("request_id").to_pylist(), strict=True))
+    published = set(zip(before.column("document_id").to_pylist(), before.column("request_id").to_pylist(), strict=True))
     rows = [
         row
         for row in dataset.store.read_segment(name)
-        if row["document_id"] not in forgotten and (row["document_id"], row["request_id"]) not in known
+        if row["document_id"] not in forgotten and (row["document_id"], row["request_id"]) not in published
     ]
     return [*before.to_batches(), pa.RecordBatch.from_pylist(rows, schema=dataset.tables["calls"])]
 
 
 def _its_recipe(dataset: Dataset, note: Mapping[str, Any]) -> list[Staged]:
-    """The row of `recipes` that a killed run owes for what it has published."""
+    """The missing row of `recipes` for a killed run's published documents."""
     recipe = note.get("recipe")
     if recipe is None or recipe["recipe_id"] in dataset.recipe_ids():
         return []
@@ -78,7 +78,7 @@ def _its_recipe(dataset: Dataset, note: Mapping[str, Any]) -> list[Staged]:
 
 
 def _killed_run(dataset: Dataset, note: Mapping[str, Any]) -> pa.RecordBatch:
-    """The `runs` row of a run that was killed, from its note and from what it had published."""
+    """The `runs` row of a killed run, from its note and its published rows."""
     run_id = note["run_id"]
     documents = dataset.rows("documents", ["run_id", "status"])
     statuses = documents.filter(pc.equal(documents.column("run_id"), run_id)).column("status").to_pylist()
@@ -86,7 +86,7 @@ def _killed_run(dataset: Dataset, note: Mapping[str, Any]) -> pa.RecordBatch:
     failed = len(set(failures.filter(pc.equal(failures.column("run_id"), run_id)).column("source_uri").to_pylist()))
     calls = dataset.rows("calls", ["run_id", "cost_usd", "attempts", "prompt_tokens", "completion_tokens"])
     calls = calls.filter(pc.equal(calls.column("run_id"), run_id))
-    known = note["already_done"] + note["skipped"] + len(statuses) + failed
+    counted = note["already_done"] + note["skipped"] + len(statuses) + failed
     row = {
         "run_id": run_id,
         "started_at": datetime.datetime.fromisoformat(note["started_at"]),
@@ -97,7 +97,7 @@ def _killed_run(dataset: Dataset, note: Mapping[str, Any]) -> pa.RecordBatch:
         "ok": statuses.count("ok"),
         "partial": statuses.count("partial"),
         "failed": failed,
-        "deferred": max(0, note["discovered"] - known),
+        "deferred": max(0, note["discovered"] - counted),
         "cost_usd": pc.sum(calls.column("cost_usd")).as_py() or 0.0,
         "recipe_id": note["recipe_id"],
         "version": note["version"],

@@ -1,8 +1,8 @@
 """Removal of published rows: `forget` for good and everywhere, `supersede` in favour of a newer version.
 
-Both go through staging as one READY list, `documents` first, so that no reader finds a document whose other rows are gone,
-and `changes` last. Only shards that hold the documents are written anew, row group by row group; a file is never unlinked, one
-that is left without rows has zero of them.
+Both go through staging as one READY list, `documents` first, so that no reader finds a document without its other rows, and
+`changes` last. Only shards with the documents are rewritten, row group by row group; files are never unlinked, and may have no
+rows.
 """
 
 import time
@@ -28,11 +28,11 @@ from schemas.tables import LOG_TABLES
 def forget_documents(
     dataset: Dataset, staging: str, ids: Iterable[str], *, wait: bool = True, poll: float = 1.0
 ) -> Forgotten:
-    """Remove documents from every table and keep them out. `staging` is a name of this command's own, `<run_id>-<n>`.
+    """Remove documents from every table and keep them out. `staging` is this command's shard name, `<run_id>-<n>`.
 
-    For a document that a live run has claimed it waits until that run has ended, looking every `poll` seconds; without `wait`
-    it raises DatasetError naming the run. The ids are noted before that: from then on nothing new of them is published, and
-    whatever becomes of this command they are removed. Raises DatasetError, too, where the dataset cannot be written.
+    Waits for live runs that have claimed one of the documents, checking every `poll` seconds; without `wait` it raises
+    DatasetError with the run's name. The ids are noted before that: from then on no new rows of them are published, and they
+    are removed even if this command is killed. Raises DatasetError, too, where the dataset cannot be written.
     """
     try:
         return _forget(dataset, staging, sorted(set(ids)), wait=wait, poll=poll)
@@ -41,7 +41,7 @@ def forget_documents(
         with suppress(OSError):
             is_noted = dataset.store.exists(f"{FORGETS}/{staging}")
         then = (
-            "what is to be forgotten is noted, but its rows may still be there: make room or check the rights, then repeat "
+            "the ids are noted, but their rows may still exist: make room or check the rights, then repeat "
             "`pagemill forget`; any other command that writes removes them, too"
             if is_noted
             else "nothing was forgotten: make room or check the rights, then repeat `pagemill forget`"
@@ -50,7 +50,7 @@ def forget_documents(
 
 
 def _forget(dataset: Dataset, staging: str, wanted: list[str], *, wait: bool, poll: float) -> Forgotten:
-    with dataset.lease(run_of(staging)):  # so that nobody finishes it beside us
+    with dataset.lease(run_of(staging)):  # so that no other process finishes it meanwhile
         with dataset.locked():
             record_intent(dataset, staging, wanted)
         while True:
@@ -62,9 +62,9 @@ def _forget(dataset: Dataset, staging: str, wanted: list[str], *, wait: bool, po
                     return erase(dataset, staging, wanted)
             if not wait:
                 raise DatasetError(
-                    f"{dataset.location}: run {busy[0]} works on a document that is to be forgotten; nothing new of it will be "
-                    "published, and what is there is removed by the next run or other writing command once that run has "
-                    "ended; `pagemill forget` without --no-wait waits for it"
+                    f"{dataset.location}: run {busy[0]} works on a document to forget; no new rows of it will be "
+                    "published, and the existing ones are removed by the next writing command after that run; "
+                    "`pagemill forget` without --no-wait waits for it"
                 )
             time.sleep(poll)
 
@@ -72,29 +72,29 @@ def _forget(dataset: Dataset, staging: str, wanted: list[str], *, wait: bool, po
 def supersede_documents(
     dataset: Dataset, staging: str, ids: Iterable[str], pointers: Mapping[str, Mapping[str, str]]
 ) -> set[str]:
-    """Remove documents that newer versions have replaced; `changes` keeps each of their values. Returns those removed.
+    """Remove documents that newer versions have replaced; returns their ids. `changes` keeps their values.
 
-    `staging` is a name of the run's own, `<run_id>-<n>`, and `pointers` are as for `replace_documents`. Documents that are
-    no longer published, or that another live run works on, are left to another night. Answers and failures stay.
+    `staging` is the run's shard name, `<run_id>-<n>`, and `pointers` are as for `replace_documents`. Documents that are no
+    longer published are skipped, those that another live run works on are left to a later run. Answers and failures stay.
     """
     with dataset.locked():
         recover(dataset)
-        mine = claim_published(dataset, run_of(staging), ids)
-        known = pa.array(sorted(mine), pa.string())
+        removed = claim_published(dataset, run_of(staging), ids)
+        ids_to_remove = pa.array(sorted(removed), pa.string())
         changes: list[dict[str, Any]] = []
         files: list[Staged] = []
         for table, schema in dataset.tables.items():
             if table in LOG_TABLES or table in KEEPS_EARLIER_ATTEMPTS or "document_id" not in schema.names:
                 continue
-            for shard in dataset.shards_with(table, known):
+            for shard in dataset.shards_with(table, ids_to_remove):
                 if table in pointers:
                     rows = dataset.shard_rows(table, shard)
-                    old = rows.filter(pc.is_in(rows.column("document_id"), value_set=known))
+                    old = rows.filter(pc.is_in(rows.column("document_id"), value_set=ids_to_remove))
                     changes += differences(old, schema.empty_table(), pointers[table], "superseded")
-                files.append(Staged(table, shard, kept_rows(dataset, table, shard, not_of(known), {})))
-        if mine:
-            silent = mine - {row["document_id"] for row in changes}  # a record without a single value is told, too
+                files.append(Staged(table, shard, kept_rows(dataset, table, shard, not_of(ids_to_remove), {})))
+        if removed:
+            silent = removed - {row["document_id"] for row in changes}  # records without values have a row, too
             changes += [{"document_id": entry, "kind": "superseded"} for entry in sorted(silent)]
             files.append(Staged("changes", staging, [numbered(dataset, run_of(staging), changes)]))
             stage_and_move(dataset, staging, files, FIRST, LAST)
-        return mine
+        return removed

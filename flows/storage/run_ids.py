@@ -1,7 +1,6 @@
 """Names of runs and shards: `<UTC start>-<letters>` and `<run>-<number or word>`.
 
-Shards of documents have numbers. Shards that a command makes beside them have a word, so that no number of shards collides
-with them.
+Shards of documents have numbers. Shards of commands have a word instead, so that they never collide with a number.
 """
 
 import datetime
@@ -12,7 +11,7 @@ _OURS = re.compile(r"\d{8}T\d{6}-\w+(-\w+)?")
 
 
 def new_run_id() -> str:
-    """A name for a run: its start in UTC, and six random hexadecimal digits."""
+    """Name of a new run: its start in UTC, and six random hexadecimal digits."""
     return f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 
@@ -22,15 +21,15 @@ def shard_name(run_id: str, number: int) -> str:
 
 
 def command_shard(run_id: str, word: str) -> str:
-    """Name of the shard that a command makes: `supersede`, `expire`, `forget`, `correct`."""
+    """Name of the shard of a command (`word`): `supersede`, `expire`, `forget`, `correct`."""
     return f"{run_id}-{word}"
 
 
 def run_of(name: str) -> str:
-    """The run in the name of a shard (or of a run)."""
+    """The run's name within the name of a shard or run."""
     return "-".join(name.split("-")[:2])
 
 
 def is_our_name(name: str) -> bool:
-    """True for a name that Pagemill gives to a run or a shard."""
+    """True for a name in the form of a run's or shard's name."""
     return _OURS.fullmatch(name) is not None

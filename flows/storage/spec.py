@@ -1,4 +1,4 @@
-"""The parts that a new dataset is made of."""
+"""Parts of a new dataset."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ class DatasetSpec:
     tables: Mapping[str, pa.Schema]
     record_tables: tuple[str, ...]
     guides: Mapping[str, str] = field(default_factory=dict)  # files for people at the top of OUT, by name
-    origin: str = ""  # what the user named the type by
+    origin: str = ""  # the user's name for the type
 
 
 def spec_of(document_type: DocumentType) -> DatasetSpec:

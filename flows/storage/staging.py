@@ -1,7 +1,7 @@
 """Files written aside, listed in READY, then moved one by one: the part of publishing that a kill must not divide.
 
-Before READY is written nothing has happened, and the staging of a dead run is dropped. Once it is written everything happens:
-whoever comes next moves what is left; a listed file that is not in staging has been moved.
+Before READY is written nothing is published, and the staging of a dead run is dropped. After that everything is published: the
+next command moves the remaining files; a listed file that is not in staging has been moved.
 """
 
 import json
@@ -21,7 +21,7 @@ READY = "READY"
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """One file to be: the rows, and the name that it gets in its table, without the ending."""
+    """One file to publish: its rows, and its name in the table, without suffix."""
 
     table: str
     target: str
@@ -33,7 +33,7 @@ def stage_and_move(
 ) -> None:
     """Write `files` to `_work/staged/<name>/` and move them: tables of `first` before the others, of `last` after them.
 
-    Hold the lock. Raises DatasetError when the store cannot be written: then nothing has changed, or everything is READY.
+    Hold the lock. Raises DatasetError where the store cannot be written: then nothing has changed, or everything is READY.
     """
     store, folder = dataset.store, f"{STAGED}/{name}"
     try:
@@ -56,21 +56,21 @@ def stage_and_move(
         move(dataset, name)
     except OSError as error:
         with suppress(OSError, DatasetError):
-            if not store.exists(f"{folder}/{READY}"):  # what is ready is moved by the next recovery
+            if not store.exists(f"{folder}/{READY}"):  # READY files are moved by the next recovery
                 store.remove(folder)
         raise UnwritableDatasetError(
             f"{dataset.location}: {name} could not be written ({error.strerror or error})",
-            "make room, check the rights and that it is still there, then run again: answers already paid for are in its journal",
+            "make room, check the rights and that it still exists, then run again: answers already paid for are in its journal",
         ) from error
 
 
 def is_ready(dataset: Dataset, name: str) -> bool:
-    """True when a dead or living process has promised to move what is staged."""
+    """True for staging with READY, whether its process lives or not."""
     return dataset.store.exists(f"{STAGED}/{name}/{READY}")
 
 
 def move(dataset: Dataset, name: str) -> None:
-    """Do what READY says, or the rest of it. Hold the lock."""
+    """Move the files listed in READY that have not been moved. Hold the lock."""
     store, folder = dataset.store, f"{STAGED}/{name}"
     for file in _listed(dataset, f"{folder}/{READY}"):
         source = f"{folder}/{file.get('file', file['table'] + '.parquet')}"
@@ -82,7 +82,7 @@ def move(dataset: Dataset, name: str) -> None:
 
 
 def as_stated(dataset: Dataset, table: str, batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The batch with exactly the dataset's schema: its column order and descriptions."""
+    """The batch in the dataset's schema, with its column order and descriptions."""
     stated = dataset.tables[table]
     return pa.RecordBatch.from_arrays([batch.column(field.name) for field in stated], schema=stated)
 
@@ -94,5 +94,5 @@ def _listed(dataset: Dataset, key: str) -> list[dict[str, Any]]:
     except (ValueError, TypeError, KeyError) as error:
         folder = key.rpartition("/")[0]
         raise DatasetError(
-            f"{dataset.location}/{key} cannot be understood ({error}); move {folder} away and run again"
+            f"{dataset.location}/{key} cannot be read ({error}); move {folder} away and run again"
         ) from error

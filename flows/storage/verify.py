@@ -1,8 +1,7 @@
-"""`pagemill status OUT --check`: every key, count, sum and checksum of a dataset, looked at without writing anything.
+"""`pagemill status OUT --check`: check of all keys, counts, sums and checksums of a dataset, without writing anything.
 
-Each rule of `flows/storage/rules.py` is a query that finds the rows which break it. Tables of a shard are
-looked at together, shard by shard, so that memory does not grow with the dataset; what must be unique in all of it is
-looked at by its keys alone.
+Each rule of `flows/storage/rules.py` is a query of the rows that break it. The tables of a shard are checked together, shard by
+shard, so that memory does not grow with the dataset; rules over the whole dataset read keys only.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -22,16 +21,16 @@ from flows.storage.staging import is_ready
 from schemas.errors import DatasetError
 from schemas.tables import LOG_TABLES, SHARD_TABLES
 
-_HEAVY = {"text", "image", "response", "quote"}  # content that no rule looks at, beside its being readable
-_OURS = {**SHARD_TABLES, **LOG_TABLES}
+_HEAVY = {"text", "image", "response", "quote"}  # content that is only checked for being readable
+_SCHEMAS = {**SHARD_TABLES, **LOG_TABLES}
 
 
-_SAID = ("correction_id", "document_id", "field", "new", "context")
+_CORRECTED = ("correction_id", "document_id", "field", "new", "context")
 
 
 @dataclass(frozen=True, slots=True)
 class RuleViolation:
-    """A rule that does not hold: where, what it says, how many rows break it, and the first of them."""
+    """A broken rule: its table, its text, the number of rows that break it, and the first of them."""
 
     table: str
     rule: str
@@ -40,34 +39,36 @@ class RuleViolation:
 
 
 def verify(out: Out) -> list[RuleViolation]:
-    """Findings against the dataset at `out`; none for a sound one."""
+    """The broken rules of the dataset at `out`; none for a sound one."""
     dataset = read_dataset(out)
-    found = [*_unreadable(dataset)]
-    if found:
-        return found  # the rules below would only repeat it
+    violations = [*_unreadable(dataset)]
+    if violations:
+        return violations  # other rules would fail for the same reason
     located = located_columns(dataset)
     for shard in _shards(dataset):
-        found += _of_shard(dataset, shard, located)
-    return _merged([*found, *_of_all(dataset)])
+        violations += _of_shard(dataset, shard, located)
+    return _merged([*violations, *_of_all(dataset)])
 
 
-def verify_lines(found: Sequence[RuleViolation], out: Out) -> list[str]:
-    """`status --check` for people."""
-    if not found:
+def verify_lines(violations: Sequence[RuleViolation], out: Out) -> list[str]:
+    """The broken rules as lines, for people."""
+    if not violations:
         return [f"{out}: every key, count, sum and checksum holds"]
-    return [f"{out}: {entry.table}: {entry.rule}: not so for {entry.rows:,}, first {entry.example}" for entry in found]
+    return [
+        f"{out}: {entry.table}: {entry.rule}: broken by {entry.rows:,}, first {entry.example}" for entry in violations
+    ]
 
 
 def _unreadable(dataset: Dataset) -> Iterator[RuleViolation]:
-    """Files that cannot be read in full, checksums included, or whose schema is not the table's own."""
+    """Violations for files that cannot be read in full, with checksums, or have another schema than their table."""
     for table, schema in dataset.tables.items():
         for shard in dataset.files(table):
             try:
                 own = dataset.file_schema(table, shard)
                 if not own.equals(schema):
                     advice = remedy(dataset.location, table, shard)
-                    what = f"{dataset.location}/{table}/{shard}.parquet has other columns; {advice}"
-                    yield RuleViolation(table, "every file has the table's schema", 1, what)
+                    text = f"{dataset.location}/{table}/{shard}.parquet has other columns; {advice}"
+                    yield RuleViolation(table, "every file has the table's schema", 1, text)
                     continue
                 for _ in dataset.shard_batches(table, shard):
                     pass
@@ -76,19 +77,19 @@ def _unreadable(dataset: Dataset) -> Iterator[RuleViolation]:
 
 
 def _shards(dataset: Dataset) -> list[str]:
-    """Every shard, but for those that are being published: their `documents` come last."""
+    """All shards, except those being published, whose `documents` come last."""
     tables = [name for name in dataset.tables if name not in LOG_TABLES and name not in KEEPS_EARLIER_ATTEMPTS]
     at_work = dataset.runs_at_work()
-    found = {shard for table in tables for shard in dataset.files(table)}
+    shards = {shard for table in tables for shard in dataset.files(table)}
     whole = set(dataset.files("documents"))
-    return sorted(shard for shard in found if shard in whole or run_of(shard) not in at_work)
+    return sorted(shard for shard in shards if shard in whole or run_of(shard) not in at_work)
 
 
 def _of_shard(dataset: Dataset, shard: str, located: Mapping[str, Collection[str]]) -> Iterator[RuleViolation]:
     names = ["documents", "pages", "figures", "evidence", "checks", *dataset.record_tables]
-    before = _columns(dataset, "corrections", _SAID)
+    before = _columns(dataset, "corrections", _CORRECTED)
     tables = {name: _light(dataset, name, shard) for name in names}
-    after = _columns(dataset, "corrections", _SAID)
+    after = _columns(dataset, "corrections", _CORRECTED)
     last = pc.max(before.column("correction_id")).as_py() or 0
     newer = after.filter(pc.greater(after.column("correction_id"), last))
     corrected_meanwhile = newer.column("document_id").combine_chunks()
@@ -99,7 +100,7 @@ def _of_shard(dataset: Dataset, shard: str, located: Mapping[str, Collection[str
 def _of_all(dataset: Dataset) -> Iterator[RuleViolation]:
     live, moving = dataset.runs_at_work(), _being_moved(dataset)
     tables = {name: _columns(dataset, name, columns) for name, columns in RULE_COLUMNS.items()}
-    live |= dataset.runs_at_work()  # what begins or ends meanwhile, too
+    live |= dataset.runs_at_work()  # includes runs that begin or end meanwhile
     moving |= _being_moved(dataset)
     tables["forgotten"] = pa.table({"id": pa.array(sorted(dataset.forgotten_ids()), pa.string())})
     tables["live"] = pa.table({"run_id": pa.array(sorted(live), pa.string())})
@@ -109,13 +110,13 @@ def _of_all(dataset: Dataset) -> Iterator[RuleViolation]:
 
 
 def _being_moved(dataset: Dataset) -> set[str]:
-    """The staging that is READY: its files are being moved, or wait for recovery to do it."""
+    """Names of READY staging: its files are being moved, or wait for recovery."""
     return {name for name in dataset.store.names(STAGED) if is_ready(dataset, name)}
 
 
 def _columns(dataset: Dataset, table: str, columns: Sequence[str]) -> pa.Table:
-    """Columns of a whole table; what a dataset of an older Pagemill does not have is null."""
-    schema = _OURS[table]
+    """Columns of a whole table; those that a dataset of an older version lacks are null."""
+    schema = _SCHEMAS[table]
     stated = dataset.tables.get(table)
     if stated is None:
         return pa.schema([schema.field(name) for name in columns]).empty_table()
@@ -127,8 +128,8 @@ def _columns(dataset: Dataset, table: str, columns: Sequence[str]) -> pa.Table:
 
 
 def _first_measured(dataset: Dataset, quality: pa.Table) -> str | None:
-    """The first run that owes rows of `quality`; of a dataset that was born with the table, every run does."""
-    tables = list(dataset.tables)  # one that is added to a dataset stands after `documents`, the last to be born
+    """The first run that must have rows of `quality`: "" (all runs) for a dataset created with the table."""
+    tables = list(dataset.tables)  # tables added later come after `documents`, the last one at creation
     if "quality" in tables and tables.index("quality") < tables.index("documents"):
         return ""
     first: str | None = pc.min(quality.column("run_id")).as_py()
@@ -151,13 +152,13 @@ def _light(dataset: Dataset, table: str, shard: str) -> pa.Table:
     return pa.Table.from_batches([batch.select(names) for batch in dataset.shard_batches(table, shard)], schema)
 
 
-def _merged(found: Sequence[RuleViolation]) -> list[RuleViolation]:
-    """One finding a rule, over all shards."""
+def _merged(violations: Sequence[RuleViolation]) -> list[RuleViolation]:
+    """One violation per rule, over all shards."""
     merged: dict[tuple[str, str], RuleViolation] = {}
-    for entry in found:
-        known = merged.get((entry.table, entry.rule))
-        rows = entry.rows + (known.rows if known else 0)
+    for entry in violations:
+        earlier = merged.get((entry.table, entry.rule))
+        rows = entry.rows + (earlier.rows if earlier else 0)
         merged[entry.table, entry.rule] = RuleViolation(
-            entry.table, entry.rule, rows, known.example if known else entry.example
+            entry.table, entry.rule, rows, earlier.example if earlier else entry.example
         )
     return list(merged.values())

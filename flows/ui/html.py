@@ -1,6 +1,6 @@
-"""Web pages that stand alone: one template environment, and one way to write a file that the user named.
+"""Self-contained web pages: one template environment, and one function to write a file that the user named.
 
-Values are escaped by default, an unknown name is an error, and every page carries a policy that loads nothing
+Values are escaped by default, an unknown name is an error, and every page has a policy against loading anything
 (`templates/base.html`).
 """
 
@@ -22,7 +22,7 @@ __all__ = ["Markup", "check_outside", "check_target", "colours", "environment", 
 
 
 def environment(filters: Mapping[str, Callable[..., Any]] | None = None) -> "Environment":
-    """The environment of all templates, with the filters that several share and `filters` of one page."""
+    """The environment of all templates, with the shared filters and the `filters` of one page."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     templates = Environment(
@@ -41,7 +41,7 @@ def environment(filters: Mapping[str, Callable[..., Any]] | None = None) -> "Env
 
 
 def render(template: str, filters: Mapping[str, Callable[..., Any]] | None = None, /, **values: Any) -> str:
-    """The page that `template` makes of `values`."""
+    """The page of `template` with `values`."""
     return environment(filters).get_template(template).render(**values)
 
 
@@ -53,7 +53,7 @@ def colours() -> str:
 
 
 def check_target(target: Path, document: Path | None = None) -> None:
-    """Raise ConfigurationError, before any work, where a page cannot or must not be written to `target`."""
+    """Raise ConfigurationError, before any work, for a `target` that cannot or must not be written."""
     try:
         fault = _fault(target, document)
     except OSError as error:
@@ -65,13 +65,15 @@ def check_target(target: Path, document: Path | None = None) -> None:
 def check_outside(dataset: Dataset, target: Path) -> None:
     """Raise ConfigurationError where `target` is inside the dataset."""
     if "://" not in dataset.location and target.resolve().is_relative_to(Path(dataset.location).resolve()):
-        raise ConfigurationError(f"--html {target}: is in the dataset, where only tables may stand; name another file")
+        raise ConfigurationError(
+            f"--html {target}: is in the dataset, where only tables are allowed; name another file"
+        )
 
 
 def write_page(target: Path, page: str) -> None:
-    """Write `page` to `target`, whole or not at all. Raises ConfigurationError where it cannot be written."""
+    """Write `page` to `target`, the whole page or nothing. Raises ConfigurationError where it cannot be written."""
     try:
-        write_durably(target.resolve(), page.encode("utf-8", "replace"))  # a file name may hold bytes that are no text
+        write_durably(target.resolve(), page.encode("utf-8", "replace"))  # file names may contain lone surrogates
     except OSError as error:
         reason = error.strerror or error
         raise ConfigurationError(f"--html {target}: cannot be written ({reason}); name another file") from error
@@ -83,7 +85,7 @@ def _fault(target: Path, document: Path | None) -> str | None:
     if not target.exists():
         return None
     if not target.is_file():
-        return "is not a file that can be replaced"  # a rename would put a file in the place of a device
+        return "is not a file that can be replaced"  # a rename would replace a device by a file
     if document is not None and document.exists() and target.samefile(document):
         return "is the document itself"
     return None

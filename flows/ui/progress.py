@@ -1,4 +1,4 @@
-"""A progress line on standard error: documents, pages, cost. Without a terminal, a plain line now and then."""
+"""Progress of a run on standard error: documents, pages, cost. Without a terminal, a plain line every 15 seconds."""
 
 import sys
 import time
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from flows.log import LOG, say
 
-if TYPE_CHECKING:  # where there is a terminal only
+if TYPE_CHECKING:  # imported with a terminal only
     from rich.progress import Progress
 
 _PLAIN_EVERY = 15.0  # seconds between lines where there is no terminal
 
 
 class ProgressLine:
-    """One run's progress. `update` may be called as often as one likes."""
+    """Progress of one run; `update` limits its own output and may be called at any rate."""
 
     def __init__(self, total: int, *, quiet: bool = False) -> None:
         self._total = total
@@ -38,7 +38,7 @@ class ProgressLine:
             self._bar.stop()
 
     def update(self, documents: int, pages: int, cost_usd: float) -> None:
-        """Show how far the run is."""
+        """Show the present counts."""
         if self._bar is not None:
             self._bar.update(self._task, completed=documents, pages=pages, cost=cost_usd)
         elif not self._quiet and time.monotonic() - self._last >= _PLAIN_EVERY:
@@ -50,7 +50,7 @@ class ProgressLine:
 
 @dataclass(frozen=True, slots=True)
 class RunProgress:
-    """Progress of a run."""
+    """Counts of a run in progress; `cost_usd` is paid so far."""
 
     documents: int
     total: int
@@ -59,12 +59,12 @@ class RunProgress:
 
     @property
     def percent(self) -> float:
-        """The share of the documents that are done with."""
+        """Finished documents in per cent."""
         return 100.0 * min(1.0, self.documents / self.total) if self.total else 100.0
 
     @property
     def text(self) -> str:
-        """For people."""
+        """The counts in words."""
         return f"{self.documents:,} of {self.total:,} documents, {self.pages:,} pages, ${self.cost_usd:.4f}"
 
 

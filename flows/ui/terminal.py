@@ -1,4 +1,4 @@
-"""The terminal: lines, JSON and complaints, with nothing in them that could command it."""
+"""Output to the terminal: lines, JSON and errors, without control characters."""
 
 import json
 import sys
@@ -13,12 +13,12 @@ from schemas.errors import PagemillError
 
 
 def print_lines(lines: list[str]) -> None:
-    """Lines on standard output, without what could command a terminal: documents and models wrote parts of them."""
+    """Print lines on standard output, without control characters: parts of them come from documents and models."""
     sys.stdout.write("".join(f"{harmless(line)}\n" for line in lines))
 
 
 def print_json(value: Any) -> None:
-    """One JSON object on standard output."""
+    """Print one JSON object on standard output."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
 
 
@@ -26,13 +26,13 @@ def complain(error: object) -> None:
     """Print an error on standard error."""
     from flows.log import LOG, say
 
-    known = {"error": type(error).__name__} if isinstance(error, PagemillError) else {}
-    say(str(error) if LOG.is_json else f"pagemill: {error}", "complaint", **known)
+    facts = {"error": type(error).__name__} if isinstance(error, PagemillError) else {}
+    say(str(error) if LOG.is_json else f"pagemill: {error}", "complaint", **facts)
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A table with a title; the columns named in `numbers` stand to the right."""
+    """A table with a title; the columns in `numbers` are aligned right."""
 
     title: str
     headings: Sequence[str]
@@ -40,10 +40,10 @@ class Section:
     numbers: frozenset[str] = frozenset()
 
 
-def plain_lines(found: Sequence[Section]) -> list[str]:
-    """The tables as lines, a row each, for pipes and files."""
+def plain_lines(sections: Sequence[Section]) -> list[str]:
+    """The tables as lines, one per row, for pipes and files."""
     lines = []
-    for entry in found:
+    for entry in sections:
         for row in entry.rows:
             cells = [
                 f"{heading} {cell}" if heading in entry.numbers else cell
@@ -53,15 +53,15 @@ def plain_lines(found: Sequence[Section]) -> list[str]:
     return lines
 
 
-def show_tables(found: Sequence[Section]) -> None:
-    """The tables on the terminal."""
+def show_tables(sections: Sequence[Section]) -> None:
+    """Print the tables on the terminal."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     console = Console(highlight=False)
-    for entry in found:
+    for entry in sections:
         table = Table(title=Text(entry.title), title_justify="left", box=SIMPLE_HEAD, show_header=any(entry.headings))
         for heading in entry.headings:
             table.add_column(heading, justify="right" if heading in entry.numbers else "left", overflow="fold")
@@ -71,7 +71,7 @@ def show_tables(found: Sequence[Section]) -> None:
 
 
 def asker() -> Callable[[str], bool] | None:
-    """Asks whoever sits at the terminal; null where nobody does, or where a program reads what is said."""
+    """Function that asks the user a question; None without an interactive terminal, and where output is JSON."""
     from flows.log import LOG
 
     if LOG.is_json or not (sys.stdin.isatty() and sys.stderr.isatty()):

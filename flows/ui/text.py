@@ -7,7 +7,7 @@ def dollars(amount: float | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A duration in the largest unit that keeps two figures: seconds below two minutes, then minutes, then hours."""
+    """A duration in words: seconds below two minutes, minutes below two hours, else hours and minutes."""
     if seconds < 120:
         return f"{seconds:.1f} s"
     minutes = round(seconds / 60)
@@ -20,7 +20,7 @@ def count_documents(count: int) -> str:
 
 
 def plain(text: str) -> str:
-    """Text written by others, for a terminal: U+FFFD for each character that is not printable and could command it."""
+    """Text written by others, for a terminal: U+FFFD for each character that is not printable."""
     return "".join(mark if mark.isprintable() else "\ufffd" for mark in text)
 
 
@@ -30,5 +30,5 @@ def clip(text: str, width: int) -> str:
 
 
 def one_line(value: str | None, width: int) -> str:
-    """A value on one line of at most `width` characters; `null` for None, as the tables have it."""
+    """A value on one line of at most `width` characters; `null` for None, as in the tables."""
     return "null" if value is None else clip(" ".join(value.split()), width)

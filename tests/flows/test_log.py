@@ -121,7 +121,7 @@ def test_progress_is_an_object_with_its_figures(
 
 
 def test_an_outage_is_an_object(as_json: object, capsys: pytest.CaptureFixture[str]) -> None:
-    OutageNotice("model.example", 60.0, quiet=False)._say("model.example answers nobody")
+    OutageNotice("model.example", 60.0, quiet=False)._say("model.example does not answer")
     (told,) = objects(capsys.readouterr().err)
     assert told["event"] == "endpoint"
 

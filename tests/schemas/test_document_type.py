@@ -65,10 +65,10 @@ def test_every_field_has_a_description_and_identity_follows_it() -> None:
 @pytest.mark.parametrize(
     ("group", "complaint"),
     [
-        ("items.x", "grouped by one text, and 'items' is a list"),
-        ("items", "grouped by one text, this is of kind list"),
-        ("seller.y", "there is no field 'y' in seller"),
-        ("total", "grouped by one text, this is of kind number"),
+        ("items.x", "'items' is a list: expected a text field"),
+        ("items", "invalid kind list: expected a text field"),
+        ("seller.y", "unknown field 'y' in seller"),
+        ("total", "invalid kind number: expected a text field"),
     ],
 )
 def test_a_group_that_is_no_single_text_is_refused_with_the_reason(group: str, complaint: str) -> None:

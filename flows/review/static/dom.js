@@ -36,12 +36,12 @@ const wide = () => matchMedia("(min-width: 60rem)").matches;
 const MATCHES = new Map(Object.entries({
   exact: ["exact", "\u2713", "as printed"],
   normalized: ["normalized", "\u2248", "printed in another form"],
-  fuzzy: ["fuzzy", "~", "printed a little differently"],
+  fuzzy: ["fuzzy", "~", "printed with small differences"],
   image: ["image", "\u25a3", "only a picture shows it"],
-  absent: ["absent", "\u2717", "nowhere on the page"],
+  absent: ["absent", "\u2717", "not on the page"],
   rejected: ["rejected", "\u2717", "the answer did not fit the field"],
   unanswered: ["unanswered", "?", "the model left it out"],
   conflict: ["conflict", "\u2260", "another value elsewhere"],
-  corrected: ["corrected", "\u270e", "a person says so"],
+  corrected: ["corrected", "\u270e", "set by a person"],
 }));
 const matchClass = (match) => (MATCHES.has(match) ? MATCHES.get(match)[0] : "unknown");

@@ -95,7 +95,7 @@ function drawChecks() {
 function drawActions() {
   return make("div", { cls: "actions" },
     make("label", { cls: "field-label" }, "Note, kept with the next change ", make("input", { id: "note", maxLength: 2000, autocomplete: "off" })),
-    button("Accept", accept, { cls: "main", id: "accept", title: "Nothing more is to be done (a)" }));
+    button("Accept", accept, { cls: "main", id: "accept", title: "No further correction is needed (a)" }));
 }
 
 function drawHistory() {

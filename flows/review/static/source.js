@@ -13,11 +13,11 @@ async function fetched(address, body) {
   try {
     answer = await fetch(address, { credentials: "same-origin", ...asked });
   } catch {
-    throw new Refused("the server does not answer: is `pagemill review` still running?", {});
+    throw new Refused("no answer from the server; check that `pagemill review` is still running", {});
   }
   const said = (answer.headers.get("content-type") || "").startsWith("application/json")
-    ? await answer.json() : { error: (await answer.text()).trim() || `the server says ${answer.status}` };
-  if (!answer.ok) throw new Refused(said.error || `the server says ${answer.status}`, said);
+    ? await answer.json() : { error: (await answer.text()).trim() || `the server answered ${answer.status}` };
+  if (!answer.ok) throw new Refused(said.error || `the server answered ${answer.status}`, said);
   return said;
 }
 

@@ -1,4 +1,4 @@
-"""A dataset on a disk: renames, fsync, flock. It all ends with its process, and so does what it held."""
+"""A dataset on a disk: renames, fsync, flock. Locks and leases end with their process."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ from flows.storage.backends.locks import Lease, exclusive, is_live
 from flows.storage.backends.parquet_files import write_parquet
 from schemas.errors import DatasetError
 
-_END = b"PAR1"  # what every Parquet file ends with
+_END = b"PAR1"  # last bytes of every Parquet file
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
@@ -30,12 +30,12 @@ class DiskStore:
         self._work = root / WORK
 
     def make_folders(self, folders: Iterable[str]) -> None:
-        """Make folders and what is above them."""
+        """Make folders and their parents."""
         for folder in folders:
             (self.root / folder).mkdir(parents=True, exist_ok=True)
 
     def foreign(self) -> str | None:
-        """The name of something in OUT besides `_work`."""
+        """The name of one entry of OUT besides `_work`; None where there is none."""
         if not self.root.exists():
             return None
         return next((entry.name for entry in self.root.iterdir() if entry.name != WORK), None)
@@ -48,30 +48,30 @@ class DiskStore:
             return []
 
     def stamps(self, folder: str) -> dict[str, tuple[int, ...]]:
-        """The Parquet files of a folder; the inode tells two apart that a clock that was set back gives one time."""
-        found: dict[str, tuple[int, ...]] = {}
+        """The Parquet files of a folder; the inode distinguishes files of equal times after a clock was set back."""
+        stamps: dict[str, tuple[int, ...]] = {}
         with suppress(FileNotFoundError), os.scandir(self.root / folder) as entries:
             for entry in entries:
                 if entry.name.endswith(".parquet"):
                     facts = entry.stat()
-                    found[entry.name] = (facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size, facts.st_ino)
-        return dict(sorted(found.items()))
+                    stamps[entry.name] = (facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size, facts.st_ino)
+        return dict(sorted(stamps.items()))
 
     def cut_short(self, folder: str) -> list[str]:
-        """The Parquet files of a folder that do not end as one does: 0 bytes, cut off, unreadable, or something else."""
-        where = f"{self.root}/{folder}"  # a Path for each of thousands takes as long as the look
-        return [name for name, facts in self.stamps(folder).items() if not _ends_whole(f"{where}/{name}", facts[2])]
+        """The files of a folder without the end of a Parquet file: empty, truncated, unreadable, or of another format."""
+        path = f"{self.root}/{folder}"  # thousands of Path objects take as long as the reads
+        return [name for name, facts in self.stamps(folder).items() if not _ends_whole(f"{path}/{name}", facts[2])]
 
     def exists(self, key: str) -> bool:
-        """True for a file that is there."""
+        """True for an existing file."""
         return (self.root / key).exists()
 
     def read(self, key: str) -> bytes:
-        """A file's bytes."""
+        """The bytes of a file."""
         return (self.root / key).read_bytes()
 
     def open(self, key: str) -> BinaryIO:
-        """A file to read pieces of."""
+        """An opened file, for reads of pieces."""
         return (self.root / key).open("rb")
 
     def write(self, key: str, data: bytes) -> None:
@@ -86,14 +86,14 @@ class DiskStore:
             os.fsync(file.fileno())
 
     def write_parquet(self, key: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> dict[str, str]:
-        """Write and sync one Parquet file; its name is durable once `settle` was called for its folder."""
+        """Write and sync one Parquet file; `settle` makes its name durable."""
         path = self.root / key
         path.parent.mkdir(exist_ok=True)
         write_parquet(path, schema, batches)
         return {"sha256": file_hash(path)}
 
     def publish_parquet(self, key: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
-        """Write a Parquet file aside and rename it to its place."""
+        """Write a Parquet file aside and rename it to `key`."""
         aside = f"{STAGED}/birth-{Path(key).parent.name}.parquet"
         self.move(aside, key, self.write_parquet(aside, schema, batches))
 
@@ -102,24 +102,24 @@ class DiskStore:
         sync_folder(self.root / folder)
 
     def move(self, source: str, target: str, facts: Mapping[str, str]) -> None:
-        """Rename a written file to `target`; one that is not there has been renamed before."""
+        """Rename a written file to `target`; a missing one has been renamed before."""
         path, goal = self.root / source, self.root / target
         if not path.exists():
             return
         if file_hash(path) != facts["sha256"]:
             raise DatasetError(
-                f"{path} is not what was staged: the disk has damaged it; remove {path.parent} and run again"
+                f"{path} differs from the staged file: the disk has damaged it; remove {path.parent} and run again"
             )
         goal.parent.mkdir(exist_ok=True)
         path.replace(goal)
         sync_folder(goal.parent)
 
     def unlink(self, key: str) -> None:
-        """Remove a file; what is not there is no error."""
+        """Remove a file; a missing one is no error."""
         (self.root / key).unlink(missing_ok=True)
 
     def remove(self, key: str) -> None:
-        """Remove a file or a folder; what is not there is no error."""
+        """Remove a file or a folder; a missing one is no error."""
         path = self.root / key
         with suppress(FileNotFoundError):
             if path.is_dir():
@@ -134,10 +134,10 @@ class DiskStore:
             yield
 
     def confirm(self) -> None:
-        """A lock on a disk is lost by nobody who lives."""
+        """No-op: on disk, a living process never loses its lock (flock)."""
 
     def await_leases(self) -> None:
-        """It is certain at any time."""
+        """No-op: on disk, liveness is known immediately (flock)."""
 
     def lease(self, run_id: str) -> Lease:
         """Begin a run. Hold the lock."""
@@ -156,22 +156,22 @@ class DiskStore:
         return Segment(self._work / "journal" / name)
 
     def read_segment(self, name: str) -> list[dict[str, Any]]:
-        """The whole rows of a segment."""
+        """The complete rows of a segment."""
         return list(read_segment(self._work / "journal" / name))
 
     def spool(self, run_id: str) -> Path:
-        """A folder beside the dataset, which recovery removes when the run could not."""
+        """A folder beside the dataset; recovery removes it after a kill."""
         folder = self._work / "spool" / run_id
         folder.mkdir(exist_ok=True)
         return folder
 
     def map_each(self, call: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
-        """The results of `call`, one after the other: a disk answers at once."""
+        """The results of `call`, computed one after the other: a disk answers fast."""
         return [call(item) for item in items]
 
 
 def _ends_whole(path: str, size: int) -> bool:
-    """True for a file of this size that ends as Parquet does, and for one that is gone by now."""
+    """True for a file of this size with the end of a Parquet file, and for one that was removed meanwhile."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:

@@ -1,9 +1,9 @@
-"""Locks and leases on an object store, where no process's end gives anything back: objects that are renewed or dead.
+"""Locks and leases on an object store, where the end of a process releases nothing: objects that are renewed, or dead.
 
-An object is created by a conditional PUT (`IfNoneMatch`) and renewed by another (`IfMatch`), so of two writers one is told
-that it has lost. Who watches calls it dead when its etag has not changed for `dead_after` seconds of the watcher's own
-monotonic clock; no time is ever compared between machines. Who holds it stops writing when it has not been able to renew for
-`give_up_after` seconds: the difference is what a request that is under way may take.
+An object is created by a conditional PUT (`IfNoneMatch`) and renewed by another (`IfMatch`), so that one of two writers gets an
+error. A watcher takes it for dead when its etag has not changed for `dead_after` seconds of the watcher's monotonic clock;
+times of different machines are never compared. The holder stops writing when it could not renew it for `give_up_after`
+seconds: the difference is the time for a request in flight.
 """
 
 import json
@@ -21,12 +21,12 @@ from dataclasses import dataclass
 from flows.storage.backends.s3 import ChangedError, ObjectClient
 from schemas.errors import DatasetError
 
-_MOST_FAILURES = 5  # of the store itself, while the lock is asked for
+_MOST_FAILURES = 5  # errors of the store while a lock is acquired
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds. `group` is how long the journal gathers answers for one object, `say_after` what is waited without a word."""
+    """Times in seconds. `group`: the journal gathers answers for one object; `say_after`: a wait without a message."""
 
     dead_after: float = 60.0
     give_up_after: float = 30.0
@@ -37,7 +37,7 @@ class Timing:
 
 
 class Watcher:
-    """For how long this process has seen an object unchanged."""
+    """Times for which this process has seen objects unchanged."""
 
     def __init__(self) -> None:
         self._seen: dict[str, tuple[str, float, bool]] = {}
@@ -51,12 +51,12 @@ class Watcher:
         return now - before[1]
 
     def has_moved(self, key: str) -> bool:
-        """True when the object has been seen to change: its writer lives, or lived a moment ago."""
+        """True where the object was seen to change: its writer lives, or lived recently."""
         return key in self._seen and self._seen[key][2]
 
 
 class Wait:
-    """One wait for somebody else, of which people are told once when it is long."""
+    """One wait for another process, reported once when it is long."""
 
     def __init__(self, location: str, timing: Timing) -> None:
         self._location = location
@@ -64,18 +64,18 @@ class Wait:
         self._say_at = time.monotonic() + timing.say_after
 
     def tell(self, whom: str, unchanged: float) -> None:
-        """Say whom it is for, and for how long at most if they are dead, after `unchanged` seconds without a sign of them."""
+        """Report the awaited process `whom`, unchanged for so many seconds, and the longest wait if it is dead."""
         if time.monotonic() < self._say_at:
             return
         self._say_at = float("inf")
-        from flows.log import say  # with it the settings, which readers of a dataset do without
+        from flows.log import say  # imports the settings, which readers of a dataset do not need
 
         left = math.ceil(max(1.0, self._timing.dead_after - unchanged))
-        say(f"{self._location}: waiting for {whom}; if it was killed, this goes on by itself in {left} s at most")
+        say(f"{self._location}: waiting for {whom}; if that was killed, this continues in {left} s at most")
 
 
 class Heartbeat:
-    """An object of ours, renewed by a thread of its own until `release`."""
+    """An object of this process, renewed by a thread until `release`."""
 
     def __init__(self, client: ObjectClient, key: str, location: str, timing: Timing) -> None:
         self._client = client
@@ -91,13 +91,13 @@ class Heartbeat:
         self._ended = threading.Event()
 
     def begin(self, if_match: str | None = None) -> None:
-        """Create the object, or take over the one with this etag. Raises ChangedError when another was quicker."""
+        """Create the object, or take over the one with this etag. Raises ChangedError where another process was faster."""
         with self._mutex:
             self._put(self._body(), if_match)
         threading.Thread(target=self._beat, name=f"renews {self._key}", daemon=True).start()
 
     def renew(self) -> None:
-        """Renew now. Raises DatasetError when the object is no longer ours, or could not be renewed for too long."""
+        """Renew now. Raises DatasetError where the object is lost, or could not be renewed for `give_up_after` seconds."""
         with suppress(ChangedError, OSError), self._mutex:
             if not self._is_lost and not self._ended.is_set():
                 try:
@@ -107,15 +107,15 @@ class Heartbeat:
         self.check()
 
     def check(self) -> None:
-        """Raises DatasetError unless the object was ours not long ago."""
+        """Raise DatasetError unless the object was renewed within `give_up_after` seconds."""
         if self._is_lost or time.monotonic() - self._renewed_at > self._timing.give_up_after:
             raise DatasetError(
-                f"{self._location}: {self._key} could not be renewed, so another process may work here by now; nothing more is "
-                "written. Check the connection to the store, then run the same command again: answers that were kept are used"
+                f"{self._location}: {self._key} could not be renewed, so another process may work here now; nothing more is "
+                "written. Check the connection to the store, then run the same command again: it uses the kept answers"
             )
 
     def release(self, data: bytes | None = None) -> str | None:
-        """Stop renewing. Leaves `data` in the object's place, or nothing; returns the etag, null if it was not ours."""
+        """Stop renewing, and write `data` or delete the object; returns the etag of `data`, None where it was not written."""
         self._ended.set()
         with self._mutex:
             if self._is_lost:
@@ -126,7 +126,7 @@ class Heartbeat:
                 if self._client.etag(self._key) == self._etag:
                     self._client.delete([self._key])
             except OSError:
-                pass  # it dies by itself
+                pass  # without renewal it is dead soon
             return None
 
     def _beat(self) -> None:
@@ -144,7 +144,7 @@ class Heartbeat:
         try:
             self._etag = self._client.put(self._key, body, if_match=if_match, if_absent=if_match is None)
         except ChangedError:
-            # A request whose answer got lost may have been ours: the body has a number that nobody else writes.
+            # The answer to an earlier attempt may have been lost: the body has a number that no other process writes.
             with suppress(FileNotFoundError):
                 etag = self._client.etag(self._key)
                 if self._client.get(self._key) == body:
@@ -155,7 +155,7 @@ class Heartbeat:
 
 
 class RemoteLock:
-    """The dataset's lock. The object stays when it is given back and says that it is free: nothing has to be deleted."""
+    """The dataset's lock. A released lock is an object marked as free, so that nothing has to be deleted."""
 
     def __init__(self, client: ObjectClient, key: str, location: str, timing: Timing, watcher: Watcher) -> None:
         self._client = client
@@ -169,7 +169,7 @@ class RemoteLock:
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Hold the lock, waiting for whoever holds it; a holder that has died is waited for until that is certain."""
+        """Hold the lock, waiting for its holder, or until a dead holder is known to be dead."""
         with self._mutex:
             heartbeat = self._acquired()
             self.heartbeat = heartbeat
@@ -180,7 +180,7 @@ class RemoteLock:
                 self._free_etag = heartbeat.release(json.dumps({"free_since": secrets.token_hex(8)}).encode())
 
     def peek(self) -> None:
-        """Look at the lock, so that the time for which it has not changed counts from now."""
+        """Read the lock's etag, so that the time for which it is unchanged counts from now."""
         with suppress(OSError):
             self._watcher.unchanged(self._key, self._client.etag(self._key))
 
@@ -196,15 +196,15 @@ class RemoteLock:
                     heartbeat.begin(etag or None)
                     return heartbeat
             except ChangedError:
-                continue  # somebody else was quicker
+                continue  # another process was faster
             except OSError:
                 failures += 1
                 if failures > _MOST_FAILURES:
                     raise
-            time.sleep(self._timing.poll * random.uniform(0.5, 1.5))  # noqa: S311 - so that two do not march in step
+            time.sleep(self._timing.poll * random.uniform(0.5, 1.5))  # noqa: S311 - keeps two processes from polling in step
 
     def _takeable(self, wait: Wait) -> str | None:
-        """The etag of a lock that may be taken, "" where there is none yet, null while somebody holds it."""
+        """The etag of a free or dead lock, "" where there is none yet, None while another process holds it."""
         try:
             etag = self._client.etag(self._key)
             body = self._client.get(self._key)
@@ -220,7 +220,7 @@ class RemoteLock:
 def wait_until_known(
     states: Callable[[], dict[str, str]], watcher: Watcher, timing: Timing, peek: Callable[[], None], location: str
 ) -> None:
-    """Wait until each object of `states` (etags by key) has been seen to change, or unchanged for long enough to be dead."""
+    """Wait until each object of `states` (etags by key) was seen to change, or is dead."""
     wait = Wait(location, timing)
     while True:
         unchanged = {key: watcher.unchanged(key, etag) for key, etag in states().items()}
@@ -230,14 +230,14 @@ def wait_until_known(
         if not waiting:
             return
         runs = " and ".join(sorted(key.rpartition("/")[2] for key in waiting))
-        wait.tell(f"a sign of run {runs}", min(unchanged[key] for key in waiting))
+        wait.tell(f"a sign of life of run {runs}", min(unchanged[key] for key in waiting))
         peek()
         time.sleep(timing.poll)
 
 
 def _who(body: bytes) -> str:
-    """The process that an object says it is of."""
+    """The process named in an object, in words."""
     try:
         return str(json.loads(body)["who"])
-    except (ValueError, TypeError, KeyError):  # it was free a moment ago, or is an older Pagemill's
+    except (ValueError, TypeError, KeyError):  # a lock just released, or of an older version
         return "another process"

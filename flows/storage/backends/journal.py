@@ -1,9 +1,9 @@
-"""Answers kept before they are used: one segment per shard, one line an answer, committed in groups.
+"""Answers kept before they are used: one segment per shard, one line per answer, committed in groups.
 
-On disk a segment is one file and a group is what came while the last one was synced; on an object store a segment is several
-objects, each of which gathers answers for a moment.
+On disk a segment is one file, and a group is the answers that came during the last sync; on an object store a segment is several
+objects, each with the answers of about a second.
 
-A line is `crc32 json`. A line that is torn, which only the last one of a killed run can be, is passed over.
+A line is `crc32 json`. A half-written line, which only the last one of a killed run can be, is skipped.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Segment:
-    """The journal of one shard, appended to by one process. `append` returns when the row is on disk."""
+    """The journal of one shard, appended to by one process. `append` returns once the row is durable."""
 
     def __init__(self, path: Path, group_seconds: float = 0.0) -> None:
         self.path = path
@@ -66,7 +66,7 @@ class Segment:
         if self._handle is None:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
             self._handle = os.open(self.path, flags, 0o644)
-            if os.fstat(self._handle).st_size:  # of a process that was killed: its last line may be torn
+            if os.fstat(self._handle).st_size:  # from a killed process: its last line may be incomplete
                 data = b"\n" + data
         whole = os.fstat(self._handle).st_size
         view = memoryview(data)
@@ -75,12 +75,12 @@ class Segment:
                 view = view[os.write(self._handle, view) :]
             os.fsync(self._handle)
         except OSError:
-            os.ftruncate(self._handle, whole)  # half a line would swallow the next
+            os.ftruncate(self._handle, whole)  # the next line would be appended to half a line
             raise
 
 
 def read_segment(path: Path) -> Iterator[dict[str, Any]]:
-    """Every whole row of a segment on disk, each (document, request) once."""
+    """The complete rows of a segment on disk, each (document, request) once."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -89,8 +89,8 @@ def read_segment(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def rows_in(data: bytes) -> Iterator[dict[str, Any]]:
-    """Every whole row of a segment's bytes, each (document, request) once."""
-    seen: set[tuple[str, str]] = set()
+    """The complete rows in a segment's bytes, each (document, request) once."""
+    yielded: set[tuple[str, str]] = set()
     for line in data.split(b"\n"):
         checksum, _, body = line.partition(b" ")
         try:
@@ -98,20 +98,20 @@ def rows_in(data: bytes) -> Iterator[dict[str, Any]]:
                 continue
             row = {name: _clean(value) for name, value in json.loads(body).items()}
         except ValueError:
-            continue  # torn: the line that was being written when its process was killed
+            continue  # incomplete: its process was killed during the write
         key = (row["document_id"], row["request_id"])
-        if key not in seen:
-            seen.add(key)
+        if key not in yielded:
+            yielded.add(key)
             yield row
 
 
 def segment_bytes(rows: Iterable[Mapping[str, Any]]) -> bytes:
-    """A segment that holds exactly `rows`."""
+    """The bytes of a segment of `rows`."""
     return b"".join(map(_line, rows))
 
 
 def _clean(value: Any) -> Any:
-    """Text that every writer takes: a lone surrogate, which JSON can spell, becomes U+FFFD."""
+    """The value with U+FFFD for lone surrogates, which JSON may contain and no writer accepts."""
     return _SURROGATE.sub("\ufffd", value) if isinstance(value, str) else value
 
 

@@ -1,4 +1,4 @@
-"""Layout of `_work/` in a dataset: the one place that names its folders and files."""
+"""Layout of `_work/` in a dataset: the only place with the names of its folders and files."""
 
 WORK = "_work"
 DATASET_FILE = f"{WORK}/dataset.json"

@@ -1,4 +1,4 @@
-"""The dataset's lock and a run's lease: flock on files that are closed on exec, so that they end with their process."""
+"""The dataset's lock and a run's lease: flock on files closed on exec, so that they end with their process."""
 
 import fcntl
 import os
@@ -10,7 +10,7 @@ from types import TracebackType
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Hold the lock file `path`, waiting for whoever holds it."""
+    """Hold the lock file `path`, waiting for its holder."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -20,7 +20,7 @@ def exclusive(path: Path) -> Iterator[None]:
 
 
 class Lease:
-    """Sign of life of a run: a locked file of its own. Take it under the dataset's lock."""
+    """Sign of life of a run: a locked file. To be taken under the dataset's lock."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -36,14 +36,14 @@ class Lease:
         self.end()
 
     def end(self) -> None:
-        """Give the lease up; what the run left is recovered by whoever comes next."""
+        """Release the lease; the next command recovers the leftovers of the run."""
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
 
 
 def is_live(path: Path) -> bool:
-    """True when a living process holds the lease at `path`. Ask under the dataset's lock."""
+    """True where a living process holds the lease at `path`. Hold the dataset's lock."""
     try:
         handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:

@@ -1,11 +1,11 @@
-"""A dataset on an object store: each object is whole, a move is a copy, lock and leases are objects that are renewed.
+"""A dataset on an object store: objects are written whole, moves are copies, lock and leases are renewed objects.
 
-What a reader sees between two PUTs. An object is there or not, and never half. Adding a shard copies one object a table,
+State between two PUTs, for readers: an object exists whole or not at all. Adding a shard copies one object per table,
 `documents` after the others: rows of a document that is not in `documents` yet belong to a shard that is being published.
-Replacing or removing rows overwrites objects one after the other in the order of READY, so for a moment tables are of two
-states, each whole: after a removal `documents` is the first to be without the document. A reader that reads one object in
-several requests while it is overwritten gets an error from what checks the etag (s3fs, DuckDB) and may get pieces of both from
-what does not; read again, or read while nothing is replaced.
+Replacing or removing rows overwrites objects one after the other in the order of READY, so that tables are of two states for a
+moment, each whole: after a removal `documents` is the first without the document. A reader that reads one object in several
+requests while it is overwritten gets an error from libraries that check the etag (s3fs, DuckDB), and may get pieces of both
+versions from others: read again, or while nothing is replaced.
 """
 
 import io
@@ -29,7 +29,7 @@ from flows.storage.backends.s3 import ChangedError, ObjectClient
 from schemas.errors import DatasetError, RunStoppedError
 
 _PAUSES = (0.2, 1.0, 3.0)  # seconds between the attempts of one request
-_AT_ONCE = 8  # requests
+_AT_ONCE = 8  # parallel requests
 _READ_WHOLE = 4 << 20  # bytes: a smaller object is read and written in one request
 
 _Item = TypeVar("_Item")
@@ -37,7 +37,7 @@ _Result = TypeVar("_Result")
 
 
 class ObjectStore:
-    """The dataset below `place`, an URL, through a client for it."""
+    """The dataset below the URL `location`, through its client."""
 
     def __init__(self, client: ObjectClient, location: str, timing: Timing | None = None) -> None:
         self.location = location
@@ -50,10 +50,10 @@ class ObjectStore:
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="objects")
 
     def make_folders(self, folders: Iterable[str]) -> None:
-        """There are no folders."""
+        """No-op: an object store has no folders."""
 
     def foreign(self) -> str | None:
-        """The name of something in OUT besides `_work`."""
+        """The name of one entry of OUT besides `_work`; None where there is none."""
         return next((entry.name for entry in self._listed("") if entry.name != WORK), None)
 
     def names(self, folder: str) -> list[str]:
@@ -62,17 +62,17 @@ class ObjectStore:
 
     def stamps(self, folder: str) -> dict[str, tuple[object, ...]]:
         """The Parquet files of a folder by name."""
-        found = [entry for entry in self._listed(folder) if entry.name.endswith(".parquet")]
-        self._sizes.update({f"{folder}/{entry.name}": entry.size for entry in found})
-        return {entry.name: (entry.etag, entry.size) for entry in sorted(found, key=lambda entry: entry.name)}
+        files = [entry for entry in self._listed(folder) if entry.name.endswith(".parquet")]
+        self._sizes.update({f"{folder}/{entry.name}": entry.size for entry in files})
+        return {entry.name: (entry.etag, entry.size) for entry in sorted(files, key=lambda entry: entry.name)}
 
     def cut_short(self, folder: str) -> list[str]:
-        """None is looked for: an object is put there whole, and each look would be a request."""
+        """Always empty: objects are written whole, and a check would cost one request each."""
         del folder
         return []
 
     def exists(self, key: str) -> bool:
-        """True for an object that is there."""
+        """True for an existing object."""
         try:
             self._patiently(lambda: self._client.etag(key))
         except FileNotFoundError:
@@ -80,11 +80,11 @@ class ObjectStore:
         return True
 
     def read(self, key: str) -> bytes:
-        """An object's bytes."""
+        """The bytes of an object."""
         return self._patiently(lambda: self._client.get(key))
 
     def open(self, key: str) -> BinaryIO:
-        """An object to read pieces of; a small one is read whole."""
+        """An opened object, for reads of pieces; a small one is read whole."""
         if self._sizes.get(key, 0) <= _READ_WHOLE:
             return io.BytesIO(self.read(key))
         return self._patiently(lambda: self._client.open(key))
@@ -94,7 +94,7 @@ class ObjectStore:
         self._change(lambda: self._client.put(key, data))
 
     def append(self, key: str, data: bytes) -> None:
-        """Write the object anew with `data` at its end."""
+        """Rewrite the object with `data` at its end."""
         before = self.read(key) if self.exists(key) else b""
         self.write(key, before + data)
 
@@ -106,22 +106,22 @@ class ObjectStore:
             return {"sha256": file_hash(path), "etag": self._uploaded(key, path)}
 
     def publish_parquet(self, key: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
-        """Write a Parquet file in one go: an object is whole or not there."""
+        """Write a Parquet file: an object exists whole or not at all."""
         self.write_parquet(key, schema, batches)
 
     def settle(self, folder: str) -> None:
-        """A name is durable with its object."""
+        """No-op: a name is durable with its object."""
 
     def move(self, source: str, target: str, facts: Mapping[str, str]) -> None:
-        """Copy the staged object to `target`; it goes with its folder, since to copy it once more does no harm."""
+        """Copy the staged object to `target`; the original stays until its folder is removed, since a second copy is harmless."""
         try:
             self._change(lambda: self._client.copy(source, target, facts["etag"]))
         except FileNotFoundError:
-            return  # copied before, and its folder was being removed
+            return  # copied before; the removal of its folder was interrupted
         except ChangedError as error:
             folder = source.rpartition("/")[0]
             raise DatasetError(
-                f"{self.location}/{source} is not what was staged; remove {folder} and run again"
+                f"{self.location}/{source} differs from the staged object; remove {folder} and run again"
             ) from error
 
     def unlink(self, key: str) -> None:
@@ -129,7 +129,7 @@ class ObjectStore:
         self._change(lambda: self._client.delete([key]))
 
     def remove(self, key: str) -> None:
-        """Delete an object and what is below it; what is not there is no error."""
+        """Delete an object and the objects below it; missing ones are no error."""
         below = self._patiently(lambda: self._client.below(key))
         self._change(lambda: self._client.delete([key, *below]))
 
@@ -147,11 +147,11 @@ class ObjectStore:
             lease.renew()
 
     def await_leases(self) -> None:
-        """Wait until each lease has been seen to change, or not to for long enough; the lock is watched on the way."""
+        """Wait until each lease was seen to change or is dead; meanwhile the lock is watched, too."""
 
         def states() -> dict[str, str]:
-            found = {entry.name: entry.etag for entry in self._listed(LEASES)}
-            return {f"{LEASES}/{name}": etag for name, etag in found.items() if name not in self._leases}
+            etags = {entry.name: entry.etag for entry in self._listed(LEASES)}
+            return {f"{LEASES}/{name}": etag for name, etag in etags.items() if name not in self._leases}
 
         wait_until_known(states, self._watcher, self._timing, self._lock.peek, self.location)
 
@@ -160,16 +160,16 @@ class ObjectStore:
         return ObjectLease(self._leases, run_id, Heartbeat(self._client, _lease(run_id), self.location, self._timing))
 
     def live_runs(self) -> frozenset[str]:
-        """This process's runs, and those whose lease has changed within the time after which it is dead."""
-        found = [
+        """The runs of this process, and those whose lease has changed within `dead_after` seconds."""
+        live = [
             entry.name
             for entry in self._listed(LEASES)
             if self._watcher.unchanged(_lease(entry.name), entry.etag) <= self._timing.dead_after
         ]
-        return frozenset([*found, *self._leases])
+        return frozenset([*live, *self._leases])
 
     def is_live(self, run_id: str) -> bool:
-        """True while the run's lease changes, and for as long after as a lease is not dead."""
+        """True until the run's lease has not changed for `dead_after` seconds."""
         key = _lease(run_id)
         try:
             etag = self._patiently(lambda: self._client.etag(key))
@@ -182,16 +182,16 @@ class ObjectStore:
         return ObjectSegment(name, self._keep, self._timing.group)
 
     def read_segment(self, name: str) -> list[dict[str, Any]]:
-        """The whole rows of a segment's objects, in the order in which they were written."""
+        """The complete rows of a segment's objects, in the order of writing."""
         keys = sorted(self._patiently(lambda: self._client.below(f"{JOURNAL}/{name}")))
         return list(rows_in(b"\n".join(self.map_each(self.read, keys))))
 
     def spool(self, run_id: str) -> Path:
-        """A folder of this machine's own."""
+        """A temporary folder on this machine."""
         return Path(tempfile.mkdtemp(prefix=f"pagemill-{run_id}-"))
 
     def map_each(self, call: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
-        """The results of `call`, several at once."""
+        """The results of `call`, computed in parallel."""
         return list(self._threads.map(call, items))
 
     def _uploaded(self, key: str, path: Path) -> str:
@@ -206,7 +206,7 @@ class ObjectStore:
         return self._patiently(lambda: self._client.listed(folder))
 
     def _keep(self, key: str, data: bytes) -> None:
-        """Keep a group of answers, while this run still counts as alive: else its segment may be published already."""
+        """Write a group of answers. Raises RunStoppedError once this run may count as dead: its segment may be published then."""
         try:
             for lease in self._leases.values():
                 lease.check()
@@ -218,7 +218,7 @@ class ObjectStore:
             ) from error
 
     def _change(self, call: Callable[[], _Result]) -> _Result:
-        """Run a call that writes: refused where this process held the lock and may have lost it to another."""
+        """Run a call that writes. Raises DatasetError where this process may have lost its lock."""
         return self._patiently(call, lambda: self._lock.heartbeat.check() if self._lock.heartbeat is not None else None)
 
     @staticmethod
@@ -236,7 +236,7 @@ class ObjectStore:
 
 
 class ObjectLease:
-    """Sign of life of a run: an object that is renewed."""
+    """Sign of life of a run: a renewed object."""
 
     def __init__(self, leases: dict[str, Heartbeat], run_id: str, heartbeat: Heartbeat) -> None:
         heartbeat.begin()
@@ -251,7 +251,7 @@ class ObjectLease:
         self.end()
 
     def end(self) -> None:
-        """Give the lease up; what the run left is recovered by whoever comes next."""
+        """Release the lease; the next command recovers the leftovers of the run."""
         heartbeat = self._leases.pop(self._run_id, None)
         if heartbeat is not None:
             heartbeat.release()
@@ -263,7 +263,7 @@ class ObjectSegment(Segment):
     def __init__(self, name: str, keep: Callable[[str, bytes], None], group_seconds: float) -> None:
         super().__init__(Path(name), group_seconds)
         self._keep = keep
-        self._name = secrets.token_hex(4)  # a shard that is tried again must not write over what it kept before
+        self._name = secrets.token_hex(4)  # a repeated shard must not overwrite answers of its earlier try
         self._count = 0
 
     def _write(self, data: bytes) -> None:

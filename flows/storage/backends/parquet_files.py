@@ -1,4 +1,4 @@
-"""Durable files: written aside, synced, renamed into place. A reader sees a whole file or none."""
+"""Parquet files: durable writing, and reading of tables, batches, schemas and statistics."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-ROW_GROUP_BYTES = 64 * 1024 * 1024  # most of a row group, so that images can be read in pieces
-ZSTD_LEVEL = 3  # a tenth smaller than 1 on page texts for a third more time; 6 takes twice as long again for 4 %
+ROW_GROUP_BYTES = 64 * 1024 * 1024  # of a row group at most, so that images can be read in pieces
+ZSTD_LEVEL = 3  # page texts are a tenth smaller than with 1, in a third more time; 6 takes twice as long for 4 %
 
 
 def write_parquet(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
@@ -37,7 +37,7 @@ def write_parquet(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatc
 
 
 def _row_groups(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """The rows in tables of at most `ROW_GROUP_BYTES`, or of one batch that is larger; at least one table."""
+    """The rows in tables of at most `ROW_GROUP_BYTES`, or of one larger batch; at least one table."""
     size = 0
     buffered: list[pa.RecordBatch] = []
     for batch in batches:
@@ -50,7 +50,7 @@ def _row_groups(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterato
 
 
 def _that_repeat(rows: pa.Table) -> list[str]:
-    """The columns that are worth a dictionary: ids and texts that differ are larger and slower with one."""
+    """The columns to write with a dictionary: those of mostly distinct values are larger and slower with one."""
     differing = {
         field.name
         for field, column in zip(rows.schema, rows.columns, strict=True)
@@ -61,7 +61,7 @@ def _that_repeat(rows: pa.Table) -> list[str]:
 
 
 def _leaves(path: str, kind: pa.DataType) -> list[str]:
-    """The paths that Parquet gives to the columns of a field."""
+    """The Parquet paths of the columns of a field."""
     if pa.types.is_list(kind):
         return _leaves(f"{path}.list.element", kind.value_type)
     if pa.types.is_struct(kind):
@@ -70,15 +70,15 @@ def _leaves(path: str, kind: pa.DataType) -> list[str]:
 
 
 def read_parquet(file: BinaryIO, columns: list[str] | None = None) -> pa.Table:
-    """One file's rows. Raises OSError or ArrowException for a file that cannot be read."""
-    # a dataset has thousands of small files: threads and buffers for each cost more than they give
+    """The rows of one file. Raises OSError or ArrowException for a file that cannot be read."""
+    # for thousands of small files, threads and buffers cost more time than they save
     return pq.ParquetFile(file, pre_buffer=False).read(columns=columns, use_threads=False)
 
 
 def read_batches(file: BinaryIO) -> Iterator[pa.RecordBatch]:
-    """One file's rows, a row group at a time, its checksums verified.
+    """The rows of one file, a row group at a time, with verified checksums.
 
-    In the caller's own thread: one of Arrow's that still lets go of a Python file while the interpreter ends aborts the process.
+    Read in the caller's thread: an Arrow thread that releases a Python file while the interpreter ends aborts the process.
     """
     opened = pq.ParquetFile(file, pre_buffer=False, page_checksum_verification=True)
     for group in range(opened.num_row_groups):
@@ -86,19 +86,21 @@ def read_batches(file: BinaryIO) -> Iterator[pa.RecordBatch]:
 
 
 def read_schema(file: BinaryIO) -> pa.Schema:
-    """The schema that one file states. Raises OSError or ArrowException for a file that cannot be read."""
+    """The schema of one file. Raises OSError or ArrowException for a file that cannot be read."""
     return pq.read_schema(file)
 
 
 def column_has_values(file: BinaryIO, column: str) -> bool:
-    """True unless the statistics of one file say that the column is null throughout."""
+    """True unless the column is null throughout, by the statistics of the file."""
     facts = pq.ParquetFile(file).metadata
     column_index = facts.schema.to_arrow_schema().get_field_index(column)
     groups = [facts.row_group(number) for number in range(facts.num_row_groups)]
     return any(
         group.num_rows
         and (
-            (found := group.column(column_index).statistics) is None or found.null_count is None or found.num_values > 0
+            (statistics := group.column(column_index).statistics) is None
+            or statistics.null_count is None
+            or statistics.num_values > 0
         )
         for group in groups
     )

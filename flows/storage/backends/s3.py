@@ -1,7 +1,7 @@
-"""Requests to an S3-compatible store: the one place that imports s3fs. Each call is one attempt; who calls decides to retry.
+"""Requests to an S3-compatible store: the only import of s3fs. Each call is one attempt; callers decide on retries.
 
-Endpoint, region and credentials are what s3fs and botocore read from the environment (`AWS_ENDPOINT_URL`,
-`AWS_ACCESS_KEY_ID`, profiles, instance roles). Keys are relative to the prefix that a client is made for.
+s3fs and botocore read endpoint, region and credentials from the environment (`AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`,
+profiles, instance roles). Keys are relative to the prefix of a client.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Protocol, TypeVar
 
 from schemas.errors import ConfigurationError
 
-_ATTEMPT_SECONDS = 15  # one attempt ends before a lock that was held when it began can count as dead
+_ATTEMPT_SECONDS = 15  # of one attempt: less than the time after which a lock counts as dead
 _CHANGED = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
 _BLOCK = 8 << 20
 _MOST_DELETED = 1000  # keys in one request
@@ -20,12 +20,12 @@ _Result = TypeVar("_Result")
 
 
 class ChangedError(OSError):
-    """A conditional write met another state of the object than the one it was sent for."""
+    """A conditional write failed, since the object is in another state than expected."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListedObject:
-    """An object below a prefix; `etag` is empty for what is itself a prefix."""
+    """An object below a prefix, `size` in bytes; `etag` is empty for a prefix."""
 
     name: str
     etag: str
@@ -36,19 +36,19 @@ class ObjectClient(Protocol):
     """Operations of an object store that a dataset needs. Raises FileNotFoundError, ChangedError, else OSError."""
 
     def put(self, key: str, data: bytes, *, if_match: str | None = None, if_absent: bool = False) -> str:
-        """Write an object, on a condition if one is given; returns its etag."""
+        """Write an object, on a condition if given; returns its etag."""
 
     def put_file(self, key: str, path: Path) -> None:
         """Upload a file of any size."""
 
     def get(self, key: str) -> bytes:
-        """An object's bytes."""
+        """The bytes of an object."""
 
     def open(self, key: str) -> BinaryIO:
-        """An object to read pieces of."""
+        """An opened object, for reads of pieces."""
 
     def etag(self, key: str) -> str:
-        """An object's etag."""
+        """The etag of an object."""
 
     def listed(self, folder: str) -> list[ListedObject]:
         """Objects directly below `folder/`."""
@@ -57,10 +57,10 @@ class ObjectClient(Protocol):
         """The keys of all objects below `folder/`."""
 
     def copy(self, source: str, target: str, etag: str) -> None:
-        """Copy an object within the store, while it still has this etag."""
+        """Copy an object within the store, if it still has this etag."""
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Delete objects; what is not there is no error."""
+        """Delete objects; missing ones are no error."""
 
 
 def file_system(url: str, **options: Any) -> Any:
@@ -71,12 +71,12 @@ def file_system(url: str, **options: Any) -> Any:
         raise ConfigurationError(
             f"{url}: object stores need the extra `s3`: pip install 'pagemill[s3]'; or name a folder"
         ) from error
-    # its cache of listings would hold a dictionary an object, and show yesterday's
+    # its cache of listings would keep a dictionary per object, and return old listings
     return S3FileSystem(**options, skip_instance_cache=True, use_listings_cache=False)
 
 
 def is_changed(error: OSError) -> bool:
-    """True when reading failed since the object is another one by now."""
+    """True where a read failed since the object has changed."""
     from s3fs.utils import FileExpired
 
     return isinstance(error, FileExpired)
@@ -93,37 +93,37 @@ class S3Client:
         self._fs.retries = 1
 
     def put(self, key: str, data: bytes, *, if_match: str | None = None, if_absent: bool = False) -> str:
-        """Write an object, on a condition if one is given; returns its etag."""
+        """Write an object, on a condition if given; returns its etag."""
         condition = {"IfNoneMatch": "*"} if if_absent else {"IfMatch": if_match} if if_match is not None else {}
         return str(self._call("put_object", Key=self._prefix + key, Body=data, **condition)["ETag"])
 
     def put_file(self, key: str, path: Path) -> None:
         """Upload a file of any size."""
-        _told(lambda: self._fs.put_file(str(path), self._path(key)))
+        _translated(lambda: self._fs.put_file(str(path), self._path(key)))
 
     def get(self, key: str) -> bytes:
-        """An object's bytes."""
-        return _told(lambda: self._fs.cat_file(self._path(key)))  # type: ignore[no-any-return]
+        """The bytes of an object."""
+        return _translated(lambda: self._fs.cat_file(self._path(key)))  # type: ignore[no-any-return]
 
     def open(self, key: str) -> BinaryIO:
-        """An object to read pieces of."""
-        return _told(lambda: self._fs.open(self._path(key), "rb", block_size=_BLOCK))  # type: ignore[no-any-return]
+        """An opened object, for reads of pieces."""
+        return _translated(lambda: self._fs.open(self._path(key), "rb", block_size=_BLOCK))  # type: ignore[no-any-return]
 
     def etag(self, key: str) -> str:
-        """An object's etag."""
+        """The etag of an object."""
         return str(self._call("head_object", Key=self._prefix + key)["ETag"])
 
     def listed(self, folder: str) -> list[ListedObject]:
         """Objects directly below `folder/`."""
         prefix = self._below(folder)
-        found: list[ListedObject] = []
+        entries: list[ListedObject] = []
         for page in self._pages(prefix, "/"):
             objects, folders = page.get("Contents", ()), page.get("CommonPrefixes", ())
-            found += [
+            entries += [
                 ListedObject(entry["Key"].removeprefix(prefix), entry["ETag"], entry["Size"]) for entry in objects
             ]
-            found += [ListedObject(entry["Prefix"].removeprefix(prefix).rstrip("/"), "", 0) for entry in folders]
-        return [entry for entry in found if entry.name]  # a console leaves an empty object in the place of a folder
+            entries += [ListedObject(entry["Prefix"].removeprefix(prefix).rstrip("/"), "", 0) for entry in folders]
+        return [entry for entry in entries if entry.name]  # AWS's console makes an empty object for a folder
 
     def below(self, folder: str) -> list[str]:
         """The keys of all objects below `folder/`."""
@@ -131,17 +131,17 @@ class S3Client:
         return [entry["Key"].removeprefix(self._prefix) for page in pages for entry in page.get("Contents", ())]
 
     def copy(self, source: str, target: str, etag: str) -> None:
-        """Copy an object within the store, while it still has this etag."""
+        """Copy an object within the store, if it still has this etag."""
         origin = {"Bucket": self._bucket, "Key": self._prefix + source}
         try:
             self._call("copy_object", Key=self._prefix + target, CopySource=origin, CopySourceIfMatch=etag)
         except OSError as error:
-            if "larger than" not in str(error):  # than one request may copy: 5 GB
+            if "larger than" not in str(error):  # the limit of one copy request, 5 GB
                 raise
-            _told(lambda: self._fs.cp_file(self._path(source), self._path(target), CopySourceIfMatch=etag))
+            _translated(lambda: self._fs.cp_file(self._path(source), self._path(target), CopySourceIfMatch=etag))
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Delete objects; what is not there is no error."""
+        """Delete objects; missing ones are no error."""
         for start in range(0, len(keys), _MOST_DELETED):
             objects = [{"Key": self._prefix + key} for key in keys[start : start + _MOST_DELETED]]
             answer = self._call("delete_objects", Delete={"Objects": objects, "Quiet": True})
@@ -164,11 +164,11 @@ class S3Client:
             more = {"ContinuationToken": page["NextContinuationToken"]}
 
     def _call(self, method: str, **arguments: Any) -> dict[str, Any]:
-        return _told(lambda: self._fs.call_s3(method, Bucket=self._bucket, **arguments))
+        return _translated(lambda: self._fs.call_s3(method, Bucket=self._bucket, **arguments))
 
 
-def _told(call: Callable[[], _Result]) -> _Result:
-    """The call's result; its errors as OSErrors, of which the rest of the program knows the meaning."""
+def _translated(call: Callable[[], _Result]) -> _Result:
+    """The call's result. Raises ChangedError or another OSError for an error of the store."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:

@@ -135,7 +135,7 @@ def test_a_conflict_is_settled_by_what_adds_up() -> None:
         (2, "exact"),
     ]
     ((problem),) = [each for each in record.problems if each.field == "/net_total"]
-    assert "2.0000 adds up (gross), and 30.0000 stands before it" in problem.message
+    assert "2.0000 adds up (gross), 30.0000 is stated first" in problem.message
 
 
 def test_a_conflict_that_nothing_settles_keeps_the_first_value_and_fails_its_check() -> None:

@@ -78,12 +78,12 @@ def test_what_examples_cost_is_what_a_request_grows_by() -> None:
     ],
 )
 def test_a_line_that_is_no_example_is_refused_with_its_number(bad: str) -> None:
-    with pytest.raises(ConfigurationError, match="line 2: no example"):
+    with pytest.raises(ConfigurationError, match="line 2: invalid example"):
         read_examples([line(page(1, "A")), bad], [TASK])
 
 
 def test_a_line_that_asks_for_something_else_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="line 1: it asks for other fields"):
+    with pytest.raises(ConfigurationError, match="line 1: its request differs"):
         read_examples([line(page(1, "A"), kind="report")], [TASK])
 
 

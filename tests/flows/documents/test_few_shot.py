@@ -103,7 +103,7 @@ def test_pages_are_packed_into_what_the_examples_leave_of_the_window(pagemill, e
 def test_a_file_that_cannot_serve_is_refused_before_anything_starts(pagemill, tmp_path: Path) -> None:
     bad = tmp_path / "bad.jsonl"
     bad.write_text('{"messages": "none"}')
-    for path, said in ((bad, "line 1: no example"), (tmp_path / "no.jsonl", "No such file")):
+    for path, said in ((bad, "line 1: invalid example"), (tmp_path / "no.jsonl", "No such file")):
         done = pagemill("show", INVOICES / "nordlicht.pdf", "--type", "invoice", PAGEMILL_EXAMPLES=str(path))
         assert done.code == 2
         assert f"PAGEMILL_EXAMPLES: {'' if path is bad else path}" in done.err

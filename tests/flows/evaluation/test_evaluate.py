@@ -125,12 +125,12 @@ def test_a_document_goes_by_its_id_its_path_or_its_name(pagemill, samples_out: d
     ("lines", "said"),
     [
         ("{", "line 1: not JSON"),
-        ("[1]", "line 1: a truth is one JSON object"),
-        ('{"fields": {}}', "line 1: the line does not give its document"),
-        ('\n{"id": "x"}', "line 2: the line does not give its values"),
+        ("[1]", "line 1: invalid list: expected one JSON object"),
+        ('{"fields": {}}', "line 1: missing its document"),
+        ('\n{"id": "x"}', "line 2: missing its values"),
         (
             '{"id": "nordlicht.pdf", "fields": {}}\n{"doc": "a/nordlicht.pdf", "fields": {}}',
-            "lines 1 and 2: both speak of",
+            "lines 1 and 2: both are about",
         ),
     ],
     ids=["broken", "list", "nobody", "nothing", "twice"],

@@ -47,7 +47,7 @@ def test_a_model_that_is_listed_is_said_to_be_with_its_window(tmp_path: Path, pa
     assert found["model"]["status"] == "ok"
     assert "128,000" in found["window"]["text"]
     assert asked == 2
-    assert "it lists mistralai/mistral-small-3.1-24b-instruct" in other.out
+    assert "listed are mistralai/mistral-small-3.1-24b-instruct" in other.out
     assert "PAGEMILL_PRICE_IN" in other.out
 
 

@@ -11,7 +11,7 @@ from schemas.errors import ModelUnavailableError
 
 
 def waits(limits: MachineLimits, calls: int, tokens: int = 0) -> list[float]:
-    return [limits._book({"requests": 1, "tokens": tokens}) for _ in range(calls)]
+    return [limits._add({"requests": 1, "tokens": tokens}) for _ in range(calls)]
 
 
 def test_a_burst_is_let_through_and_then_the_rate_is_kept(tmp_path: Path) -> None:

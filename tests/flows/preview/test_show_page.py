@@ -128,7 +128,7 @@ def test_hidden_text_and_problems_are_stated() -> None:
         2, 0.0, 0.0, "", (), "blank", "page could not be read", problem="page 2 could not be read: <bad> xref"
     )
     html = show_page(prepared([page(1, "Words", hidden_text=1234), broken]))
-    assert "1,234 characters that no eye sees" in html
+    assert "1,234 invisible characters" in html
     assert "page 2 could not be read: &lt;bad&gt; xref" in html
 
 

@@ -160,7 +160,7 @@ def test_a_refresh_has_a_page_of_the_documents_that_it_made_anew(painted: Studio
     assert "Refresh of documents of type paint" in said
     assert "a0.txt" in said
     old = text_of(drawn(painted, tmp_path, "--run", before[0]))
-    assert "4 documents that it published not its own any more" in old
+    assert "superseded or forgotten since: 4 documents of this run" in old
     assert "a0.txt" not in old
 
 
@@ -173,7 +173,7 @@ def test_a_run_of_an_older_pagemill_is_drawn_from_the_columns_that_it_has(painte
     run_row_ = run_row(dataset, summary["run_id"])
     assert run_row_ is not None
     said = text_of(run_page.render_run(dataset, run_row_, is_named=False))
-    assert "made by an older Pagemill" in said
+    assert "made by an older version" in said
     assert "against the estimate" not in said
 
 
@@ -228,7 +228,7 @@ def test_what_cannot_be_drawn_is_said(
     for arguments, complaint in (
         (
             ["--html", tmp_path / "x.html", "--run", "20200101T000000-abcdef"],
-            "no run '20200101T000000-abcdef' has ended",
+            "unknown run '20200101T000000-abcdef'",
         ),
         (["--html", out / "documents" / "x.html"], "is in the dataset"),
         (["--html", tmp_path / "no" / "x.html"], "there is no folder"),

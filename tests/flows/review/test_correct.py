@@ -168,7 +168,7 @@ def test_what_is_forgotten_is_forgotten_here_too(place: Place) -> None:
         (["a.txt", "/colour"], "give FIELD and VALUE"),
         (["a.txt", "/colour", "x", "--null"], "give FIELD and VALUE"),
         (["a.txt", "/colour", "x", "--accept"], "give FIELD and VALUE"),
-        (["a.txt", "/colour", "x", "--by", " "], "say who corrects"),
+        (["a.txt", "/colour", "x", "--by", " "], "missing name of the corrector"),
     ],
 )
 def test_what_is_wrong_is_said_and_nothing_is_changed(

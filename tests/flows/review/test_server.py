@@ -166,7 +166,7 @@ def test_a_port_that_is_taken_and_a_folder_that_is_no_dataset_are_refused(
         port = server.host.rpartition(":")[2]
         done = pagemill("review", out, "--port", port)
         assert done.code == 2
-        assert f"--port {port}: Address already in use; choose another one" in done.err
+        assert f"--port {port}: Address already in use; choose another port" in done.err
     done = pagemill("review", tmp_path)
     assert (done.code, "is no Pagemill dataset" in done.err) == (2, True)
 

@@ -23,7 +23,7 @@ def test_it_tells_the_page_the_quote_the_check_and_the_answer(out: Path, capsys:
     assert "8.407,89" in said
     assert "check gross: holds" in said
     assert re.search(r"answer [0-9a-f]{12} \(chunk 0\) of offline: [\d,]+ tokens in, [\d,]+ out, \$0\.0000", said)
-    assert "the machine read" not in said
+    assert "the model read" not in said
 
 
 def test_it_tells_who_corrected_it_and_what_was_read_before(out: Path, capsys: pytest.CaptureFixture) -> None:
@@ -83,14 +83,14 @@ def test_the_picture_shows_the_place_and_stays_there_without_the_source(
     assert html.count('<rect class="box"') == 1
     assert "http" not in html.replace("http-equiv", "")
     assert main(["why", str(out), "whitmore_letter.pdf", "/number", "--html", str(page)]) == 0
-    assert "It stands on no page" in page.read_text()
+    assert "The value has no page" in page.read_text()
     capsys.readouterr()
 
 
 @pytest.mark.parametrize(
     ("document", "field", "message"),
     [
-        ("nordlicht.pdf", "nope", "nordlicht.pdf has no /nope; its fields are /number"),
+        ("nordlicht.pdf", "nope", "nordlicht.pdf has no /nope: expected one of /number"),
         ("nordlicht.pdf", "/line_items/99", "has no /line_items/99"),
         ("nobody.pdf", "/number", "nobody.pdf is no document"),
     ],

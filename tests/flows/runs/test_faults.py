@@ -77,7 +77,7 @@ def test_an_endpoint_without_room_for_a_while_costs_few_calls_and_no_document(
     assert (done.exit_code, done.summary["ok"]) == (0, 40)
     assert asked < 3 * 40
     said = capsys.readouterr().err
-    assert "answers nobody" in said
+    assert "does not answer" in said
     assert "answers again" in said
     with sqlite3.connect(cache_dir / "prefect" / "prefect.db") as database:
         states = database.execute(

@@ -239,7 +239,7 @@ def test_where_nothing_can_be_written_it_is_said_what_became_of_the_documents(
     assert code == 1
     assert "No space left on device" in told
     assert ("nothing was forgotten" in told) is not is_noted
-    assert ("noted, but its rows may still be there" in told) is is_noted
+    assert ("noted, but their rows may still exist" in told) is is_noted
     assert "repeat `pagemill forget`" in " ".join(told.split())
     assert "run again" not in told
     assert ids(out) == before

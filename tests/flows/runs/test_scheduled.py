@@ -210,7 +210,7 @@ def test_a_schedule_has_a_name_that_prefect_takes_and_a_time_that_its_flow_takes
     assert made("R & D/bills <of> 100%") == ("bills-of-100", None)
     assert made(str(tmp_path / "bills"), "07:00:00", "R&D bills") == ("R-D-bills", "07:00")
     assert made("/", None, "%") == ("invoice", None)
-    with pytest.raises(ConfigurationError, match="--until 25:99: no time of the day"):
+    with pytest.raises(ConfigurationError, match="--until: invalid time of day 25:99"):
         made("bills", "25:99")
 
 

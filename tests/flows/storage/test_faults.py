@@ -135,7 +135,7 @@ def test_a_damaged_shard_moved_away_as_told_is_extracted_anew_and_doubles_nothin
     assert sorted(ids) == [1, 2, 3, 4]
 
 
-@pytest.mark.parametrize(("table", "advice"), [("calls", "paid for again"), ("changes", "only what it says is lost")])
+@pytest.mark.parametrize(("table", "advice"), [("calls", "paid for again"), ("changes", "only its rows are lost")])
 def test_a_damaged_file_of_one_table_can_go_alone(place: Place, table: str, advice: str) -> None:
     dataset = place.open(SPEC)
     publish(dataset, SHARD, rows_of(dataset, (1,), "old", "20250101T000000-000000"))
@@ -160,7 +160,7 @@ def test_a_foreign_file_in_work_is_named_and_left_alone(place: Place, folder: st
 def test_a_list_that_was_damaged_is_named(place: Place) -> None:
     dataset = place.open(SPEC)
     place.put(f"_work/staged/{SHARD}/READY", b"[{")
-    with pytest.raises(DatasetError, match="READY cannot be understood"):
+    with pytest.raises(DatasetError, match="READY cannot be read"):
         publish(dataset, SHARD, document(1, SHARD))
 
 

@@ -79,7 +79,7 @@ def renamed(rows: pa.Table) -> pa.Table:
 
 BROKEN: list[tuple[str, Change, str, str]] = [
     ("documents", with_column("status", first("fine")), "documents", "a status is ok or partial"),
-    ("documents", with_column("problems", constant([])), "documents", "a partial document says why"),
+    ("documents", with_column("problems", constant([])), "documents", "a partial document has problems"),
     ("documents", twice, "documents", "a document is published once"),
     ("documents", with_column("run_id", first("another")), "documents", "its run is in `runs`, or is at work"),
     ("documents", with_column("recipe_id", first("another")), "documents", "its recipe is in `recipes`, or its run is at work"),
@@ -87,38 +87,38 @@ BROKEN: list[tuple[str, Change, str, str]] = [
     ("documents", without_first, "invoice", "its document is in the same file of `documents`"),
     ("pages", without_first, "pages", "each page of a document has one row"),
     ("pages", twice, "pages", "each page of a document has one row"),
-    ("figures", a_figure_on_no_page, "figures", "a figure is on a page, and there once"),
-    ("evidence", with_column("page", constant(99)), "evidence", "a value stands on a page that there is"),
-    ("evidence", with_column("record", constant(7)), "evidence", "its record is there"),
+    ("figures", a_figure_on_no_page, "figures", "a figure is on a page, and unique"),
+    ("evidence", with_column("page", constant(99)), "evidence", "the page of a value exists"),
+    ("evidence", with_column("record", constant(7)), "evidence", "its record exists"),
     ("checks", with_column("ok", constant(False)), "checks", "a failed check makes the document partial"),
     ("invoice", without_first, "invoice", "each document has a record, with the same status"),
     ("invoice", with_column("record_status", constant("ok")), "invoice", "each document has a record, with the same status"),
-    ("invoice", twice, "invoice", "a row is there once"),
-    ("invoice_line_items", twice, "invoice_line_items", "a row is there once"),
+    ("invoice", twice, "invoice", "a row is unique"),
+    ("invoice_line_items", twice, "invoice_line_items", "a row is unique"),
     ("invoice_line_items", without_first, "invoice_line_items", "items are numbered from 0 without a gap"),
     (
         "invoice_line_items", with_column("record_status", constant("partial")),
-        "invoice_line_items", "its record is there, with the same status",
+        "invoice_line_items", "its record exists, with the same status",
     ),
-    ("calls", twice, "calls", "an answer is there once"),
-    ("calls", with_column("cost_usd", constant(1.0)), "runs", "it cost at least what its answers did"),
+    ("calls", twice, "calls", "an answer is unique"),
+    ("calls", with_column("cost_usd", constant(1.0)), "runs", "its cost is at least that of its answers"),
     ("runs", with_column("discovered", constant(99)), "runs", "discovered is the sum of its parts"),
-    ("runs", twice, "runs", "a run is there once"),
-    ("recipes", twice, "recipes", "a recipe is there once"),
+    ("runs", twice, "runs", "a run is unique"),
+    ("recipes", twice, "recipes", "a recipe is unique"),
     ("changes", without_first, "documents", "it is in `changes`"),
-    ("changes", added_another, "changes", "what was added, and not taken away since, is in `documents`"),
-    ("changes", added_another, "runs", "what it published is in `changes`"),
+    ("changes", added_another, "changes", "a document added and not removed since is in `documents`"),
+    ("changes", added_another, "runs", "its documents are in `changes`"),
     ("changes", with_column("kind", constant("superseded")), "documents", "it is in `changes`"),
-    ("runs", with_column("ok", constant(99)), "runs", "what it published is in `changes`"),
-    ("evidence", emptied, "evidence", "a document with values has some"),
+    ("runs", with_column("ok", constant(99)), "runs", "its documents are in `changes`"),
+    ("evidence", emptied, "evidence", "a document with values has evidence"),
     ("calls", emptied, "documents", "its answers are in `calls`"),
-    ("quality", emptied, "runs", "what it published is measured in `quality`"),
-    ("changes", twice, "changes", "a number is there once"),
+    ("quality", emptied, "runs", "its documents are measured in `quality`"),
+    ("changes", twice, "changes", "a number is unique"),
     (
         "changes", with_column("at", first(datetime.datetime(2999, 1, 1, tzinfo=datetime.UTC))),
-        "changes", "what came first has the smaller number",
+        "changes", "numbers increase with time",
     ),
-    ("sources", without_first, "documents", "an address of it is in `sources`, or its run is at work"),
+    ("sources", without_first, "documents", "its address is in `sources`, or its run is at work"),
     ("pages", renamed, "pages", "every file has the table's schema"),
 ]  # fmt: skip
 
@@ -138,10 +138,10 @@ def test_what_is_broken_is_found(out: Path, table: str, change: Change, where: s
 
 
 CORRECTED: list[tuple[str, Change, str]] = [
-    ("evidence", with_column("value", constant("0")), "what people have corrected is what is published"),
-    ("evidence", with_column("match", constant("exact")), "what people have corrected is what is published"),
-    ("documents", with_column("extracted", constant(None)), "a document that people have corrected says what was read before"),
-    ("corrections", twice, "a number is there once"),
+    ("evidence", with_column("value", constant("0")), "corrected values are published"),
+    ("evidence", with_column("match", constant("exact")), "corrected values are published"),
+    ("documents", with_column("extracted", constant(None)), "a corrected document keeps its record as extracted"),
+    ("corrections", twice, "a number is unique"),
     ("changes", emptied, "it is in `changes`"),
 ]  # fmt: skip
 
@@ -175,7 +175,7 @@ def test_what_is_left_of_a_forgotten_document_is_found(out: Path) -> None:
     found = {(each.table, each.rule) for each in verify(out)}
     assert ("documents", "it was not forgotten") in found
     assert ("calls", "it was not forgotten") in found
-    assert ("sources", "of what was forgotten no address is left") in found
+    assert ("sources", "no address of a forgotten document is left") in found
 
 
 @pytest.mark.parametrize("tables", ["*", "evidence", "calls", "quality", "documents", "changes", "sources", "invoice"])
@@ -302,7 +302,7 @@ def test_a_shard_that_was_finished_after_its_run_is_counted_as_deferred(out: Pat
 
 def test_a_document_that_was_forgotten_as_it_was_published_is_counted_as_skipped(out: Path) -> None:
     damaged(out, "runs", counted_as("skipped"))
-    assert [each.rule for each in verify(out)] == ["what it published is in `changes`"]
+    assert [each.rule for each in verify(out)] == ["its documents are in `changes`"]
     dataset = read_dataset(out)
     one = pc.min(dataset.rows("documents", ["document_id"]).column(0)).as_py()
     forget_documents(dataset, "20260101T000000-aaaaaa-00000", [one])

@@ -130,12 +130,12 @@ with store.locked():
     with ObjectStore(FolderClient(tmp_path / "objects"), "s3://b/out", timing).locked():
         told = capsys.readouterr().err
     assert f"s3://b/out: waiting for process {process.pid} on " in told
-    assert re.search(r"which holds the lock; if it was killed, this goes on by itself in [123] s at most\n$", told)
+    assert re.search(r"which holds the lock; if that was killed, this continues in [123] s at most\n$", told)
     ObjectStore(FolderClient(tmp_path / "objects"), "s3://b/out", timing).await_leases()
     told = capsys.readouterr().err
     assert (
         told
-        == f"s3://b/out: waiting for a sign of run {RUN}; if it was killed, this goes on by itself in 3 s at most\n"
+        == f"s3://b/out: waiting for a sign of life of run {RUN}; if that was killed, this continues in 3 s at most\n"
     )
     with ObjectStore(FolderClient(tmp_path / "objects"), "s3://b/out", timing).locked():  # at once: nothing to say
         assert capsys.readouterr().err == ""

@@ -11,10 +11,6 @@ import sys
 from typing import Any
 from uuid import UUID
 
-from pydantic import ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
-from pydantic_settings.exceptions import SettingsError
-
 _UNKNOWN = "\ufffd"
 # controls except tab and newline, and marks that turn text around
 _COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -107,18 +103,18 @@ def note(text: str, event: str, **figures: Any) -> None:
         say(text, event, **figures)
 
 
-class _LogFormat(BaseSettings):
-    """The one setting that is needed before the others are known, and when they are wrong."""
-
-    model_config = SettingsConfigDict(env_prefix="PAGEMILL_", env_file=".env", extra="ignore")
-
-    log_format: str = "text"
-
-
 def log_format() -> str:
-    """The form of the lines on standard error, as the environment names it."""
+    """The form of the lines on standard error, as the environment names it, whatever is wrong with other settings."""
+    from pydantic import ValidationError
+    from pydantic_settings import BaseSettings, SettingsConfigDict
+    from pydantic_settings.exceptions import SettingsError
+
+    class LogFormat(BaseSettings):
+        model_config = SettingsConfigDict(env_prefix="PAGEMILL_", env_file=".env", extra="ignore")
+        log_format: str = "text"
+
     try:
-        return _LogFormat().log_format
+        return LogFormat().log_format
     except (ValidationError, SettingsError, ValueError):
         return "text"
 

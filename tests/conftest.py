@@ -53,6 +53,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if "s3" in names and "s3_contract" not in names:
             item.add_marker("whole_machine")
         groups = [group for name, group in GROUPS.items() if name in names]
+        fixtures = item._fixtureinfo.name2fixturedefs.values()  # type: ignore[attr-defined] # of functions, which all are here
+        if any(each[-1].scope == "module" for each in fixtures):  # shared by the tests of a file
+            groups.append(item.path.stem)
         if config.getoption(
             "everything"
         ):  # each process has its Prefect: one for all of them would be the slowest by far

@@ -97,7 +97,12 @@ def judged(place: Path) -> None:
     write_fine_tuning(dataset, kind, load_settings(), place / "lines.jsonl", 0, all_ok=False)
 
 
-@pytest.mark.parametrize("command", commands())
+CLUSTER = [pytest.mark.whole_machine, pytest.mark.through_prefect]  # which Prefect makes
+
+
+@pytest.mark.parametrize(
+    "command", [pytest.param(each, marks=CLUSTER if "=dask" in each else []) for each in commands()]
+)
 def test_a_documented_command_works(command: str, workplace: Path, pagemill) -> None:
     if any(command.startswith(known) or known in command for known in NOT_RUN):
         return

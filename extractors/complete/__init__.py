@@ -3,5 +3,5 @@
 coverage  rows that no item covers, over the whole document
 shapes    shape of a list's rows, learned from covered ones
 lines     printed lines of a page and the numbers in them
-splice    items of a second answer inserted in page order
+splice    items of a second answer set where they stand
 """

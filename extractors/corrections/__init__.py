@@ -1,4 +1,4 @@
-"""People's corrections, applied and learned from.
+"""Values put right by people, applied and learned from.
 
 correct                corrections applied to a record
 draft                  a record while corrections are put into it

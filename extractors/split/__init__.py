@@ -1,10 +1,10 @@
-"""Bytes to pages: the only room that imports PyMuPDF.
+"""Bytes to pages: the only room that knows PyMuPDF.
 
 split      bytes to DocumentInfo, then every Page
 formats    format of the bytes, and how each format is opened
 options    options and file suffixes of split, without PyMuPDF
 page       one page: text, words, pictures, and how it is sent
-canvas     one page interpreted once, replayed for each use
+canvas     one page interpreted once, replayed for each question
 lines      characters to pieces of lines
 clean      one string: ligatures, spaces, NFC
 markdown   lines and tables to the text that the model reads
@@ -14,14 +14,14 @@ regions    a run taken apart into regions that may be tables
 columns    columns of a run by its gutters
 cells      rows and columns to cells
 forms      form fields to `label: value`
-notes      annotations with text
-hidden     invisible text, by paint and rendering
+notes      annotations that say something
+hidden     text that no eye sees, by paint and rendering
 unseen     count of text that MuPDF never yields
-trust      trustworthiness of the characters
+trust      verdict whether the characters can be trusted
 figures    pictures and drawings worth sending
 drawings   charts and diagrams drawn as lines and areas
 picture    part of a page as JPEG or PNG
 attached   embedded files
 page_view  one page for people: picture, size, words
-mupdf      PyMuPDF, untyped
+mupdf      the library, as untyped
 """

@@ -1,17 +1,17 @@
-"""Access to a model over the network.
+"""The network to a model.
 
-endpoint         one endpoint: all calls go through Endpoint.ask
+endpoint         one endpoint: Endpoint.ask is the one way to a model
 wire             the chat-completions protocol: bodies, answers, refusals
 client           the HTTP client
 connect          address and key: configured, or the embedded model
-concurrency      number of calls in flight, adapted to the endpoint
+concurrency      calls in flight: rises, falls, finds the limit
 rate_limits      requests and tokens a minute
-budget           money reserved, spent, capped
+budget           money set aside, spent, capped
 prices           USD per token of the configured models
-in_flight        single flight: equal requests sent once
+in_flight        single flight: equal requests asked once
 endpoint_memory  facts learned of an endpoint, kept for a day
 model_list       `GET /models`
-outage           notice of an endpoint that is down
-cancellation     end of calls when a run is stopped
+outage           an endpoint that is down, told to people
+cancellation     calls that end when a run is told to stop
 check            `pagemill check`
 """

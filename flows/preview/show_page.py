@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from extractors.chunk import answer_estimator, scalar_answer_tokens
 from extractors.tabulate.tabulate import usd
 from extractors.tokens import count_image
-from flows.ui.html import Template, environment, write_page
+from flows.ui.html import environment, write_page
 from schemas.document_type import DocumentType
 from schemas.pipeline import Box, Chunk, Image, Page, Request, Word
 
@@ -53,7 +53,7 @@ def show_page(prepared: ShownDocument) -> str:
     """The page as HTML."""
     templates = environment()
     sheets = list(_sheets(prepared))
-    rendered = list(_within(MOST_PAGE_BYTES, templates.get_template("show_sheet.html"), sheets))
+    rendered = list(_within(MOST_PAGE_BYTES, templates.get_template("show_sheet.html").render, sheets))
     first = prepared.requests[0]
     tokens_in = sum(request.prompt_tokens for request in prepared.requests)
     tokens_out = _answer_tokens(prepared)
@@ -219,11 +219,11 @@ def _run(words: Sequence[Word]) -> _Run:
     return _Run(text, (x0, y0, x1, y1), len(text) > 2 and y1 - y0 > 1.5 * (x1 - x0))
 
 
-def _within(most: int, template: Template, sheets: Sequence[_Sheet]) -> Iterator[str]:
+def _within(most: int, draw: Callable[..., str], sheets: Sequence[_Sheet]) -> Iterator[str]:
     """The sheets as HTML, up to `most` characters without pictures."""
     room = most
     for sheet in sheets:
-        text = template.render(sheet=sheet, meaning=_MEANING)
+        text = draw(sheet=sheet, meaning=_MEANING)
         room -= len(text) - sum(len(picture.url or "") for picture in sheet.pictures)
         if room < 0:
             return

@@ -1,6 +1,6 @@
 """Reports of runs and datasets, made from the tables.
 
-status             `pagemill status`, and the summary of a run
+status             `pagemill status`, and the last lines of a run
 last_run           the newest run, for status
 run_facts          facts of one run, from the tables
 run_page           one run as a web page

@@ -1,13 +1,13 @@
 """The dataset on disk or S3: Parquet tables, and `_work/` beside them.
 
-dataset         Dataset: reading, locking, forgotten ids
+dataset         Dataset: reading, locking, what is forgotten
 claims          documents claimed by live runs
 open            birth and opening of a dataset
 spec            the parts of a new dataset
 run_ids         names of runs and shards
 publish         shards added and replaced
-staging         READY, and the moves that it lists
-recover         leftovers of dead runs, finished
+staging         READY, and the moves that it promises
+recover         leftovers of dead runs finished
 remove          forgotten and superseded documents removed
 erase           forgotten documents removed from every table
 expire          content removed after `PAGEMILL_KEEP` days

@@ -6,9 +6,8 @@ Values are escaped by default, an unknown name is an error, and every page has a
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from flows.durable_files import write_durably
@@ -16,11 +15,16 @@ from flows.storage.dataset import Dataset
 from flows.ui.text import count_documents, dollars, duration
 from schemas.errors import ConfigurationError
 
-__all__ = ["Markup", "Template", "check_outside", "check_target", "colours", "environment", "render", "write_page"]
+if TYPE_CHECKING:  # imported by those who draw a page
+    from jinja2 import Environment
+
+__all__ = ["Markup", "check_outside", "check_target", "colours", "environment", "render", "write_page"]
 
 
-def environment(filters: Mapping[str, Callable[..., Any]] | None = None) -> Environment:
+def environment(filters: Mapping[str, Callable[..., Any]] | None = None) -> "Environment":
     """The environment of all templates, with the shared filters and the `filters` of one page."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     templates = Environment(
         loader=PackageLoader("flows.ui"),
         autoescape=True,

@@ -159,6 +159,7 @@ def test_what_is_open_held_and_pending(tmp_path: Path) -> None:
     assert last - complete == day
 
 
+@pytest.mark.whole_machine
 def test_every_schema_of_the_truth_makes_views_that_work(tmp_path: Path) -> None:
     paths = sorted(need_shared("truth").glob("*/schemas/*.json"))
     assert len(paths) > 40

@@ -3,10 +3,10 @@
 layout         names of the folders and files in `_work/`
 store          the interface, and which store OUT names
 disk           renames, fsync, flock
-object_store   objects, copies, renewed locks and leases
+object_store   whole objects, copies, renewed objects
 s3             requests to S3; the one import of s3fs
 heartbeat      locks and leases on an object store
 locks          locks and leases on disk (flock)
-journal        answers kept before use: one segment per shard
+journal        answers kept before use: one segment a shard
 parquet_files  Parquet files written and read
 """

@@ -27,7 +27,9 @@ def articles(out: Path, name: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("limit", [2_000, 4_000, 8_000])
+@pytest.mark.parametrize(
+    "limit", [2_000, *(pytest.param(each, marks=pytest.mark.whole_machine) for each in (4_000, 8_000))]
+)
 def test_every_row_is_there_once_and_in_order_at_every_length_and_output_limit(
     tmp_path: Path, extract: Callable, limit: int
 ) -> None:

@@ -107,7 +107,7 @@ def test_an_answer_that_drips_ends_with_the_timeout(tmp_path: Any) -> None:
 
 
 def test_an_answer_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "MOST_BYTES", 1 << 20)
+    monkeypatch.setattr(client, "MOST_ANSWER_BYTES", 1 << 20)
     bomb = Reply(gzip.compress(b" " * (64 << 20)), headers={"Content-Encoding": "gzip"})
     with scripted([bomb, GOOD]) as server:
         (found,) = ask(server.url, [request()])

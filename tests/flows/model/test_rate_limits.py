@@ -46,6 +46,7 @@ def test_a_damaged_file_is_no_reason_to_stop(tmp_path: Path, content: str) -> No
     assert waits(MachineLimits(path, 60, None), 1)[0] <= 0
 
 
+@pytest.mark.whole_machine
 @pytest.mark.through_prefect
 def test_permits_of_a_global_limit_are_taken_in_blocks_and_a_missing_limit_says_how_to_make_it(
     offline_engine: object,

@@ -193,14 +193,14 @@ def test_of_a_long_document_the_words_of_the_first_pages_are_drawn() -> None:
 
 def test_pictures_beyond_the_room_are_named_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     pages = [page(number, "Words", image=picture()) for number in (1, 2, 3)]
-    monkeypatch.setattr(module, "MOST_PICTURES", 2 * (len(base64.b64encode(picture().data)) + 22))
+    monkeypatch.setattr(module, "MOST_PICTURE_BYTES", 2 * (len(base64.b64encode(picture().data)) + 22))
     html = show_page(prepared(pages))
     assert len(Reading(html).named("image")) == 2
     assert html.count("(not shown: this page stays small)") == 1
 
 
 def test_pages_beyond_the_room_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_PAGES", 5_000)
+    monkeypatch.setattr(module, "MOST_PAGE_BYTES", 5_000)
     html = show_page(prepared([page(number, "Words " * 100) for number in range(1, 31)]))
     left = 30 - html.count("<article")
     assert 0 < left < 30

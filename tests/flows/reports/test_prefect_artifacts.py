@@ -73,6 +73,7 @@ def test_a_flow_run_shows_its_progress_and_at_its_end_its_tables(painted: Studio
         assert word not in report["data"] + progress["description"]
 
 
+@pytest.mark.whole_machine
 def test_a_refresh_shows_its_own(painted: Studio, api: Callable) -> None:
     busy(painted)
     painted.making = 2

@@ -40,6 +40,7 @@ def night(offline_engine: object, tmp_path: Path) -> Iterator[object]:
         yield call
 
 
+@pytest.mark.whole_machine
 def test_a_new_layout_is_reported_the_next_morning_and_honest_nights_are_not(night: object, tmp_path: Path) -> None:
     chance = random.Random(7)
     number = 0

@@ -20,6 +20,7 @@ from flows.runs.run import run
 from flows.settings import load_settings
 from flows.storage.open import read_dataset
 from flows.type_loader import load_type
+from flows.ui.text import duration
 from schemas.errors import ConfigurationError
 from tests.conftest import SAMPLES, Finished
 from tests.flows.storage.places import Place
@@ -143,7 +144,7 @@ def test_what_was_forgotten_while_the_page_was_drawn_is_not_on_it(
         times.append(page)
         return page
 
-    monkeypatch.setattr(run_page, "render", slow)
+    monkeypatch.setattr(run_page, "render_run", slow)
     path = run_page.keep_report(dataset, summary["run_id"])
     assert path is not None
     assert mine[:12] in times[0]
@@ -254,7 +255,7 @@ def test_the_page_and_the_accounting_come_in_one_command(
     [(0.04, "0.0 s"), (119.9, "119.9 s"), (150, "2 min"), (7_140, "119 min"), (50_000, "13 h 53 min")],
 )
 def test_a_time_is_told_in_the_unit_that_fits(seconds: float, said: str) -> None:
-    assert run_page._span(seconds) == said
+    assert duration(seconds) == said
 
 
 @pytest.mark.real_browser

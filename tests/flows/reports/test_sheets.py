@@ -89,7 +89,7 @@ def test_csv_is_exact_and_a_formula_in_it_is_text(hostile: Path, tmp_path: Path)
 def test_rows_beyond_a_sheet_go_on_in_a_further_one(
     hostile: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sheets, "MOST_ROWS", 5)
+    monkeypatch.setattr(sheets, "MOST_SHEET_ROWS", 5)
     (found,) = write_xlsx(read_dataset(hostile), ["invoice_line_items"], tmp_path / "book.xlsx")
     book = openpyxl.load_workbook(tmp_path / "book.xlsx")
     assert book.sheetnames == found.sheets == [f"invoice_line_items{end}" for end in ("", " (2)", " (3)")]

@@ -46,7 +46,7 @@ def test_what_finds_no_room_is_left_out_and_told(
     samples_out: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = load_settings()
-    monkeypatch.setattr(module, "MOST_PICTURES", 700_000)
+    monkeypatch.setattr(module, "MOST_PICTURE_CHARACTERS", 700_000)
     monkeypatch.setattr(module, "MOST_PAGES", 2)
     done = export(samples_out["invoices"], None, settings, tmp_path / "x.html", 20)
     data = data_of(tmp_path / "x.html")

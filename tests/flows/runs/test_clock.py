@@ -93,6 +93,7 @@ JUMPS = st.lists(
 )
 
 
+@pytest.mark.whole_machine
 @settings(max_examples=examples(2), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(JUMPS)
 @example(

@@ -78,6 +78,7 @@ def test_a_damaged_database_is_named_with_what_to_do(tmp_path: Path) -> None:
     server.stop()
 
 
+@pytest.mark.whole_machine
 def test_what_a_server_says_goes_to_a_file_which_cannot_fill_up_as_a_pipe_does(
     tmp_path: Path, prefect_database: Path
 ) -> None:

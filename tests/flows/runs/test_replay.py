@@ -26,6 +26,7 @@ from tests.conftest import SAMPLES, Finished
 from tests.support.commands import Begun
 from tests.support.everywhere import read_everywhere
 from tests.support.killing import kill
+from tests.support.quick import quick
 from tests.support.waiting import wait_until
 
 ASIDE = {"run_id", "extracted_at", "seconds", "recipe_id"}  # what is of the replay itself
@@ -41,13 +42,14 @@ def run_offline(engine: Any, source: Path, out: Path, kind: str = "invoice", **o
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory, offline_engine: Any) -> Path:
+def template(tmp_path_factory: pytest.TempPathFactory, shared_engine: Any) -> Path:
     """The sample invoices and their dataset of three shards, to be copied."""
     root = tmp_path_factory.mktemp("replay")
     (root / "in").mkdir()
     for name in NAMES:
         shutil.copy(SAMPLES / "invoices" / f"{name}.pdf", root / "in")
-    run_offline(offline_engine, root / "in", root / "out", shard_size=2)
+    with quick():
+        run_offline(shared_engine, root / "in", root / "out", shard_size=2)
     assert len(list((root / "out" / "documents").glob("*-*.parquet"))) == 3
     return root
 

@@ -230,6 +230,7 @@ def test_what_is_served_must_be_there(tmp_path: Path) -> None:
         require(str(tmp_path), str(tmp_path / "file" / "bills"))
 
 
+@pytest.mark.whole_machine
 def test_the_file_of_deployments_can_be_deployed(api: Callable) -> None:
     for words in (
         ("work-pool", "create", "pagemill", "--type", "process", "--overwrite"),

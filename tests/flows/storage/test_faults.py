@@ -71,7 +71,7 @@ def test_a_disk_that_became_read_only_is_named(tmp_path: Path) -> None:
     publish(dataset, shard(1), document(1, shard(1)))
     code = f"""
 from pathlib import Path
-from flows.storage.dataset import open_dataset, read_dataset
+from flows.storage.open import open_dataset, read_dataset
 from flows.storage.publish import publish
 from schemas.errors import ConfigurationError, DatasetError
 from tests.support.shards import SPEC, document

@@ -203,7 +203,9 @@ def test_a_full_disk_is_a_clear_error_and_nothing_is_published(place: Place, mon
 
     shard = "20260101T000000-aaaaaa-00000"
     with monkeypatch.context() as patch:
-        patch.setattr(f"flows.storage.{'disk' if place.kind == 'disk' else 'objects'}.write_parquet", full)
+        patch.setattr(
+            f"flows.storage.backends.{'disk' if place.kind == 'disk' else 'object_store'}.write_parquet", full
+        )
         with pytest.raises(DatasetError, match="No space left"):
             publish(dataset, shard, document(1, shard))
     assert dataset.published_ids() == set()

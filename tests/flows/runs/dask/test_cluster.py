@@ -198,7 +198,7 @@ def test_a_process_that_is_killed_costs_its_shard_and_is_taken_up_by_another(
 ) -> None:
     place.write(*(f"a{number}" for number in range(24)))
     place.model.delay = 0.4
-    killing = threading.Thread(target=kill_one, args=(machines, lambda: len(place.model.bodies) >= 6))
+    killing = threading.Thread(target=kill_one, args=(machines, place.out))
     killing.start()
     settings = place.engine(**machines.options(shard_size=6))
     done = run(settings, RunRequest([str(place.root / "in")], place.kind, place.out, quiet=True))
@@ -232,6 +232,13 @@ def test_documents_that_kill_every_process_fail_and_the_run_goes_on(place: Studi
     assert verify(place.out) == []
 
 
-def kill_one(machines: Machines, is_time: Callable[[], bool]) -> None:
-    wait_until(is_time)
-    machines.processes()[0].kill()
+def kill_one(machines: Machines, out: Path) -> None:
+    """Kill a process that is at work on a shard: one that has kept an answer of it, and so has its journal open."""
+
+    def at_work() -> list[psutil.Process]:
+        journal = str(out / "_work" / "journal")
+        return [
+            each for each in machines.processes() if any(file.path.startswith(journal) for file in each.open_files())
+        ]
+
+    wait_until(at_work)[0].kill()

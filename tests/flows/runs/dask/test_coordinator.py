@@ -203,6 +203,7 @@ def test_a_process_that_dies_over_a_shard_costs_no_answer_and_no_row(
     assert "its process had died, and another has taken it up" in capsys.readouterr().err
 
 
+@pytest.mark.whole_machine
 def test_on_an_object_store_a_shard_is_taken_up_again_too(
     tmp_path: Path, nearby: Nearby, offline_engine: Engine, s3_server: str
 ) -> None:

@@ -5,15 +5,14 @@ import shutil
 import sqlite3
 from pathlib import Path
 
-from filelock import FileLock
-
 from flows.runs.prefect_server import ChildServer
+from flows.storage.backends.locks import exclusive
 
 
 def migrated(folder: Path) -> Path:
     """A database that a server has migrated at its first start, in a `folder` of all test processes; who comes first makes it."""
     made = folder / "prefect.db"
-    with FileLock(folder / "prefect.lock"):
+    with exclusive(folder / "prefect.lock"):
         if not made.exists():
             server = ChildServer(folder / "first")
             try:

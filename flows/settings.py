@@ -209,7 +209,7 @@ class Settings(BaseSettings):
 
 
 def load_settings(**flags: Any) -> Settings:
-    """The settings with `flags` that are not null on top. Raises ConfigurationError naming the variable at fault."""
+    """Settings with the `flags` that are not None on top. Raises ConfigurationError naming the variable at fault."""
     given = {name: value for name, value in flags.items() if value is not None}
     try:
         return Settings(**given)

@@ -71,7 +71,7 @@ def _load_class(path: Path, member: str) -> type[BaseModel]:
 
 
 def type_of(name: str, schema: Mapping[str, Any], location: str) -> DocumentType:
-    """The type of the dataset at `place`: the built-in one while its schema is the same, else by the schema.
+    """Type of the dataset at `location`: the built-in one while its schema is the same, else by the schema.
 
     Raises ConfigurationError where a class made the schema, which may have validators that no schema tells.
     """
@@ -88,11 +88,11 @@ def type_of(name: str, schema: Mapping[str, Any], location: str) -> DocumentType
 
 
 def _without_group(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema as it matters: by which field quality is followed is no part of what is asked for."""
+    """Schema without the field that quality is grouped by, which is no part of the request."""
     return {key: value for key, value in schema.items() if key != GROUP_KEYWORD}
 
 
 def _is_of_class(schema: Mapping[str, Any]) -> bool:
-    """True for what pydantic has written, by the titles that it makes of names."""
+    """True for a schema that pydantic has written, by the titles that it makes of names."""
     properties = [entry for entry in schema.get("properties", {}).items() if isinstance(entry[1], Mapping)]
     return any(about.get("title") == name.replace("_", " ").title() for name, about in properties)

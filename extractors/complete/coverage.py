@@ -25,7 +25,7 @@ _LINE_GAP = 4.0  # heights of a line between two rows of one table, at least
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """The rows of the list at `pointer` that a page shows, and those that an item stands on, as places of lines.
+    """Rows of the list at `pointer` that a page shows, and those that an item covers, as indexes of lines.
 
     `doubtful` are lines of that look in what seems to be another table; `again` says whether the page deserves a second look.
     """
@@ -46,7 +46,7 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class Fresh:
-    """An item of a second answer, by its place there, and the height on the page at which it stands, in points."""
+    """Item of a second answer: its index there, and its height on the page, in points."""
 
     height: float
     answer: Located
@@ -55,7 +55,7 @@ class Fresh:
 
 @dataclass(slots=True)
 class _Table:
-    """Lines of one page that look like rows and stand together; `head` are the lines above it, the nearest first."""
+    """Adjacent lines of one page that look like rows; `head` are the lines above it, the nearest first."""
 
     page: int
     rows: list[int]
@@ -89,7 +89,7 @@ def coverage(located: Sequence[Located], root: Field, sheets: Sequence[PageLines
 
 
 def fresh_items(again: Sequence[Located], sheet: PageLines, known: Coverage, known_count: int) -> list[Fresh]:
-    """The items of a second answer for one page that stand on rows which no item covered before, one for each, in order.
+    """Items of a second answer for one page on rows that no item covered before, one for each row, in order.
 
     `held` are the items that the page has already: there are never more of them than rows.
     """
@@ -129,7 +129,7 @@ def tables_of(root: Field, pointer: str = "") -> Iterator[str]:
 
 
 def anchors(located: Located, pointer: str) -> dict[int, Evidence]:
-    """For each item of a list, by its place, the evidence that stands in the middle of all that was found of it."""
+    """Evidence in the middle of all located values of an item, by the index of the item."""
     by_item: dict[int, list[Evidence]] = {}
     for key, entry in located.evidence.items():
         if key.startswith(f"{pointer}/") and entry.box is not None and entry.page is not None:
@@ -189,7 +189,7 @@ def _of_list(
 def _tables(
     sheet: PageLines, rows: Sequence[int], covered: set[int], running: set[tuple[int, int]], gap: int, reach: float
 ) -> Iterator[_Table]:
-    """The rows of a page in runs: what a total, more than `gap` other lines or `reach` points part are two tables."""
+    """Rows of a page in runs: a total, more than `gap` other lines or `reach` points part two tables."""
     lines = sheet.lines
     runs: list[list[int]] = []
     for at in rows:
@@ -263,7 +263,7 @@ def _answers_on(located: Sequence[Located], pointer: str) -> Counter[int]:
 
 
 def _lines_of(sheets: Iterable[PageLines], places: Iterable[tuple[int, Box]]) -> dict[int, set[int]]:
-    """For each page the lines that items stand on."""
+    """Lines with an item on them, by page."""
     by_page: dict[int, list[Box]] = {}
     for page, box in places:
         by_page.setdefault(page, []).append(box)
@@ -282,7 +282,7 @@ def _key(line: PrintedLine) -> tuple[int, int]:
 
 
 def _running(sheets: Sequence[PageLines], covered: Mapping[int, set[int]]) -> set[tuple[int, int]]:
-    """Lines that stand at one height on most pages, differ in nothing but digits, and are on none an item's row.
+    """Running heads: lines at one height on most pages that differ in digits only, and are on no page an item's row.
 
     Those are headers and footers.
     """
@@ -292,7 +292,7 @@ def _running(sheets: Sequence[PageLines], covered: Mapping[int, set[int]]) -> se
 
 
 def _index_on(lines: Sequence[PrintedLine], box: Box) -> int | None:
-    """The line that a box stands on."""
+    """Index of the line that a box is on."""
     middle = (box[1] + box[3]) / 2
     near = min(range(len(lines)), key=lambda at: abs(lines[at].middle - middle), default=None)
     return near if near is not None and abs(lines[near].middle - middle) <= max(1.0, lines[near].height) else None

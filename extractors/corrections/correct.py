@@ -1,4 +1,4 @@
-"""Corrections by people, put into a record: once when they are made, and again over whatever a machine reads later.
+"""Corrections by people applied to a record: once when they are made, and again over every later extraction.
 
 A correction is of one place, by JSON pointer. The record around it may be another one by the time it is put in again, so an
 item of a list is found by what it said (`Correction.context`), and nearest to where it stood; one that is not there any more
@@ -75,7 +75,7 @@ def correction_of(
 
 
 def corrected(record: Record, correction: Correction, document_type: DocumentType) -> Record:
-    """The record with one correction more, at exactly the place that it names."""
+    """The record with one more correction, at exactly its pointer."""
     draft = Draft.of(record)
     _put(draft, correction, keys_of(correction.field), document_type)
     return _finished(draft, record, document_type)
@@ -110,7 +110,7 @@ def reapplied(
 
 
 def _put(draft: Draft, correction: Correction, keys: Sequence[str], document_type: DocumentType) -> None:
-    """Put one correction in at the place that `keys` lead to."""
+    """Apply one correction at the path `keys`."""
     root = document_type.root
     if not keys:
         accept_record(draft, correction, root)
@@ -140,7 +140,7 @@ def _put(draft: Draft, correction: Correction, keys: Sequence[str], document_typ
 
 
 def _finished(draft: Draft, record: Record, document_type: DocumentType, lost: Sequence[Problem] = ()) -> Record:
-    """The record that a draft has become, with its checks made and its problems looked for anew."""
+    """The record of a draft, with its checks made and its problems found again."""
     root = document_type.root
     kept = [
         problem for problem in draft.problems if problem.kind not in _FOUND_ANEW and not _is_of_whole(problem, root)
@@ -164,7 +164,7 @@ def _finished(draft: Draft, record: Record, document_type: DocumentType, lost: S
 
 
 def _is_of_whole(problem: Problem, root: Field) -> bool:
-    """True for what validation says of a list or an object as a whole, such as too few items."""
+    """True for a validation problem of a list or an object as a whole, such as too few items."""
     if problem.kind != "rejected" or not problem.field:
         return False
     target = field_at(root, keys_of(problem.field))
@@ -233,7 +233,7 @@ def _found_again(draft: Draft, correction: Correction, root: Field) -> list[str]
 def _nearest(
     items: Sequence[Any], known: Any, index: int, item: Field, below: Sequence[str], least: float
 ) -> int | None:
-    """The item that is most like what is known of it, without the place that was corrected; of equals the nearest one.
+    """Item that is most like the known one, without the corrected value; of equals the nearest.
 
     Where nothing else is known of it, it is the one that says at that place what was corrected.
     """
@@ -260,7 +260,7 @@ def _alike(items: Sequence[Any], new: Any) -> int:
 
 
 def _item_of(value: Mapping[str, Any], keys: Sequence[str]) -> Any:
-    """The outermost list item that a place is in."""
+    """Outermost list item that a path leads through."""
     here: Any = value
     for key in keys:
         if isinstance(here, list):

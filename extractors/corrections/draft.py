@@ -21,7 +21,7 @@ ABOUT_VALUES = {
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """A place where a machine reads something else than what a person has said: both as text."""
+    """Value that a model reads otherwise than a person has corrected it: both as text."""
 
     field: str
     machine: str | None
@@ -30,7 +30,7 @@ class Disagreement:
 
 @dataclass(slots=True)
 class Draft:
-    """A record on its way from what a machine read to what people say."""
+    """Record in change, from the extraction to people's corrections."""
 
     value: dict[str, Any]
     evidence: list[Evidence]
@@ -49,7 +49,7 @@ class Draft:
 
 
 def accept_record(draft: Draft, correction: Correction, root: Field) -> None:
-    """Make the record the one that was accepted; what a machine reads otherwise is a disagreement."""
+    """Make the record the accepted one; values that a model reads otherwise are disagreements."""
     accepted = as_typed(parse_json(correction.new or "{}"), root)
     before, after = dict(leaves_of(draft.value, root, "")), dict(leaves_of(accepted, root, ""))
     draft.value = accepted
@@ -69,7 +69,7 @@ def accept_record(draft: Draft, correction: Correction, root: Field) -> None:
 def record_evidence(
     draft: Draft, correction: Correction, pointer: str, target: Field, new: Any, *, is_same: bool = False
 ) -> None:
-    """Evidence that a person says so, in the place of what a machine had; what is confirmed keeps its place on the page."""
+    """Replace the evidence of a model by that of a person; a confirmed value keeps its place on the page."""
     known = next((entry for entry in draft.evidence if entry.field == pointer and entry.match != "conflict"), None)
     evidence = correction.evidence or (known if is_same else None)
     draft.evidence = [
@@ -94,7 +94,7 @@ def record_evidence(
 
 
 def corrected_evidence(pointer: str, value: Any, evidence: Evidence | None) -> Evidence:
-    """Evidence of a corrected value; `evidence` has its place on a page, where moved_pointer is one."""
+    """Evidence of a corrected value; `evidence` has its place on a page, if any."""
     text = None if value is None else printed(value)
     if evidence is None:
         return Evidence(pointer, text, None, None, None, "corrected", 1.0)
@@ -148,7 +148,7 @@ def is_present(value: Any, pointer: str) -> bool:
 
 
 def leaves_of(value: Any, target: Field, pointer: str) -> Iterator[tuple[str, Any]]:
-    """Every leaf below a value, with its JSON pointer; null ones, too."""
+    """Every leaf below a value, with its JSON pointer; None included."""
     if target.kind == "object":
         for child in target.fields:
             below = value.get(child.name) if isinstance(value, Mapping) else None

@@ -1,4 +1,4 @@
-"""The commands that set what was read beside what is right, and hand it on: `evaluate` and `export`."""
+"""Commands of evaluation: `evaluate` against truth, and `export`."""
 
 from collections.abc import Mapping
 from dataclasses import asdict

@@ -83,7 +83,7 @@ def why_command(
 
 
 def login_name() -> str:
-    """The name that somebody is logged in by; empty where the machine has none for them."""
+    """Login name of the user; empty where the machine has none."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):

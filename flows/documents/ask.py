@@ -1,4 +1,4 @@
-"""Asking for the chunks of one document with one model: what is asked again, in which other way, and when it is given up.
+"""Requests for the chunks of one document to one model: asked again in another way, or given up.
 
 - an answer that is too long halves its chunk, as does a request that the endpoint finds too large;
 - one that runs away is asked for again without constraints and at a higher temperature;
@@ -165,7 +165,7 @@ class Asker:
         return first if asked.first else [*first, *range(LATER_ATTEMPT, LATER_ATTEMPT + self.unusable)]
 
     async def _in_halves(self, whole: Chunk, asked: _Asked, so_far: ChunkResult) -> list[ChunkResult]:
-        """The chunk in two; `so_far` has what its cut answer says outside of the lists, which are asked for anew."""
+        """The two halves of a chunk; `so_far` has the values outside of lists in its cut answer, whose lists are asked again."""
         parts = halves(whole)
         if parts is None:
             return [so_far]
@@ -182,7 +182,7 @@ class Asker:
         return [*await self._ask(replace(whole, pages=bare), asked), lost]
 
     async def _repaired(self, whole: Chunk, asked: _Asked, answer: Answer, seen: list[Completion]) -> ChunkResult:
-        """The answer with its failing parts asked for again; an answer that says the same again is the last."""
+        """The answer with its failing parts asked again; an answer that repeats the failure is the last."""
         document_type, root = self.recipe.document_type, asked.root
         for attempt in range(MOST_REPAIRS):
             invalid = [problem for problem in document_type.validate(answer.value) if problem.kind == "rejected"]
@@ -215,7 +215,7 @@ class Asker:
         return ending(completion, self.reader.decoding.window if has_images else 2 * most, lines)
 
     async def _completion(self, request: Request, whole: Chunk, expected: Field | None) -> Completion:
-        """The answer as it was stored, or asked for now and kept. `expected` is what an estimate reckons with, if it does."""
+        """Stored answer, or one asked now and kept. `expected` are the tokens of the estimate, if it counts them."""
 
         async def keep(completion: Completion) -> None:
             await self.keep(call_row(self.document_id, self.run_id, whole.index, whole.part, completion))
@@ -232,7 +232,7 @@ class Asker:
 
 
 def expected_answer(root: Field, whole: Chunk) -> int:
-    """Tokens that the answer for a chunk is expected to take: what `estimate` reckons with."""
+    """Expected tokens of the answer for a chunk, as `estimate` counts them."""
     return scalar_answer_tokens(root) + sum(map(answer_estimator(root), whole.pages))
 
 

@@ -1,4 +1,4 @@
-"""The proof of a document's lists: pages with rows that no item covers are asked for once more; what is left is said."""
+"""Proof of a document's lists: pages with rows that no item covers are asked once more; the rest is reported."""
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
@@ -34,7 +34,7 @@ class PageNotes:
 
 @dataclass(frozen=True, slots=True)
 class CompletedLists:
-    """A document's answers after the proof, the answers that it took, and what it could not prove."""
+    """Answers of a document after the proof, the completions that it took, and the unproven rows."""
 
     located: list[Located]
     completions: list[Completion]
@@ -42,7 +42,7 @@ class CompletedLists:
 
 
 async def complete_lists(asker: Asker, frames: Path, notes: PageNotes, located: list[Located]) -> CompletedLists:
-    """Ask once more for each page that shows rows which no item covers, and take the items that stand on these."""
+    """Ask once more for each page that shows rows without an item, and take the items on these rows."""
     root = asker.recipe.document_type.root
     sheets = [notes.sheets[number] for number in sorted(notes.sheets)]
     counted = coverage(located, root, sheets)

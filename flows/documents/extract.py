@@ -36,7 +36,7 @@ _LOST = frozenset({"rejected", "unanswered", "rows"})  # problems that another m
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """A document's rows and what the accounting needs of them."""
+    """Rows of a document, and the facts for the accounting."""
 
     batches: Batches
     extraction: Extraction

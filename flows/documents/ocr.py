@@ -23,7 +23,7 @@ from schemas.pipeline import Image, Page, Word
 
 @dataclass(frozen=True, slots=True)
 class SecondReader:
-    """The second reader, where it is asked for; `cache` is the folder of what was read before."""
+    """Second reader of pages that are pictures; `cache` is the folder of its earlier results."""
 
     sandbox: Sandbox
     cache: Path
@@ -68,12 +68,12 @@ def second_reader_for(settings: Settings, sandbox: Sandbox) -> SecondReader | No
 
 
 def ocr_cache(settings: Settings) -> Path:
-    """The folder of what was read of pictures."""
+    """Folder of the second reader's results."""
     return settings.cache_dir / "ocr"
 
 
 def forget_ocr(folder: Path, ids: Iterable[str]) -> int:
-    """Remove what was read of the pictures of documents; how many pages."""
+    """Remove the second reader's results of documents; the number of pages."""
     removed = 0
     for document_id in ids:
         mine = folder / document_id

@@ -94,7 +94,7 @@ class Recipe:
 
 
 def make_recipe(document_type: DocumentType, settings: Settings, windows: Mapping[str, int] | None = None) -> Recipe:
-    """The recipe for `document_type`; `windows` are what the endpoint serves of each model's window, in tokens.
+    """Recipe for `document_type`; `windows` are the served windows of models, in tokens.
 
     Raises ConfigurationError when the schema leaves no room for pages.
     """
@@ -160,7 +160,7 @@ def _reader(
     settings: Settings,
     taken: tuple[int, int, int] = (0, 0, 0),
 ) -> Reader:
-    """The room is what the largest group leaves: a chunk is asked for with each of them.
+    """Model with its room, which is what the largest group leaves: a chunk is asked for each group.
 
     `taken` is what the examples before it take at most: tokens, pictures, and bytes of these.
     """

@@ -90,7 +90,7 @@ class Sandbox:
         )
 
     def _replace(self, broken: ProcessPool) -> None:
-        """Another pool in the place of one that pebble has given up, as it does when a process ends that has nothing to do."""
+        """Replace a pool that pebble has given up, as it does when an idle process ends."""
         with self._mutex:
             if self._pool is broken:
                 self._broken.append(broken)
@@ -109,7 +109,7 @@ class Sandbox:
         return await self._done(self._looking, (str(source), file_name, number, passwords), f"drawing page {number}")
 
     async def read_picture(self, image: Image, name: str) -> tuple[Word, ...]:
-        """The words of a picture and where they stand: see `extractors.ocr`. Raises DocumentError as `split`, naming `name`."""
+        """Words of a picture with their boxes: see `extractors.ocr`. Raises DocumentError as `split`, naming `name`."""
         return await self._done(read_words, (image, name), "reading the picture")
 
     async def _done(
@@ -161,7 +161,7 @@ def _died(message: str) -> SandboxLimitError:
 
 
 def ended_with_the_run(error: Exception, stopped: PagemillError | None) -> bool:
-    """True for a split process that died when its run had been told to stop: whoever stops a run may end its processes, too."""
+    """True for a split process that died after its run was told to stop: a signal to the group ends its processes, too."""
     return stopped is not None and isinstance(error, SandboxLimitError) and error.has_died
 
 

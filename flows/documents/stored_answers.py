@@ -18,7 +18,7 @@ def stored_answers(table: pa.Table, ids: Iterable[str]) -> StoredAnswers:
 
 
 def stored_in(dataset: Dataset, ids: Sequence[str]) -> StoredAnswers:
-    """The answers that a dataset has for these documents. Only the shards that hold some are read, and kept by nobody."""
+    """Answers that a dataset has for these documents. Only shards with some of them are read, and not cached."""
     found: dict[tuple[str, str], Mapping[str, Any]] = {}
     for shard in dataset.shards_with("calls", pa.array(ids, pa.string())) if ids else ():
         for batch in dataset.shard_batches("calls", shard):

@@ -1,4 +1,4 @@
-"""The tools that every document is read with; `tools_for` is the one place that assembles them."""
+"""Tools that every document is read with; `tools_for` is the one place that assembles them."""
 
 from dataclasses import dataclass
 

@@ -17,7 +17,7 @@ from schemas.tables import PARTS
 
 @dataclass
 class Accounts:
-    """Counts of one run. `deferred` is what was planned and neither done nor failed, so that nothing is lost in silence."""
+    """Counts of one run, by address. `deferred` are addresses that were planned and neither done nor failed."""
 
     discovered: int = 0
     already_done: int = 0
@@ -35,7 +35,7 @@ class Accounts:
         return self.ok + self.partial + self.failed
 
     def enter(self, others: "Accounts") -> None:
-        """Count what another process has done in this run's name."""
+        """Add the counts of another process that worked for this run."""
         for name in ("already_done", "skipped", "ok", "partial", "failed", "pages"):
             setattr(self, name, getattr(self, name) + getattr(others, name))
 
@@ -60,7 +60,7 @@ class Accounts:
 def open_run(
     dataset: Dataset, run_id: str, recipe: Recipe, accounts: Accounts, command: str, schedule: str | None = None
 ) -> None:
-    """Keep what a `runs` row needs, so that recovery can write it if the run is killed, and the schedule that it is of.
+    """Write the run's manifest: facts from which recovery can make its row of `runs` if it is killed, and its schedule.
 
     Damaged files are told on standard error: what the run publishes is sound, but no reader reads the table any more.
     """

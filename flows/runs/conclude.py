@@ -1,4 +1,4 @@
-"""Conclusion of a run: what is left is counted, the sum is checked, the run's row is published, its summary is made."""
+"""Conclusion of a run: remaining addresses counted, the sum checked, the run's row published, its summary made."""
 
 import datetime
 import time
@@ -23,7 +23,7 @@ from schemas.record_tables import pointers_of
 def settle_accounts(
     work: RunState, plan: Plan, spending: Spending, keep_days: float | None, command: str
 ) -> PagemillError | None:
-    """Count what is left, check the sum, publish the run's row; the error that ended the run, if any."""
+    """Count the remaining addresses, check the sum, publish the run's row; the error that ended the run, if any."""
     accounts, dataset = work.accounts, work.dataset
     published = dataset.published_among(work.repeated) if work.repeated else set()
     for document_id in work.repeated:  # a second address of bytes that this run handled

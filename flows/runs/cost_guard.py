@@ -19,7 +19,7 @@ def require_price(settings: Settings, budget_usd: float | None) -> None:
 
 
 def confirm_cost(settings: Settings, cost_usd: float, purpose: str, confirm: AskConsent | None) -> None:
-    """Ask before what costs more than PAGEMILL_CONFIRM_ABOVE; `said` tells what for, `confirm` is null where nobody sits.
+    """Ask for consent to a cost above PAGEMILL_CONFIRM_ABOVE; `purpose` begins the question.
 
     Raises ConfigurationError where there is nobody to ask, or who says no.
     """

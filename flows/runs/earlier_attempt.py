@@ -13,7 +13,7 @@ from flows.storage.recover import recover
 
 @dataclass(frozen=True, slots=True)
 class EarlierAttempt:
-    """The names that the shard's documents had before, what of them is published, and answers that only the journal has.
+    """Earlier attempt at a shard: former names of its documents, published ones among them, answers that only the journal has.
 
     `published` has status and pages by document id, `addresses` where these documents were found.
     """

@@ -28,18 +28,18 @@ class Executor(Protocol):
         """Be ready for shards."""
 
     async def carry_out(self, first: int, last: int) -> None:
-        """Carry out the shards from place `first` to before `last`, as far as the run goes on."""
+        """Carry out the shards from index `first` to before `last`, as long as the run goes on."""
 
     def stop(self, reason: PagemillError, grace: float | None) -> None:
-        """Let no further call begin. Those in flight have `grace` seconds; null is as long as they take."""
+        """Let no further call begin. Calls in flight have `grace` seconds; None: as long as they take."""
 
     async def end(self) -> None:
-        """Give back what was taken."""
+        """Release the resources."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocalExecutor:
-    """This process. `shard` carries out the one at a place."""
+    """Executor in this process. `shard` carries out the shard of an index."""
 
     shard: Callable[[int], Awaitable[None]]
     work: Stoppable

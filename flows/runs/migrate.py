@@ -30,7 +30,7 @@ def refresh_into(
     budget_usd: float | None,
     confirm: AskConsent | None,
 ) -> Outcome:
-    """Extract the documents of the dataset at `out` into `into`, as `document_type` or as what the built-in type is by now.
+    """Extract the documents of the dataset at `out` into `into`, as `document_type` or as today's built-in type of that name.
 
     A document that has moved is read where it stands now; those that stand nowhere are named on standard error. Raises
     ConfigurationError where the type is a file and not named: the dataset knows only what the file was.

@@ -69,7 +69,7 @@ def through_prefect(  # noqa: PLR0913 - what its three callers differ in
 
 @dataclass(slots=True)
 class _Run:
-    """The shards of one run, and what Prefect is to know of them."""
+    """The shards of one run, with the facts that Prefect shows of it."""
 
     engine: Engine
     run_id: str
@@ -202,7 +202,7 @@ class _Run:
         _stop(self.work, self.crew, self.engine.settings.grace, _SUSPENDED)
 
     def _stop_for(self, failure: BaseException) -> None:
-        """Prefect has failed beside the work: what is in flight is answered and published, and nothing more is begun."""
+        """Prefect has failed beside the work: calls in flight are answered and published, no more are begun."""
         if self._is_told(failure):
             return
         assert self.crew is not None

@@ -59,7 +59,7 @@ class ChildServer:
 
     @property
     def is_started(self) -> bool:
-        """True once somebody has needed it."""
+        """True once it was needed."""
         return self._process is not None or self._url is not None
 
     def start(self) -> None:
@@ -108,7 +108,7 @@ class ChildServer:
         return self._url
 
     def name_to_children(self) -> None:
-        """Let whatever this process starts from now on use this server."""
+        """Name this server in the environment of the processes that this one starts from now on."""
         os.environ.update({**QUIET, "PREFECT_HOME": str(self._home), "PREFECT_API_URL": self.url()})
 
     def _once_healthy(self) -> str:
@@ -148,7 +148,7 @@ class ChildServer:
 
 @contextmanager
 def prefect_server(home: Path) -> Iterator[ChildServer | None]:
-    """A child server that has not started yet, or null where the environment names one."""
+    """A child server that has not started yet, or None where the environment names one."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     if os.environ.get("PREFECT_API_URL"):

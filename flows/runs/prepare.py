@@ -112,7 +112,7 @@ def first_line(settings: Settings, dataset: Dataset, recipe: Recipe) -> str:
 
 
 def _confirm(prepared: Prepared, plan: Plan) -> None:
-    """Without a budget, a run that may cost a lot asks first. Raises ConfigurationError where there is nobody to ask."""
+    """Ask for consent to a costly run without a budget. Raises ConfigurationError without it, or without a terminal."""
     engine, request = prepared.engine, prepared.request
     if request.budget_usd is not None:
         return

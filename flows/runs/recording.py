@@ -40,7 +40,7 @@ class Recording:
         done.set_result(None)
 
     async def end(self, *, is_lost: bool = False) -> BaseException | None:
-        """Wait until all is recorded; what Prefect failed with. Work that is lost (`is_lost`) does not wait for long."""
+        """Wait until all shards are recorded; Prefect's error, if any. Lost work (`is_lost`) waits ten seconds at most."""
         self._begun.put(None)
         if is_lost:
             await asyncio.wait({self._ended}, timeout=_LOST)

@@ -1,4 +1,4 @@
-"""`pagemill refresh OUT`: published documents made anew, with new calls where stored answers do not serve, or from these alone.
+"""`pagemill refresh OUT`: published documents extracted again, with new calls only where no stored answer serves.
 
 Shard by shard, each a Prefect task: the documents are read from their sources again, extracted under today's recipe, and
 their rows take the place of the old ones. A document keeps its old rows, and is named, where its source is gone or has other
@@ -49,7 +49,7 @@ Shard = Callable[[str], Awaitable[None]]  # to be called with the name of its ta
 
 
 def refresh(engine: Engine, request: RefreshRequest) -> tuple[Refreshed, PagemillError | None]:
-    """Refresh documents of a dataset; what it did, and what ended it early. Raises ConfigurationError before it begins."""
+    """Refresh documents; the result, and the error that ended it early. Raises ConfigurationError before it begins."""
     settings = engine.settings
     dataset, document_type = open_for_refresh(request.out, request.document_type)
     spending = Spending(None if request.budget_usd is None else round(request.budget_usd * 1e9))
@@ -101,7 +101,7 @@ def make_anew(  # noqa: PLR0913 - what a refresh and a replay differ in
     is_sample: bool = False,
     quiet: bool = False,
 ) -> tuple[Refreshed, PagemillError | None]:
-    """Make the `chosen` documents anew (document_id, source_uri), shard by shard, as `carry_out` has them done."""
+    """Extract the `chosen` documents again (document_id, source_uri), shard by shard, as `carry_out` has them done."""
     accounts = Accounts(discovered=chosen.num_rows)
     done = Refreshed(tools.run_id, chosen=chosen.num_rows)
     with dataset.lease(tools.run_id):
@@ -157,7 +157,7 @@ def _chosen(dataset: Dataset, request: RefreshRequest, recipe_id: str) -> pa.Tab
 
 
 def _by_shard(dataset: Dataset, chosen: pa.Table) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """The chosen documents by the shard that they stand in."""
+    """The chosen documents by shard."""
     wanted = {row["document_id"]: row for row in chosen.to_pylist()}
     for shard, part in dataset.parts("documents", ["document_id"]).items():
         documents = [wanted[document_id] for document_id in part.column(0).to_pylist() if document_id in wanted]

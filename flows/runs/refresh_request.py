@@ -45,7 +45,7 @@ class Refreshed:
     """Result of a refresh: documents with new rows, those with other values, those that kept old rows, and the cost.
 
     `differences` are of a sample, field by field, and `disagreements` where it reads something else than people have said.
-    `cost_usd` is null where the price is unknown.
+    `cost_usd` is None where the price is unknown.
     """
 
     run_id: str

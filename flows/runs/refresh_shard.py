@@ -1,4 +1,4 @@
-"""One shard of a refresh: its documents read again, extracted, and put in the place of their old rows."""
+"""One shard of a refresh: its documents read again, extracted, and their old rows replaced."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -92,7 +92,7 @@ async def refresh_shard(work: RefreshState, shard: str, documents: Sequence[Mapp
 
 
 def _count(work: RefreshState, outcome: tuple[str, Batches] | Kept | None) -> None:
-    """Count a document when its shard is written: what came of it, or nothing for one that was not reached."""
+    """Count a document when its shard is written, unless it was not reached."""
     if isinstance(outcome, Kept):
         work.done.kept.append(outcome)
     elif outcome is not None:
@@ -113,14 +113,14 @@ def _taken(work: RefreshState, ids: Sequence[str]) -> tuple[set[str], StoredAnsw
 
 
 def _spooled(work: RefreshState, document_id: str, uri: str) -> Spooled | None:
-    """The document as it stands at `uri`, or where it has moved to; null where something else stands there now."""
+    """Copy of the document at `uri`, or at its new address; None where other bytes are there now."""
     return spooled(document_id, uri, work.locations.get(document_id, ()), work.spool_folder)
 
 
 async def _one(
     work: RefreshState, row: Mapping[str, Any], stored: StoredAnswers, keep: Any, mine: set[str]
 ) -> tuple[str, Batches] | Kept | None:
-    """One document: its status and rows, or why it keeps the old ones; null for one that was not reached."""
+    """Outcome of one document: its status and rows, or the reason to keep its old ones; None for one not reached."""
     document_id, uri = row["document_id"], row["source_uri"]
     if document_id not in mine:
         return Kept(document_id, uri, "another run works on it")

@@ -29,7 +29,7 @@ from schemas.pipeline import Completion, Request
 
 
 class _StoredOnly:
-    """In the place of a model: has no answers but the stored ones, which the asker finds before it asks."""
+    """Stand-in for a model: it has no answers but the stored ones, which the asker finds before it asks."""
 
     def __init__(self) -> None:
         self.endpoint = self
@@ -51,7 +51,7 @@ class _StoredOnly:
 
 
 def replay(out: Out, settings: Settings, document_type: DocumentType | None = None) -> Refreshed:
-    """Make the rows of every document in `out` anew from its stored answers. Raises ConfigurationError for no dataset."""
+    """Make the rows of every document in `out` from its stored answers. Raises ConfigurationError for no dataset."""
     dataset, document_type = open_for_refresh(out, document_type)
     recipe = make_recipe(document_type, settings, _windows(dataset, settings))
     chosen = dataset.rows("documents", ["document_id", "source_uri"])
@@ -77,7 +77,7 @@ def _one_after_the_other(work: RefreshState, shards: Sequence[Shard]) -> None:
 
 
 def _windows(dataset: Dataset, settings: Settings) -> dict[str, int]:
-    """The windows that these models were last asked with: what an endpoint serves decides how pages are packed."""
+    """Windows of the last requests of these models: the served window decides how pages are packed."""
     rows = dataset.rows("recipes", ["model", "settings", "first_used_at"]).to_pylist()
     mine = [row for row in rows if row["model"] == ",".join(settings.models)]
     if not mine:

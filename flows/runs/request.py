@@ -28,7 +28,7 @@ class RunRequest:
     allow_gone: bool = False  # what is missing is gone, however much it is
     lender: Dataset | None = None  # another dataset, whose stored answers are taken where requests are equal
     quiet: bool = False
-    confirm: AskConsent | None = None  # null where nobody sits
+    confirm: AskConsent | None = None  # None where nobody sits
     order: SelectionOrder = "listed"
     deadline: datetime.datetime | None = None  # nothing is begun after it
     since: datetime.datetime | None = None  # only addresses that were changed then or later, and before `before`

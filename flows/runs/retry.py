@@ -1,4 +1,4 @@
-"""`pagemill retry OUT`: failures are due again, at once and counted anew, also those that no waiting cures.
+"""`pagemill retry OUT`: failures due again at once, their attempts counted from 0, permanent failures included.
 
 `_work/retries.json` keeps the moment up to which failures are due, and of which error. The next plan reads it.
 """

@@ -31,7 +31,7 @@ from flows.ui.progress import ProgressLine, RunProgress
 
 
 def run(engine: Engine, request: RunRequest) -> Outcome:
-    """Extract what is new into `request.out`. Raises ConfigurationError when nothing can be started."""
+    """Extract new documents into `request.out`. Raises ConfigurationError when the run cannot be started."""
     prepared = prepare(engine, request)
     dataset, run_id = prepared.dataset, prepared.run_id
     if not request.quiet:
@@ -80,7 +80,7 @@ def _carry_out(prepared: Prepared, plan: Plan, moment: datetime.datetime) -> tup
 
 
 def _through_prefect(prepared: Prepared, plan: Plan, work: RunState, facts: JobFacts | None) -> UUID | None:
-    """The shards as Prefect tasks, those of the canary first; on a cluster where `facts` tell it of the run."""
+    """The shards as Prefect tasks, those of the canary first; on a cluster where `facts` describe the run to it."""
     request, settings, spending = prepared.request, prepared.settings, prepared.spending
     first = 0 if request.canary is None else request.canary.documents
     tried = [*_shards(plan.pending[:first], settings)]

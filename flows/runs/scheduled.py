@@ -46,7 +46,7 @@ class Task:
 
 
 def run_scheduled(task: Task) -> State[Any]:
-    """Run the task; the state says in words how it ended. Whatever needs a person's eye becomes an event."""
+    """Carry out a scheduled run; the state describes its end. A run that needs attention emits an event."""
     try:
         settings = load_settings(model=task.model)
         with engine(settings) as started:
@@ -82,7 +82,7 @@ def _begun(started: Engine, task: Task, grace: float) -> Outcome:
 
 
 def attention(outcome: Outcome, settings: Settings) -> list[str]:
-    """Why somebody should look at a run: what stopped it, too many failures or partial documents, drift."""
+    """Reasons to look at a run: the error that stopped it, too many failures or partial documents, drift."""
     summary = outcome.summary
     done = summary["ok"] + summary["partial"] + summary["failed"]
     reasons = [] if outcome.stopped is None else [str(outcome.stopped)]
@@ -95,7 +95,7 @@ def attention(outcome: Outcome, settings: Settings) -> list[str]:
 
 
 def run_name() -> str:
-    """The name of a flow run: what it does, on which dataset, on which day."""
+    """Name of a flow run: flow, dataset, day."""
     from prefect.runtime import flow_run
 
     where = PurePosixPath(str(flow_run.parameters.get("out", ""))).name or "dataset"
@@ -126,7 +126,7 @@ def _request(task: Task) -> RunRequest:
 
 
 def _schedule() -> str | None:
-    """The deployment that this run is of; null where somebody called the flow."""
+    """Deployment of this run; None where the flow was called directly."""
     from prefect.runtime import deployment, flow_run
 
     return None if deployment.name is None else f"{flow_run.flow_name}/{deployment.name}"

@@ -100,7 +100,7 @@ async def extract_shard(work: RunState, name: str, addresses: Sequence[Address])
 
 
 async def _read(work: RunState, addresses: Sequence[Address], batches: Batches) -> tuple[list[Spooled], int]:
-    """Spool what can be read, and count what cannot; what is known by its hash is done, held back or forgotten."""
+    """Spool the readable addresses and count the others; documents known by their hash are done, held back or forgotten."""
     mine: list[Spooled] = []
     unread = start = 0
     while start < len(addresses) and work.stopped is None and not work.is_full:
@@ -132,7 +132,7 @@ async def _spooled(work: RunState, addresses: Sequence[Address], batches: Batche
 
 
 def _is_to_do(work: RunState, taken: Spooled, published: Collection[str]) -> bool:
-    """True for a document to extract; another is counted, and its file removed where it is nobody's."""
+    """True for a document to extract; another is counted, and its spooled file removed where no other shard has it."""
     document_id = taken.document.document_id
     if work.is_full and document_id not in published and document_id not in work.handled:
         taken.path.unlink(missing_ok=True)  # the other shard was quicker: deferred
@@ -196,7 +196,7 @@ def _stored(work: RunState, ids: Sequence[str]) -> Mapping[tuple[str, str], Mapp
 async def _one(
     work: RunState, spooled: Spooled, stored: Any, segment: Segment, shard_batches: Batches
 ) -> tuple[str, int]:
-    """One document, whatever happens to it: its outcome and its pages. The one place that catches per document."""
+    """Outcome and pages of one document, whatever happens to it: the one place that catches per document."""
     document = spooled.document
     try:
         async with work.documents_in_flight:
@@ -232,7 +232,7 @@ async def _one(
 
 
 def count_statuses(accounts: Accounts, outcomes: Sequence[tuple[str, int]]) -> None:
-    """Count what was published; what was not stays deferred."""
+    """Count published documents by status; unpublished ones stay deferred."""
     for status, pages in outcomes:
         accounts.pages += pages
         if status != "deferred":

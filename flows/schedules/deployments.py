@@ -1,4 +1,4 @@
-"""`pagemill deploy`: the flows `nightly` and `backfill` on a Prefect server, with what keeps them safe.
+"""`pagemill deploy`: the flows `nightly` and `backfill` on a Prefect server, with their safeguards.
 
 Applied again, it brings them up to date. The safeguards (PREFECT.md has what Prefect does without them): runs send a
 heartbeat, and one that falls silent is called Crashed; a worker that dies does not take its run along; what needs a person's
@@ -39,7 +39,7 @@ _ENDS = ("Completed", "Failed", "Cancelled", "Crashed", "Suspended", "Paused")
 
 
 async def deploy(schedules: Sequence[Schedule], pool: str, webhook: SecretStr | None) -> list[str]:
-    """Make or update the work pool, the deployments and the safeguards; what was made, in words.
+    """Make or update the work pool, the deployments and the safeguards; a line for each.
 
     Raises ConfigurationError where a name is taken by the schedule of another dataset.
     """

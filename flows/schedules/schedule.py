@@ -39,7 +39,7 @@ def schedule_of(
     nightly: Mapping[str, Any],
     name: str | None = None,
 ) -> Schedule:
-    """The schedule of one dataset, its paths made absolute: a worker may stand elsewhere. Its name is the dataset's, unless told.
+    """Schedule of one dataset, with absolute paths: a worker may have another folder. Its name is the dataset's by default.
 
     Raises ConfigurationError for a type that cannot be loaded, a clock that does not tick, a zone that nobody knows, a time
     of no day.
@@ -85,6 +85,6 @@ def _absolute(path: str) -> str:
 
 
 def _type(name: str) -> str:
-    """A type's name, or where its file stands."""
+    """Name of a type, or the absolute path of its file."""
     path, colon, rest = name.partition(":")
     return f"{os.path.abspath(path)}{colon}{rest}" if Path(path).is_file() else name  # noqa: PTH100

@@ -124,7 +124,7 @@ async def _tell_ends(stop: asyncio.Event) -> None:
 
 
 async def _watch(server: ChildServer, worker: "_Worker", stop: asyncio.Event) -> None:
-    """Start whichever of the two has ended anew, until `stop`. Raises ConfigurationError when that does not help."""
+    """Restart the server or the worker when it has ended, until `stop`. Raises ConfigurationError when that does not help."""
     starts: list[float] = []
     while not stop.is_set():
         for name, child in (("server", server), ("worker", worker)):
@@ -178,7 +178,7 @@ class _Worker:
 
 
 async def _catch_up(schedule: Schedule) -> None:
-    """Start a nightly now when a tick of its clock has passed unserved; what the server still has to do from then goes."""
+    """Start a nightly now when a tick of its clock has passed unserved; late runs of the server are removed."""
     from prefect import get_client
     from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
     from prefect.client.schemas.sorting import FlowRunSort
@@ -208,7 +208,7 @@ async def _catch_up(schedule: Schedule) -> None:
 
 
 async def _stop_runs() -> None:
-    """Cancel what is at work, which then ends in order, and wait for it."""
+    """Cancel running flows, which then end in order, and wait for them."""
     import httpx
     from prefect import get_client
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType

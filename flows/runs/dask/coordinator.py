@@ -69,7 +69,7 @@ def cluster_of(settings: Settings, run_id: str, shards: int) -> Cluster:
 
 @dataclass(slots=True)
 class _Waiting:
-    """A shard that is to be carried out. `needs_nusd` is what its next call may cost, where one was refused for want of it."""
+    """Shard to carry out. `needs_nusd` is the largest cost of its next call, where one was refused for want of money."""
 
     addresses: Sequence[Address]
     index: int
@@ -142,7 +142,7 @@ class ClusterCoordinator:
         await self._cluster.end()
 
     def _taken(self) -> tuple[_Waiting, _Share] | None:
-        """The next shard and its share; null when there is none now, for want of shards, of money or of documents."""
+        """Next shard and its share; None when there is none now, for want of shards, of money or of documents."""
         work = self._work
         if work.stopped is not None or work.is_late or not self._waiting:
             return None
@@ -192,7 +192,7 @@ class ClusterCoordinator:
         return result
 
     def _enter(self, waiting: _Waiting, result: ShardResult) -> None:
-        """Count what a shard tells of itself, and put what it has left into line again where that is worth it."""
+        """Add the counts of a finished shard, and queue its remaining addresses again where that can help."""
         work = self._work
         work.accounts.enter(result.accounts)
         self._spending.enter(result.spent)

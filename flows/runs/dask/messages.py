@@ -53,7 +53,7 @@ class JobFacts:
     deadline: datetime.datetime | None
 
     def divided(self, processes: int, on_one_machine: int) -> "JobFacts":
-        """As one of so many processes is told it: with its share of the calls in flight and of the split processes."""
+        """Job facts for one of `processes` processes: its share of the calls in flight and of the split processes."""
         shares = {"concurrency": processes, "workers": on_one_machine}
         divided = {name: max(1, self.settings[name] // share) for name, share in shares.items()}
         return replace(self, settings={**self.settings, **divided})
@@ -93,7 +93,7 @@ class ShardResult:
 
 
 def serialize_settings(settings: Settings) -> dict[str, Any]:
-    """The settings without secrets, and without what each process has of its own."""
+    """Settings without secrets, and without those that each process has of its own."""
     values = settings.model_dump(exclude=set(_SECRET | _OWN))
     if "@" in urlsplit(settings.base_url).netloc:
         del values["base_url"]  # credentials: each process has the URL in its own environment
@@ -124,7 +124,7 @@ def serialize_type(document_type: DocumentType) -> TypeFacts:
 
 
 def type_told(facts: TypeFacts) -> DocumentType:
-    """The document type that a message tells of. Raises ConfigurationError where its file is not on this machine."""
+    """Document type rebuilt from a message. Raises ConfigurationError where its file is not on this machine."""
     if facts.schema is None:
         return load_type(facts.origin)
     return DocumentType.from_schema(facts.schema, facts.name)

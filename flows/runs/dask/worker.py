@@ -49,19 +49,19 @@ LOOK_EVERY = 5.0  # seconds between two looks at the run's lease
 
 
 def carry_out_shard(message: bytes) -> bytes:
-    """Carry out the shard that `message` (a pickled ShardJob) tells of; the pickled ShardResult."""
+    """Carry out the shard of `message` (a pickled ShardJob); the pickled ShardResult."""
     job = pickle.loads(message)  # noqa: S301 - the run wrote it
     assert isinstance(job, ShardJob)
     return pickle.dumps(_PROCESS.call(_PROCESS.carry_out(job)))
 
 
 def stop(run_id: str, reason: PagemillError, grace: float | None) -> None:
-    """Let no further call of a run begin in this process. Calls in flight have `grace` seconds; null is as long as they take."""
+    """Let no further call of a run begin in this process. Calls in flight have `grace` seconds; None: as long as they take."""
     _PROCESS.stop(run_id, reason, grace)
 
 
 def end() -> None:
-    """Give back what is kept for a run: its split processes, its connections."""
+    """Release the resources of a run: its split processes, its connections."""
     _PROCESS.call(_PROCESS.end())
 
 
@@ -124,7 +124,7 @@ class _Bench:
 
 
 class _Process:
-    """This process: its loop, what it keeps, and which runs were stopped before a shard of theirs came."""
+    """State of this process: its loop, the resources of a run, and runs that were stopped before a shard of theirs came."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -188,7 +188,7 @@ _PROCESS = _Process()
 
 
 async def _carry_out(bench: _Bench, job: ShardJob) -> ShardResult:
-    """The shard, with its shares of money and of the limit, and what earlier tries of it have left."""
+    """Carry out a shard with its shares of money and of the limit, after the leftovers of earlier attempts."""
     dataset, accounts, spending = bench.dataset, Accounts(), Spending(job.budget_nusd)
     bench.endpoint.spending = spending
     if not await asyncio.to_thread(dataset.store.is_live, job.run.run_id):

@@ -33,7 +33,7 @@ sys.path.insert(0, str(ROOT))
 
 from extractors.tabulate.tabulate import call_row  # noqa: E402 - the project's root is on the path only now
 from flows.storage.backends.journal import Segment  # noqa: E402
-from schemas.pipeline import Completion, Request  # noqa: E402
+from schemas.step_data import Completion, Request  # noqa: E402
 from tests.support.fault_server import MODEL, FaultServer, started_apart  # noqa: E402
 
 SLOTS = 64
@@ -220,7 +220,7 @@ async def _answers(bench: Bench, server: FaultServer) -> AsyncIterator[Any]:
     """The layer that is measured, as a run sets it up."""
     from flows.model.budget import Spending  # noqa: PLC0415
     from flows.model.endpoint import Endpoint  # noqa: PLC0415
-    from flows.model.in_flight import Answers  # noqa: PLC0415 - the other measures run the command only
+    from flows.model.single_flight import Answers  # noqa: PLC0415 - the other measures run the command only
     from flows.settings import load_settings  # noqa: PLC0415
 
     settings = load_settings(base_url=server.url, model=MODEL, concurrency=SLOTS, cache_dir=bench.cache)

@@ -40,12 +40,12 @@ from flows.sources.addresses import SCHEMA, Addresses  # noqa: E402
 from flows.sources.discover import Discovered, Source, discover  # noqa: E402
 from flows.sources.plan import make_plan  # noqa: E402
 from flows.storage.backends.parquet_files import write_parquet  # noqa: E402
+from flows.storage.dataset_spec import DatasetSpec  # noqa: E402
 from flows.storage.open import open_dataset, read_dataset  # noqa: E402
-from flows.storage.spec import DatasetSpec  # noqa: E402
 from schemas.document_type import DocumentType  # noqa: E402
 from schemas.document_types import DOCUMENT_TYPES  # noqa: E402
-from schemas.pipeline import Document, DocumentInfo, Record  # noqa: E402
 from schemas.record_tables import all_tables, record_tables  # noqa: E402
+from schemas.step_data import Document, DocumentInfo, Record  # noqa: E402
 from schemas.tables import LOG_TABLES, SHARD_TABLES  # noqa: E402
 
 SIZES, SHARD, TIMES = (1_000, 10_000, 100_000, 1_000_000), 1_024, 3

@@ -32,7 +32,7 @@ from extractors.split.options import SplitOptions  # noqa: E402
 from extractors.split.split import split  # noqa: E402
 from schemas.document_type import DocumentType  # noqa: E402
 from schemas.fields import keys_of, value_at  # noqa: E402
-from schemas.pipeline import Evidence, Page  # noqa: E402
+from schemas.step_data import Evidence, Page  # noqa: E402
 
 SETS = ("einvoice", "extractbench", "docubench", "invoice2data", "adbuy", "nda", "receipts", "azforms")
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}$")

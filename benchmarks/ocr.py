@@ -30,7 +30,7 @@ from extractors.parse.parse import parse  # noqa: E402
 from extractors.split.options import SplitOptions  # noqa: E402
 from extractors.split.split import split  # noqa: E402
 from schemas.document_type import DocumentType  # noqa: E402
-from schemas.pipeline import Page  # noqa: E402
+from schemas.step_data import Page  # noqa: E402
 
 SETS = ("receipts", "einvoice")
 

@@ -27,7 +27,7 @@ from flows.settings import load_settings  # noqa: E402
 from schemas.document_type import DocumentType  # noqa: E402
 from schemas.document_types import DOCUMENT_TYPES  # noqa: E402
 from schemas.errors import PagemillError  # noqa: E402
-from schemas.pipeline import Page  # noqa: E402
+from schemas.step_data import Page  # noqa: E402
 
 SUMMARY = {
     "title": "summary",

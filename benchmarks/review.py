@@ -28,8 +28,8 @@ sys.path.insert(0, str(ROOT))
 from flows.review.listing import Listing, ListingFilter  # noqa: E402
 from flows.storage.backends.parquet_files import write_parquet  # noqa: E402
 from flows.storage.dataset import Dataset  # noqa: E402
+from flows.storage.dataset_spec import spec_of  # noqa: E402
 from flows.storage.open import open_dataset, read_dataset  # noqa: E402
-from flows.storage.spec import spec_of  # noqa: E402
 from schemas.document_types import DOCUMENT_TYPES  # noqa: E402
 
 SHARD = 256

@@ -31,7 +31,7 @@ from extractors.split.clean import clean  # noqa: E402 - the project's root is o
 from extractors.split.options import SplitOptions  # noqa: E402
 from extractors.split.split import split  # noqa: E402
 from schemas.errors import DocumentError  # noqa: E402
-from schemas.pipeline import DocumentInfo, Page  # noqa: E402
+from schemas.step_data import DocumentInfo, Page  # noqa: E402
 
 RETAINED = ("acroform", "docubench", "invoice2data", "einvoice", "extractbench", "adbuy", "nda", "receipts", "azforms")
 PASSWORDS = ("asdfasdf", "user", "test", "kanbanery")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from extractors.tokens import count_text
 from schemas.errors import OversizedPageError
 from schemas.fields import Field, walk_fields
-from schemas.pipeline import Chunk, Figure, Image, Page
+from schemas.step_data import Chunk, Figure, Image, Page
 
 JOIN_TOKENS = (
     2  # tokens that joining two texts may cost beyond their sum: the merge of two tokens is undone at the seam

@@ -11,7 +11,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
-from schemas.pipeline import Image, Page, Word
+from schemas.step_data import Image, Page, Word
 
 PACKAGE = "rapidocr"
 _LEAST_SCORE = 0.5  # of a line, 0 to 1: text of a lower score is a guess

@@ -15,7 +15,7 @@ from flows.commands.schedules import deploy_command, serve_command
 from flows.commands.tour import tour_command
 from flows.commands.types import types_app
 from flows.ui.terminal import complain
-from schemas.errors import ConfigurationError, ModelUnavailableError, PagemillError
+from schemas.errors import PagemillError, exit_code_of
 
 app = typer.Typer(
     name="pagemill",
@@ -58,8 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
         code = app(args=arguments, standalone_mode=False)
     except PagemillError as error:
         complain(error)
-        is_refused = isinstance(error, ModelUnavailableError) and error.refused
-        return 2 if is_refused or isinstance(error, ConfigurationError) else 1
+        return exit_code_of(error, failed=0)
     except KeyboardInterrupt:
         complain("stopped; what was answered is kept, run the same command again to go on")
         return 1

@@ -1,6 +1,6 @@
 """Names and shapes of the data: document types, the frozen data between steps, tables, errors.
 
-pipeline        frozen data that passes between the steps
+step_data       frozen data that passes between the steps
 errors          the one error tree, and the exit code of each
 fields          a JSON Schema as a tree of fields; JSON pointers
 document_type   DocumentType: name, schema, identity, from pydantic or JSON Schema
@@ -13,5 +13,5 @@ record_tables   tables that a document type makes
 checks          declared checks (`x-pagemill-checks`), parsed and evaluated
 catalog         `catalog.sql` of a dataset: views for DuckDB
 dictionary      `README.md` of a dataset: its data dictionary
-draft           draft of a JSON Schema from example answers
+schema_draft    draft of a JSON Schema from example answers
 """

@@ -17,7 +17,7 @@ from pydantic_core import core_schema
 from schemas.checks import Check, declared_checks
 from schemas.errors import ConfigurationError
 from schemas.fields import GROUP_KEYWORD, MONEY_SCALE, Field, escape, field_tree
-from schemas.pipeline import Problem
+from schemas.step_data import Problem
 
 
 @dataclass(frozen=True)

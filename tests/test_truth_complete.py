@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 
 from flows.documents.extract import Extracted, extract_document
+from flows.documents.extraction_tools import tools_for
 from flows.documents.recipe import make_recipe
 from flows.documents.sandbox import Sandbox
-from flows.documents.tools import tools_for
 from flows.model.budget import Spending
 from flows.model.endpoint import Endpoint
-from flows.model.in_flight import Answers
+from flows.model.single_flight import Answers
 from flows.settings import load_settings
 from schemas.document_type import DocumentType
-from schemas.pipeline import Document, Record
+from schemas.step_data import Document, Record
 from tests.conftest import need_shared
 from tests.support.scripted import answer, scripted
 

@@ -15,7 +15,7 @@ from extractors.prompt.prompt import PROMPT_VERSION, page_tokens, prompt
 from extractors.split.options import SPLIT_VERSION, SplitOptions
 from extractors.split.split import split
 from schemas.document_types import DOCUMENT_TYPES
-from schemas.pipeline import Decoding, Page
+from schemas.step_data import Decoding, Page
 from tests.conftest import ROOT, SAMPLES
 
 RECORDED = ROOT / "tests" / "recorded_versions.json"

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from extractors.complete.lines import PageLines, PrintedLine
-from extractors.complete.shapes import LEAST_ROWS, fits, is_row_beyond_doubt, shapes_of
+from extractors.complete.row_shapes import LEAST_ROWS, fits, is_row_beyond_doubt, shapes_of
 from schemas.fields import Field, escape, keys_of, value_at
-from schemas.pipeline import Box, Evidence, Located
+from schemas.step_data import Box, Evidence, Located
 
 _AT_EDGE = 2  # lines at the top and the bottom of a page that may be its header and footer
 _LEAST_GAP = 2  # lines between two rows of one table, at least: a description that goes on, a heading

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from extractors.values import fold_text
-from schemas.pipeline import Page, Word
+from schemas.step_data import Page, Word
 
 _SCANNED_EDGE = 5.0  # points between aligned edges on a scan: boxes read from a picture vary
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from extractors.complete.coverage import Fresh, anchors
 from schemas.fields import keys_of, value_at
-from schemas.pipeline import Evidence, Located
+from schemas.step_data import Evidence, Located
 
 
 def splice(located: Sequence[Located], fresh: Mapping[int, Sequence[Fresh]], pointer: str) -> list[Located]:

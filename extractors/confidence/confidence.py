@@ -16,7 +16,7 @@ from typing import Any
 
 from extractors.values import fold_text
 from schemas.fields import Field, field_at, keys_of, pattern_of, value_at, walk_fields
-from schemas.pipeline import Evidence, Record
+from schemas.step_data import Evidence, Record
 
 Weights = Mapping[str, float]  # by signal; `sure` is the intercept
 BEGIN = "sure"

@@ -29,7 +29,7 @@ from extractors.values import json_text
 from schemas.document_type import DocumentType
 from schemas.errors import ConfigurationError
 from schemas.fields import Field, escape, field_at, is_index, keys_of, value_at
-from schemas.pipeline import Correction, Evidence, Problem, Record
+from schemas.step_data import Correction, Evidence, Problem, Record
 
 _SAME_ITEM = 0.5  # of the values that an item had; the others may be what another recipe reads otherwise
 _SAME_ROW = 0.8  # of an item that is added or taken out as a whole

@@ -8,7 +8,7 @@ from typing import Any
 from extractors.parse.coerce import parse_json, parse_value
 from extractors.values import json_text, printed
 from schemas.fields import Field, escape, is_index, keys_of, value_at
-from schemas.pipeline import Correction, Evidence, Problem, Record
+from schemas.step_data import Correction, Evidence, Problem, Record
 
 ABOUT_VALUES = {
     "rejected",

@@ -11,7 +11,7 @@ from typing import Any
 from extractors.evaluate.score import Scored, score_at
 from extractors.parse.coerce import parse_json
 from schemas.fields import Field, escape, field_at, is_index, keys_of, pattern_of, value_at
-from schemas.pipeline import Correction
+from schemas.step_data import Correction
 
 
 @dataclass(slots=True)

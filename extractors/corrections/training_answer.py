@@ -11,7 +11,7 @@ from typing import Any
 from extractors.ground.ground import ground
 from extractors.values import json_text
 from schemas.fields import Field, escape, item_pointers
-from schemas.pipeline import Answer, Chunk, Record
+from schemas.step_data import Answer, Chunk, Record
 
 _FOUND = frozenset({"exact", "normalized", "fuzzy"})
 

@@ -17,7 +17,7 @@ from babel.numbers import get_currency_symbol
 from extractors.ground.page_index import PageIndex, Span, fuzzy_find, index
 from extractors.values import fold_text, normalize, number_readings, printed
 from schemas.fields import Field, escape
-from schemas.pipeline import Answer, Box, Evidence, Located, Match, Page, Word
+from schemas.step_data import Answer, Box, Evidence, Located, Match, Page, Word
 
 _QUOTE_CONTEXT = 4  # words of a quote on each side of the value
 _MOST_HITS = 2_000  # places of one value that are considered; a digit on every line of a ledger has more

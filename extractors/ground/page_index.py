@@ -16,7 +16,7 @@ from decimal import Decimal
 from rapidfuzz import fuzz
 
 from extractors.values import date_readings, is_month, normalize, number_readings
-from schemas.pipeline import Page
+from schemas.step_data import Page
 
 Span = tuple[int, int]  # index of the first and of the last word
 

@@ -9,7 +9,7 @@ from extractors.merge.conflicts import candidates
 from extractors.tokens import count_messages
 from schemas.document_type import DocumentType
 from schemas.fields import field_at, keys_of
-from schemas.pipeline import Decoding, Located, Request
+from schemas.step_data import Decoding, Located, Request
 
 _RULES = """\
 A document states some fields in several ways. For each field choose the candidate that is the field's value for the

@@ -11,7 +11,7 @@ from typing import Any
 
 from schemas.checks import Check, run_check
 from schemas.fields import keys_of, value_at
-from schemas.pipeline import Evidence, Located
+from schemas.step_data import Evidence, Located
 
 _MOST_COMBINATIONS = 256
 

@@ -12,7 +12,7 @@ from extractors.merge.conflicts import Settled, chosen, settle_conflicts
 from extractors.merge.status import checked, is_doubtful, status_of
 from schemas.document_type import DocumentType
 from schemas.fields import Field, escape, item_pointers, keys_of, value_at
-from schemas.pipeline import Evidence, Located, Match, Problem, Record
+from schemas.step_data import Evidence, Located, Match, Problem, Record
 
 
 def merge(

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from schemas.checks import CheckResult, run_check
 from schemas.document_type import DocumentType
 from schemas.fields import Field, field_at, keys_of, pattern_of
-from schemas.pipeline import Evidence, Problem
+from schemas.step_data import Evidence, Problem
 
 _PARTIAL = {"rejected", "unanswered", "required", "page", "check", "rows"}
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from extractors.values import clean_text, fold_text, parse_date, parse_number
 from schemas.fields import Field, escape
-from schemas.pipeline import Problem
+from schemas.step_data import Problem
 from schemas.tables import DECIMAL_DIGITS
 
 _INT64 = 2**63

@@ -9,7 +9,7 @@ import json_repair
 from extractors.parse.coerce import is_empty, load_json, read_object, shown_value
 from schemas.errors import InvalidCompletionError
 from schemas.fields import Field
-from schemas.pipeline import Answer, Problem
+from schemas.step_data import Answer, Problem
 
 PARSE_VERSION = 3
 _LONGEST_REPAIR = 2_000_000  # characters

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from schemas.fields import Field, escape, field_at, is_index, keys_of
-from schemas.pipeline import Answer, Problem, Repair
+from schemas.step_data import Answer, Problem, Repair
 
 INDEX_NAME = "item"  # name of the integer field with the index of an item
 MOST_ITEMS = 20  # items of one list that are asked for one by one

@@ -15,7 +15,7 @@ from typing import Any
 from extractors.tokens import count_image, count_messages, count_text
 from schemas.document_type import DocumentType
 from schemas.fields import Field, walk_fields
-from schemas.pipeline import Chunk, Decoding, Image, Page, Repair, Request
+from schemas.step_data import Chunk, Decoding, Image, Page, Repair, Request
 
 PROMPT_VERSION = 2
 FREER = 0.35  # temperature added per runaway answer: enough to leave a loop

@@ -9,7 +9,7 @@ from operator import itemgetter
 
 from extractors.split.lines import Line
 from extractors.split.rows import VisualRow
-from schemas.pipeline import Word
+from schemas.step_data import Word
 
 CellPart = tuple[int, list[Word]]  # index in natural order, and the words
 Cells = list[list[CellPart]]

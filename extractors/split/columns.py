@@ -6,7 +6,7 @@ Only full rows count, since a heading or a total may span columns; a gutter must
 from collections.abc import Sequence
 
 from extractors.split.rows import VisualRow
-from schemas.pipeline import Word
+from schemas.step_data import Word
 
 _MIN_GUTTER = 0.55  # of the font size
 _CROSSING = 0.12  # share of the full rows that may cross a gutter

@@ -3,9 +3,9 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from extractors.split.canvas import Shape, area, clip_box, overlap
+from extractors.split.interpreted_page import Shape, area, clip_box, overlap
 from extractors.split.lines import Line
-from schemas.pipeline import Box
+from schemas.step_data import Box
 
 MIN_SHAPES = 8  # a drawing with fewer parts is a frame or an underline
 _MIN_SIDE = 60.0  # points

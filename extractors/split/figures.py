@@ -6,12 +6,12 @@ Logos, backgrounds and pictures repeated from page to page are left out.
 import re
 from collections.abc import Sequence
 
-from extractors.split.canvas import Canvas, PictureKey, area, clip_box, overlap
 from extractors.split.drawings import MIN_SHAPES, find_drawings
+from extractors.split.interpreted_page import Canvas, PictureKey, area, clip_box, overlap
 from extractors.split.lines import Line
 from extractors.split.mupdf import MuRect, pymupdf
 from extractors.split.picture import render_picture
-from schemas.pipeline import Box, Figure
+from schemas.step_data import Box, Figure
 
 _MIN_SIDE = 60.0  # points: smaller pictures are logos, icons and signatures
 _MIN_SHARE = 0.025  # of the page

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from extractors.split.canvas import overlap
 from extractors.split.clean import clean
+from extractors.split.interpreted_page import overlap
 from extractors.split.lines import Font, Line
 from extractors.split.mupdf import MuPage, MuWidget, pymupdf
-from schemas.pipeline import Box, Word
+from schemas.step_data import Box, Word
 
 _HIDDEN = 2 | 32  # annotation flags: hidden, no view
 _OFF = ("", "Off", "False", "No", "None")

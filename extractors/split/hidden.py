@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from extractors.split.canvas import Canvas, Picture, Shape, area, overlap
+from extractors.split.clipped_text import count, count_clipped
+from extractors.split.interpreted_page import Canvas, Picture, Shape, area, overlap
 from extractors.split.mupdf import MuPixmap, MuRect, pymupdf
-from extractors.split.unseen import count, count_clipped
-from schemas.pipeline import Box
+from schemas.step_data import Box
 
 _PAINTED = 16 | 32  # MuPDF's character flags: filled, stroked
 _FAINT = 13  # of 255: an opacity of 5 %

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from extractors.split.clean import clean
-from schemas.pipeline import Box, Word
+from schemas.step_data import Box, Word
 
 _GAP = 0.9  # of the font size: wider than any justified space, narrower than the gap between two columns
 

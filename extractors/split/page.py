@@ -6,10 +6,10 @@ Each decision is recorded with its reason. By default a page becomes a picture o
 from dataclasses import dataclass, field
 from typing import Literal
 
-from extractors.split.canvas import Canvas, Picture, PictureKey, area, overlap
 from extractors.split.figures import find_figures
 from extractors.split.forms import put_fields, read_fields
 from extractors.split.hidden import find_hidden
+from extractors.split.interpreted_page import Canvas, Picture, PictureKey, area, overlap
 from extractors.split.lines import Line, read_fonts, read_lines
 from extractors.split.markdown import to_markdown
 from extractors.split.mupdf import MuDocument
@@ -17,7 +17,7 @@ from extractors.split.notes import read_notes
 from extractors.split.picture import is_blank, render_picture
 from extractors.split.tables import Table, find_tables
 from extractors.split.trust import is_doubtful_ocr, is_garbled, is_useless, unknown_share
-from schemas.pipeline import Box, Figure, Page, SentAs, Word
+from schemas.step_data import Box, Figure, Page, SentAs, Word
 
 Images = Literal["auto", "never", "pages"]
 _SCAN = 0.6  # of the page: pictures that cover more are a scan

@@ -2,15 +2,15 @@
 
 from dataclasses import replace
 
-from extractors.split.canvas import Canvas
 from extractors.split.clean import clean
+from extractors.split.clipped_text import layers_off
 from extractors.split.formats import open_document
+from extractors.split.interpreted_page import Canvas
 from extractors.split.mupdf import MuDocument, pymupdf
 from extractors.split.page import Opened, read_page
 from extractors.split.picture import render_picture
-from extractors.split.unseen import layers_off
 from schemas.errors import UnreadableDocumentError
-from schemas.pipeline import Page
+from schemas.step_data import Page
 
 
 def look_at(data: bytes, file_name: str, number: int, passwords: tuple[str, ...] = ()) -> Page:

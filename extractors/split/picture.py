@@ -1,7 +1,7 @@
 """A page or a part of it as a picture, no larger than the vision encoder uses."""
 
 from extractors.split.mupdf import MuDisplayList, MuRect, pymupdf
-from schemas.pipeline import Image
+from schemas.step_data import Image
 
 LONGEST_SIDE = 1540  # pixels; the encoder scales anything larger down
 MAX_DPI = 150  # print of 6 points stays legible; a whole A4 page has 132

@@ -8,13 +8,13 @@ from dataclasses import replace
 
 from extractors.split.attached import attachment_names, attachment_text
 from extractors.split.clean import clean
+from extractors.split.clipped_text import layers_off
 from extractors.split.formats import open_document
 from extractors.split.mupdf import MuDocument, pymupdf
 from extractors.split.options import SPLIT_VERSION, SplitOptions
 from extractors.split.page import Opened, read_page
-from extractors.split.unseen import layers_off
 from schemas.errors import UnreadableDocumentError
-from schemas.pipeline import DocumentInfo, Page
+from schemas.step_data import DocumentInfo, Page
 
 __all__ = ["SPLIT_VERSION", "SplitOptions", "split"]
 

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from extractors.split.canvas import Shape
 from extractors.split.cells import NUMBER, fill
+from extractors.split.interpreted_page import Shape
 from extractors.split.lines import Line
 from extractors.split.regions import find_regions
 from extractors.split.rows import VisualRow, find_runs
-from schemas.pipeline import Box
+from schemas.step_data import Box
 
 _EQUATION_NUMBER = re.compile(r"^\(\d+[a-z]?\)$")
 _EDGE = 8.0  # points between a table's outer lines and its first and last row

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from schemas.pipeline import Word
+from schemas.step_data import Word
 
 _UNKNOWN_SHARE = 0.08
 _FEW_UNKNOWN = 8  # icons and ticks

@@ -1,5 +1,5 @@
 """Record, pages and calls to Arrow rows, and back.
 
-tabulate  rows of every table
-assemble  published rows of a document back to its Record
+tabulate        rows of every table
+record_of_rows  published rows of a document back to its Record
 """

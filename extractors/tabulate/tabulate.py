@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from schemas.document_type import DocumentType
 from schemas.fields import escape
-from schemas.pipeline import Chunk, Completion, Document, DocumentInfo, Record
 from schemas.record_tables import Column, RecordTable, record_tables
+from schemas.step_data import Chunk, Completion, Document, DocumentInfo, Record
 from schemas.tables import SHARD_TABLES
 
 Batches = dict[str, list[pa.RecordBatch]]

@@ -132,7 +132,7 @@ def export_command(
             )
             complain(f"{out}: no document to learn from: {why}")
         return 0 if sum(done.lines) else 1
-    from flows.reports.sheets import sheet_lines, write_csv, write_xlsx
+    from flows.reports.csv_xlsx import sheet_lines, write_csv, write_xlsx
 
     if table is not None and table not in dataset.record_tables:
         raise ConfigurationError(f"--table {table}: the record tables of {out} are {', '.join(dataset.record_tables)}")

@@ -137,7 +137,7 @@ def refresh_command(
         print_json(asdict(replayed)) if as_json else print_lines(refresh_lines(replayed, out, is_sample=False))
         return 0
     require_model(settings)
-    from flows.runs.differences import difference_lines, draw_differences
+    from flows.runs.recipe_differences import difference_lines, draw_differences
     from flows.runs.refresh import refresh
     from flows.runs.refresh_request import RefreshRequest, refresh_lines, tell_refreshed
     from flows.runs.resources import engine

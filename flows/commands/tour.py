@@ -11,6 +11,6 @@ def tour_command(
     out: Annotated[Path, typer.Option(help="folder for the three datasets")] = Path("out"),
 ) -> int:
     """Extract the sample documents with the embedded model and look around: what `make run` does."""
-    from flows.commands.walkthrough import tour
+    from flows.commands.tour_steps import tour
 
     return tour(samples, out)

@@ -40,7 +40,7 @@ def types_check(name: Annotated[str, typer.Argument(metavar="TYPE")]) -> int:
 @types_app.command("infer")
 def types_infer(examples: Annotated[list[Path], typer.Argument(metavar="EXAMPLE.json...")]) -> int:
     """Draft a JSON Schema from examples of the answers that you would like; descriptions are left for you to fill in."""
-    from schemas.draft import draft_schema
+    from schemas.schema_draft import draft_schema
 
     loaded = []
     for path in examples:

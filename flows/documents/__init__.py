@@ -4,7 +4,7 @@ extract             document to rows: the pipeline, top to bottom
 ask                 chunks asked, asked again, given up
 completeness        lists proven complete, missing rows asked again
 recipe              everything that decides the values; recipe_id
-tools               what documents are read with; tools_for
+extraction_tools    what documents are read with; tools_for
 sandbox             killable processes that split and draw
 ocr                 pages that are pictures, read by a second reader
 stored_answers      answers paid for earlier

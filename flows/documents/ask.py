@@ -17,17 +17,17 @@ from typing import Any
 from extractors.chunk import answer_estimator, halves, scalar_answer_tokens
 from extractors.ground.ground import ground
 from extractors.merge.choose import choice_request, choices
-from extractors.parse.ending import Ending, ending
+from extractors.parse.finish_verdict import Ending, ending
 from extractors.parse.parse import parse, parse_cut
 from extractors.parse.repair import failing, repaired
 from extractors.prompt.prompt import prompt
 from extractors.tabulate.tabulate import call_row
 from flows.documents.recipe import Reader, Recipe
-from flows.model.in_flight import Answers
+from flows.model.single_flight import Answers
 from schemas.document_type import conforms
 from schemas.errors import AnswerNotStoredError, InvalidCompletionError, PicturesRefusedError, RequestTooLargeError
 from schemas.fields import Field, field_at, keys_of
-from schemas.pipeline import Answer, Chunk, Completion, Located, Problem, Request
+from schemas.step_data import Answer, Chunk, Completion, Located, Problem, Request
 
 MOST_AGAIN = 3  # times that a chunk is asked for again as a whole
 PROOF_ATTEMPT = 10  # the attempt from which a page is asked for once more to prove its list: a request of its own

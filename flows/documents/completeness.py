@@ -11,7 +11,7 @@ from extractors.complete.splice import items_on, splice
 from flows.documents.ask import Asker, ChunkResult
 from flows.documents.recipe import chunks_of
 from flows.documents.sandbox import read_frames
-from schemas.pipeline import Chunk, Completion, Located, Problem
+from schemas.step_data import Chunk, Completion, Located, Problem
 
 PAGES_IN_FLIGHT = 4
 

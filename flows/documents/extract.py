@@ -1,4 +1,4 @@
-"""A document and a shard of documents to published rows: the pipeline, top to bottom.
+"""One document to rows: the pipeline, top to bottom.
 
     uri -read-> bytes -split-> pages -chunk-> chunks -prompt-> requests -ask-> completions
         -parse-> answers -ground-> located -merge-> record -tabulate-> rows -publish-> Parquet
@@ -22,13 +22,13 @@ from extractors.merge.merge import merge
 from extractors.tabulate.tabulate import Batches, Extraction, page_batches, tabulate
 from flows.documents.ask import Asker, ChunkResult, KeepRow, StoredAnswers, unanswered_problem
 from flows.documents.completeness import CompletedLists, PageNotes, complete_lists
+from flows.documents.extraction_tools import Tools
 from flows.documents.recipe import Reader, Recipe, chunks_of
 from flows.documents.sandbox import read_frames
-from flows.documents.tools import Tools
 from schemas.errors import (
     InvalidCompletionError,
 )
-from schemas.pipeline import Chunk, Completion, Document, Located, Problem, Record
+from schemas.step_data import Chunk, Completion, Document, Located, Problem, Record
 
 CHUNKS_IN_FLIGHT = 4  # of one document: enough to keep long documents moving, few enough to bound memory
 _LOST = frozenset({"rejected", "unanswered", "rows"})  # problems that another model might not have

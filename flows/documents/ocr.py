@@ -18,7 +18,7 @@ from flows.documents.sandbox import FRAME_HEAD, Sandbox, read_frames
 from flows.durable_files import write_durably
 from flows.settings import Settings
 from schemas.errors import DocumentError
-from schemas.pipeline import Image, Page, Word
+from schemas.step_data import Image, Page, Word
 
 
 @dataclass(frozen=True, slots=True)

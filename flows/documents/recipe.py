@@ -27,7 +27,7 @@ from schemas.document_type import DocumentType
 from schemas.errors import ConfigurationError
 from schemas.fields import Field
 from schemas.models import Model
-from schemas.pipeline import Chunk, Decoding, Page
+from schemas.step_data import Chunk, Decoding, Page
 
 _ANSWER_SHARE = 0.8  # of the output limit that packing fills: an estimate is no promise
 _LEAST_PAGES = 256  # tokens: with less room for pages than this nothing useful can be sent

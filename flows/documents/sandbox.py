@@ -26,7 +26,7 @@ from pebble import ProcessExpired, ProcessPool
 from extractors.ocr import words_of
 from extractors.split.options import SplitOptions
 from schemas.errors import DocumentError, PagemillError, SandboxLimitError, UnreadableDocumentError
-from schemas.pipeline import DocumentInfo, Image, Page, Word
+from schemas.step_data import DocumentInfo, Image, Page, Word
 
 if TYPE_CHECKING:  # a worker needs none
     from flows.settings import Settings

@@ -4,14 +4,14 @@ endpoint         one endpoint: Endpoint.ask is the one way to a model
 wire             the chat-completions protocol: bodies, answers, refusals
 client           the HTTP client
 connect          address and key: configured, or the embedded model
-concurrency      calls in flight: rises, falls, finds the limit
+concurrency      calls in flight: the limit found and followed; how long refused calls wait
 rate_limits      requests and tokens a minute
 budget           money set aside, spent, capped
-prices           USD per token of the configured models
-in_flight        single flight: equal requests asked once
+prices           USD per token of the configured models; the unit of money
+single_flight    single flight: equal requests asked once
 endpoint_memory  facts learned of an endpoint, kept for a day
 model_list       `GET /models`
-outage           an endpoint that is down, told to people
+outage_notice    an endpoint that is down, told to people
 cancellation     calls that end when a run is told to stop
 check            `pagemill check`
 """

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from schemas.errors import BudgetExceededError
-from schemas.pipeline import Completion
+from schemas.step_data import Completion
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from flows.model.wire import DIALECTS, Refusal
 from flows.settings import Settings, require_model
 from schemas.document_type import conforms
 from schemas.models import OFFLINE
-from schemas.pipeline import Completion, Request
+from schemas.step_data import Completion, Request
 
 MOST_NUSD = 10_000_000  # nano-USD that the call may cost, one cent
 _ANSWER_TOKENS = 40

@@ -33,7 +33,7 @@ from schemas.errors import (
     RequestTooLargeError,
 )
 from schemas.models import OFFLINE
-from schemas.pipeline import Completion, Request
+from schemas.step_data import Completion, Request
 
 # Failures of one request, while the endpoint answers others, after which the request is at fault.
 MOST_TRIES = 8

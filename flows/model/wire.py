@@ -15,7 +15,7 @@ from http import HTTPStatus
 from typing import Any, Literal
 
 from extractors.tokens import count_text
-from schemas.pipeline import Completion, Request
+from schemas.step_data import Completion, Request
 
 DIALECTS = (
     "json_schema",

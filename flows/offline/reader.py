@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from flows.offline import typed
-from flows.offline.headline import headline
+from flows.offline.bill_headline import headline
 from flows.offline.labels import ASKEW, Labels, Pair, pairs
 from flows.offline.layout import TextPage, TextRow, text_rows
 from flows.offline.outline import outline_sections, points, title

@@ -10,7 +10,7 @@ from flows.offline.cells import WantedColumn, add_gtin, add_unit, values_of
 from flows.offline.headers import PERIOD, header_at, is_asked, is_foreign, known_phrases
 from flows.offline.layout import TextRow
 from flows.offline.lexicon import BLOCKS, CONCEPTS, Phrase, words
-from flows.offline.proof import amount_below, holds, numbers_in
+from flows.offline.proven_rows import amount_below, holds, numbers_in
 from flows.offline.typed import Habits
 from flows.offline.wanted import columns
 

@@ -26,7 +26,7 @@ from flows.sources.spool import spool
 from flows.ui.progress import ProgressLine
 from schemas.document_type import DocumentType
 from schemas.errors import DocumentError
-from schemas.pipeline import Page
+from schemas.step_data import Page
 
 SAMPLE_ABOVE = 2_000  # documents: of more, a random sample of this size is split
 QUICK_SAMPLE, QUICK_SECONDS = 64, 20.0  # documents and seconds of the quick estimate before a run without a budget

@@ -14,7 +14,7 @@ from flows.settings import Settings
 from flows.sources.addresses import Address
 from flows.sources.spool import spool
 from schemas.document_type import DocumentType
-from schemas.pipeline import Chunk, Request
+from schemas.step_data import Chunk, Request
 
 
 def show_document(

@@ -18,7 +18,7 @@ from extractors.tabulate.tabulate import usd
 from extractors.tokens import count_image
 from flows.ui.html import environment, write_page
 from schemas.document_type import DocumentType
-from schemas.pipeline import Box, Chunk, Image, Page, Request, Word
+from schemas.step_data import Box, Chunk, Image, Page, Request, Word
 
 DRAWN_PAGES = 100  # pages drawn with words; later ones with the boxes of lines only
 MOST_PICTURE_BYTES = 20_000_000  # bytes of data URLs: further pictures are named, not shown

@@ -8,15 +8,15 @@ from typing import Any
 
 from extractors.tabulate.tabulate import usd
 from flows.documents.extract import extract_document
+from flows.documents.extraction_tools import tools_for
 from flows.documents.recipe import Recipe, make_recipe
 from flows.documents.sandbox import Sandbox, workplace
-from flows.documents.tools import tools_for
 from flows.model.budget import Spending
 from flows.model.connect import model_address
 from flows.model.endpoint import Endpoint
 from flows.model.endpoint_memory import EndpointMemory
-from flows.model.in_flight import Answers
-from flows.model.outage import OutageNotice
+from flows.model.outage_notice import OutageNotice
+from flows.model.single_flight import Answers
 from flows.preview.show import document_uri
 from flows.settings import Settings
 from flows.sources.spool import spool

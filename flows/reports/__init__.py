@@ -3,8 +3,8 @@
 status             `pagemill status`, and the last lines of a run
 last_run           the newest run, for status
 run_facts          facts of one run, from the tables
-run_page           one run as a web page
+run_page           one run as a web page: facts and plots; its words are in ui/templates
 quality            rates by field and group; drift
 prefect_artifacts  progress and tables on Prefect's run page
-sheets             CSV and Excel of a dataset
+csv_xlsx           CSV and Excel of a dataset
 """

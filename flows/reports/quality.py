@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from extractors.evaluate.drift import NIGHTS, Break, Count, RateKey, find_breaks
 from flows.storage.dataset import Dataset
-from flows.storage.quality_groups import on_one_line
+from flows.storage.orphaned_groups import on_one_line
 from schemas.document_type import DocumentType
 from schemas.fields import escape, pattern_of
 from schemas.record_tables import RecordTable, record_tables

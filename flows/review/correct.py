@@ -20,16 +20,16 @@ from flows.review.records import Published, read_record
 from flows.storage.backends.store import Out
 from flows.storage.changes import numbered
 from flows.storage.dataset import Dataset
+from flows.storage.dataset_spec import spec_of
 from flows.storage.find import find_documents
 from flows.storage.open import open_dataset, read_dataset
 from flows.storage.publish import correct_document
 from flows.storage.recover import recover
 from flows.storage.run_ids import command_shard, new_run_id, run_of
-from flows.storage.spec import spec_of
 from flows.type_loader import type_of
 from schemas.document_type import DocumentType
 from schemas.errors import ConfigurationError
-from schemas.pipeline import Correction, Evidence
+from schemas.step_data import Correction, Evidence
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from extractors.corrections.correct import reapplied
-from extractors.tabulate.assemble import assemble, evidence_of
+from extractors.tabulate.record_of_rows import assemble, evidence_of
 from extractors.tabulate.tabulate import record_batches
 from extractors.values import json_text
 from flows.storage.dataset import Dataset
 from flows.storage.publish import Last, TableBatches, publish
 from schemas.document_type import DocumentType
-from schemas.pipeline import Correction
 from schemas.record_tables import record_tables
+from schemas.step_data import Correction
 
 _RECORD = ("status", "problems", "problem_kinds")  # columns of `documents` that are made from the record
 

@@ -7,7 +7,7 @@ from typing import Any
 from extractors.ground.ground import ground
 from extractors.parse.coerce import parse_value
 from schemas.fields import Field, escape, field_at, is_index, keys_of, value_at
-from schemas.pipeline import Answer, Evidence, Page
+from schemas.step_data import Answer, Evidence, Page
 
 
 def locate(page: Page, root: Field, record: Mapping[str, Any], pointer: str, text: str) -> Evidence | None:

@@ -18,7 +18,7 @@ from flows.documents.sandbox import Sandbox
 from flows.sources.locations import locations_of, spooled
 from flows.storage.dataset import Dataset
 from schemas.errors import DocumentError, UnreadableDocumentError
-from schemas.pipeline import Page
+from schemas.step_data import Page
 
 KEPT_DOCUMENTS = 4  # copies on this machine's disk
 KEPT_PAGES = 24  # pictures in memory, about 300 KB each

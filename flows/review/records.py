@@ -8,12 +8,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from extractors.parse.coerce import parse_json, parse_value
-from extractors.tabulate.assemble import Rows, assemble
+from extractors.tabulate.record_of_rows import Rows, assemble
 from flows.review.corrections import record_tables_of
 from flows.storage.dataset import BIRTH_FILE, Dataset
 from schemas.document_type import DocumentType
 from schemas.errors import ConfigurationError
-from schemas.pipeline import Record
+from schemas.step_data import Record
 
 
 @dataclass(frozen=True, slots=True)

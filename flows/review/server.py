@@ -19,17 +19,17 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from flows.documents.ocr import second_reader_for
 from flows.documents.sandbox import Sandbox
+from flows.review.correction_session import Change, Session
 from flows.review.guard import Guard, Secrets
 from flows.review.listing import LOW, PAGE, ListingFilter, marks_of
 from flows.review.locate import locate
 from flows.review.page import script, served_page, style
 from flows.review.pictures import Pictures
-from flows.review.session import Change, Session
 from flows.settings import Settings
 from flows.storage.dataset import Dataset
 from schemas.document_type import DocumentType
 from schemas.errors import ConfigurationError, DatasetError, DocumentError, PagemillError
-from schemas.pipeline import Evidence, Page
+from schemas.step_data import Evidence, Page
 
 HOST = "127.0.0.1"
 DRAWING_SECONDS = 30.0  # for one picture at most; the setting may allow less

@@ -22,7 +22,7 @@ from flows.ui.text import dollars, one_line
 from schemas.document_type import DocumentType
 from schemas.errors import ConfigurationError, DocumentError
 from schemas.fields import field_at, is_index, keys_of, pattern_of, value_at
-from schemas.pipeline import Page
+from schemas.step_data import Page
 
 _CALL = (
     "request_id", "chunk", "part", "model", "model_returned", "provider", "finish_reason", "prompt_tokens",

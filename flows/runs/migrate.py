@@ -12,9 +12,9 @@ from flows.runs.resources import Engine
 from flows.runs.run import run
 from flows.sources.locations import existing_locations, locations_of
 from flows.storage.backends.store import Out
+from flows.storage.dataset_spec import spec_of
 from flows.storage.open import open_dataset, read_dataset
 from flows.storage.run_ids import command_shard, new_run_id
-from flows.storage.spec import spec_of
 from schemas.document_type import DocumentType
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.errors import ConfigurationError

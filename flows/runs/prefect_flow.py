@@ -15,7 +15,7 @@ from uuid import UUID
 
 from flows.log import flow_run_id
 from flows.model.endpoint import Endpoint
-from flows.model.outage import OutageNotice
+from flows.model.outage_notice import OutageNotice
 from flows.reports.prefect_artifacts import shown_progress
 from flows.runs.executor import Executor, LocalExecutor, Stoppable
 from flows.runs.recording import Recording

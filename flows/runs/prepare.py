@@ -26,9 +26,9 @@ from flows.sources.discover import Discovered, discover
 from flows.sources.plan import Plan, make_plan
 from flows.sources.selection import in_order, in_range
 from flows.storage.dataset import Dataset
+from flows.storage.dataset_spec import spec_of
 from flows.storage.open import open_dataset
 from flows.storage.run_ids import new_run_id
-from flows.storage.spec import spec_of
 from schemas.models import OFFLINE
 
 

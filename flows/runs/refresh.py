@@ -16,13 +16,13 @@ from uuid import UUID
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flows.documents.extraction_tools import Tools, tools_for
 from flows.documents.recipe import make_recipe
-from flows.documents.tools import Tools, tools_for
 from flows.model.budget import Spending
 from flows.model.endpoint import Endpoint
 from flows.model.endpoint_memory import memory_of
-from flows.model.in_flight import Answers
 from flows.model.model_list import served_windows
+from flows.model.single_flight import Answers
 from flows.reports.prefect_artifacts import tell_report
 from flows.reports.run_page import keep_report
 from flows.runs.accounting import Accounts, close_run, open_run
@@ -34,11 +34,11 @@ from flows.runs.resources import Engine, tell_outages
 from flows.sources.locations import locations_of
 from flows.storage.backends.store import Out
 from flows.storage.dataset import BIRTH_FILE, Dataset
+from flows.storage.dataset_spec import spec_of
 from flows.storage.find import find_documents
 from flows.storage.open import open_dataset, read_dataset
 from flows.storage.recover import recover
 from flows.storage.run_ids import new_run_id
-from flows.storage.spec import spec_of
 from flows.type_loader import type_of
 from flows.ui.progress import ProgressLine
 from schemas.document_type import DocumentType

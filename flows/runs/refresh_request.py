@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from flows.log import note
 from flows.review.corrections import Disagreed
 from flows.runs.cost_guard import AskConsent
-from flows.runs.differences import Difference, disagreement_lines
+from flows.runs.recipe_differences import Difference, disagreement_lines
 from flows.storage.backends.store import Out
 from flows.ui.text import dollars
 from schemas.document_type import DocumentType

@@ -9,18 +9,18 @@ from typing import Any
 from extractors.tabulate.tabulate import Batches, rows
 from flows.documents.ask import StoredAnswers
 from flows.documents.extract import extract_document
+from flows.documents.extraction_tools import Tools
 from flows.documents.sandbox import ended_with_the_run
 from flows.documents.stored_answers import stored_in
-from flows.documents.tools import Tools
 from flows.model.budget import Spending
 from flows.review.corrections import corrector, with_corrections
 from flows.runs.accounting import Accounts
-from flows.runs.differences import differences_of
+from flows.runs.recipe_differences import differences_of
 from flows.runs.refresh_request import Kept, Refreshed
 from flows.sources.locations import spooled
 from flows.sources.spool import Spooled, is_disk_full
-from flows.storage.claims import claim_published
 from flows.storage.dataset import Dataset
+from flows.storage.document_claims import claim_published
 from flows.storage.publish import publish, replace_documents
 from flows.storage.recover import recover
 from flows.ui.progress import RunProgress

@@ -10,9 +10,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from flows.documents.extraction_tools import tools_for
 from flows.documents.recipe import make_recipe
 from flows.documents.sandbox import Sandbox
-from flows.documents.tools import tools_for
 from flows.model.budget import Spending
 from flows.model.cancellation import Cancellation
 from flows.reports.run_page import keep_report
@@ -25,7 +25,7 @@ from flows.storage.dataset import Dataset
 from flows.storage.run_ids import new_run_id, shard_name
 from schemas.document_type import DocumentType
 from schemas.errors import AnswerNotStoredError
-from schemas.pipeline import Completion, Request
+from schemas.step_data import Completion, Request
 
 
 class _StoredOnly:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from flows.documents.sandbox import Sandbox
 from flows.model.connect import model_address
 from flows.model.endpoint import Endpoint
-from flows.model.outage import OutageNotice
+from flows.model.outage_notice import OutageNotice
 from flows.runs.prefect_server import ChildServer, prefect_server
 from flows.settings import Settings
 

@@ -8,10 +8,10 @@ from functools import partial
 from importlib.metadata import version
 from uuid import UUID
 
-from flows.documents.tools import tools_for
+from flows.documents.extraction_tools import tools_for
 from flows.log import say
 from flows.model.budget import Spending
-from flows.model.in_flight import Answers
+from flows.model.single_flight import Answers
 from flows.reports.prefect_artifacts import tell_report
 from flows.runs.accounting import Accounts, open_run
 from flows.runs.canary import Canary

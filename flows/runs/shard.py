@@ -13,19 +13,19 @@ import pyarrow as pa
 from extractors.evaluate.drift import Break
 from extractors.tabulate.tabulate import Batches, rows
 from flows.documents.extract import extract_document
+from flows.documents.extraction_tools import Tools
 from flows.documents.sandbox import ended_with_the_run
 from flows.documents.stored_answers import stored_in
-from flows.documents.tools import Tools
 from flows.review.corrections import corrector
 from flows.runs.accounting import Accounts
-from flows.runs.earlier_attempt import EarlierAttempt
+from flows.runs.earlier_shard_attempt import EarlierAttempt
 from flows.sources.addresses import Address
 from flows.sources.failures import failure_row
 from flows.sources.plan import Before, modified_at
 from flows.sources.spool import Spooled, is_disk_full, spool
 from flows.storage.backends.journal import Segment
-from flows.storage.claims import claim, claimed_beside
 from flows.storage.dataset import Dataset
+from flows.storage.document_claims import claim, claimed_beside
 from flows.storage.publish import publish
 from flows.storage.recover import recover
 from schemas.errors import STOPS, DatasetError, DocumentError, PagemillError

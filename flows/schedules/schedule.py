@@ -11,8 +11,8 @@ from tzlocal import get_localzone_name
 
 from flows.sources.globbing import GLOB_MARKS
 from flows.sources.selection import deadline
+from flows.storage.dataset_spec import spec_of
 from flows.storage.open import open_dataset
-from flows.storage.spec import spec_of
 from flows.type_loader import load_type
 from schemas.errors import ConfigurationError
 

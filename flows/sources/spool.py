@@ -16,7 +16,7 @@ from flows.sources.addresses import Address
 from flows.sources.s3_listing import SCHEME, open_object
 from flows.storage.backends.s3 import is_changed
 from schemas.errors import ChangedWhileReadError, DatasetError, UnreadableDocumentError
-from schemas.pipeline import Document
+from schemas.step_data import Document
 
 _BLOCK = 1 << 20
 _TOO_FRESH_NS = 2_000_000_000  # nanoseconds: a file changed more recently may change again within one clock tick

@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 
 from flows.storage.backends.layout import FORGETS, REPORTS
 from flows.storage.changes import numbered
-from flows.storage.claims import claimed_by_others
 from flows.storage.dataset import Dataset
-from flows.storage.quality_groups import groups_of_nobody_else
+from flows.storage.document_claims import claimed_by_others
+from flows.storage.orphaned_groups import groups_of_nobody_else
 from flows.storage.run_ids import run_of
 from flows.storage.staging import Staged, stage_and_move
 

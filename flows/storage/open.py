@@ -11,7 +11,7 @@ import pyarrow as pa
 from flows.storage.backends.layout import DATASET_FILE, WORK
 from flows.storage.backends.store import Out, Store, store_at
 from flows.storage.dataset import BIRTH_FILE, WORK_FOLDERS, Dataset, decode_schema
-from flows.storage.spec import DatasetSpec
+from flows.storage.dataset_spec import DatasetSpec
 from schemas.errors import ConfigurationError, DatasetError
 
 FORMAT_VERSION = 1

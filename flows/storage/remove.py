@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 
 from flows.storage.backends.layout import FORGETS
 from flows.storage.changes import differences, numbered
-from flows.storage.claims import claim_published, claimed_by_others
 from flows.storage.dataset import KEEPS_EARLIER_ATTEMPTS, Dataset
+from flows.storage.document_claims import claim_published, claimed_by_others
 from flows.storage.erase import FIRST, LAST, Forgotten, erase, kept_rows, not_of, record_intent
 from flows.storage.recover import recover
 from flows.storage.run_ids import run_of

@@ -8,7 +8,7 @@ from extractors.chunk import JOIN_TOKENS, Room, answer_estimator, chunk, halves,
 from extractors.tokens import count_text
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.errors import OversizedPageError
-from schemas.pipeline import Chunk, Figure, Image, Page
+from schemas.step_data import Chunk, Figure, Image, Page
 
 INVOICE = DOCUMENT_TYPES["invoice"].root
 

@@ -12,7 +12,7 @@ from extractors.split.options import SplitOptions
 from extractors.split.split import split
 from extractors.values import fold_text
 from schemas.document_types import DOCUMENT_TYPES
-from schemas.pipeline import Page, Word
+from schemas.step_data import Page, Word
 from tests.conftest import SAMPLES
 
 

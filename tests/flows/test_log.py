@@ -10,7 +10,7 @@ import pytest
 
 from flows import cli
 from flows.log import LOG, note, say
-from flows.model.outage import OutageNotice
+from flows.model.outage_notice import OutageNotice
 from flows.ui.progress import ProgressLine
 from tests.conftest import SAMPLES, Finished
 

@@ -16,8 +16,8 @@ from schemas.catalog import catalog
 from schemas.document_type import DocumentType
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.errors import ConfigurationError
-from schemas.pipeline import Evidence
 from schemas.record_tables import all_tables, record_tables
+from schemas.step_data import Evidence
 from schemas.tables import LOG_TABLES
 from tests.conftest import need_shared
 from tests.support.extractions import extraction, record

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from extractors.tabulate.tabulate import Extraction
 from schemas.document_type import DocumentType
-from schemas.pipeline import Document, DocumentInfo, Record
+from schemas.step_data import Document, DocumentInfo, Record
 
 LEAVES = {
     "s": (

@@ -8,7 +8,7 @@ from pathlib import Path
 from extractors.split.options import SplitOptions
 from flows.documents.sandbox import page_of, split_to_frames
 from schemas.errors import DocumentError
-from schemas.pipeline import DocumentInfo, Page
+from schemas.step_data import DocumentInfo, Page
 
 MEMORY = 1 << 30
 

@@ -7,8 +7,8 @@ from decimal import Decimal
 import pyarrow as pa
 
 from flows.storage.dataset import Dataset
+from flows.storage.dataset_spec import DatasetSpec
 from flows.storage.recover import recover
-from flows.storage.spec import DatasetSpec
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.record_tables import all_tables, record_tables
 from schemas.tables import SHARD_TABLES

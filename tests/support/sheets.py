@@ -6,7 +6,7 @@ from typing import Any
 from extractors.ground.ground import ground
 from extractors.parse.parse import parse
 from schemas.fields import field_tree
-from schemas.pipeline import Located, Page, Word
+from schemas.step_data import Located, Page, Word
 from tests.support.rows import SCHEMA
 
 ROOT = field_tree(SCHEMA)

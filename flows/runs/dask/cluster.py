@@ -1,7 +1,7 @@
 """Shards on the processes of a Dask cluster, through Prefect's DaskTaskRunner. Dask is imported here and nowhere else.
 
 A shard is a Prefect task whose only parameter besides its name are bytes that neither Prefect nor Dask looks into. Dask runs
-it again when its process dies; what the dead one has left makes that safe (flows/runs/earlier_attempt.py).
+it again when its process dies; what the dead one has left makes that safe (flows/runs/earlier_shard_attempt.py).
 """
 
 import asyncio

@@ -18,7 +18,7 @@ from flows.log import say
 from flows.model.budget import Spending, Spent
 from flows.runs.accounting import Accounts
 from flows.runs.dask.messages import JobFacts, ShardJob, ShardResult, serialize_type
-from flows.runs.earlier_attempt import earlier_attempt_of
+from flows.runs.earlier_shard_attempt import earlier_attempt_of
 from flows.runs.shard import RunState, count_statuses
 from flows.settings import Settings
 from flows.sources.addresses import Address, Addresses

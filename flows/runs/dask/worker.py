@@ -17,19 +17,19 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from flows.documents.extraction_tools import tools_for
 from flows.documents.recipe import make_recipe
 from flows.documents.sandbox import Sandbox
-from flows.documents.tools import tools_for
 from flows.log import LOG
 from flows.model.budget import Spending
 from flows.model.connect import model_address
 from flows.model.endpoint import Endpoint
 from flows.model.endpoint_memory import memory_of
-from flows.model.in_flight import Answers
-from flows.model.outage import OutageNotice
+from flows.model.outage_notice import OutageNotice
+from flows.model.single_flight import Answers
 from flows.runs.accounting import Accounts
 from flows.runs.dask.messages import JobFacts, ShardJob, ShardResult, type_told
-from flows.runs.earlier_attempt import earlier_attempt_of
+from flows.runs.earlier_shard_attempt import earlier_attempt_of
 from flows.runs.shard import RunState, extract_shard
 from flows.settings import Settings, load_settings, require_model
 from flows.sources.failures import FAILURE_COLUMNS, Failures, read_retries

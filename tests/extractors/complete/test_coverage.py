@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from extractors.complete.coverage import Coverage, coverage, fresh_items, uncounted
 from extractors.complete.lines import page_lines
 from extractors.parse.parse import parse
-from schemas.pipeline import Answer, Image, Located, Page, Word
+from schemas.step_data import Answer, Image, Located, Page, Word
 from tests.support.examples import examples
 from tests.support.rows import row
 from tests.support.sheets import ROOT, Row, line, located, page

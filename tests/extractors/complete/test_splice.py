@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from extractors.complete.coverage import coverage, fresh_items
 from extractors.complete.lines import page_lines
 from extractors.complete.splice import items_on, splice
-from schemas.pipeline import Located, Page
+from schemas.step_data import Located, Page
 from tests.support.rows import row
 from tests.support.sheets import ROOT, Row, located, page
 

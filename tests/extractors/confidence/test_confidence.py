@@ -15,7 +15,7 @@ from extractors.confidence.confidence import (
 )
 from schemas.checks import CheckResult
 from schemas.document_types import DOCUMENT_TYPES
-from schemas.pipeline import Evidence, Record
+from schemas.step_data import Evidence, Record
 
 ROOT = DOCUMENT_TYPES["invoice"].root
 NOTHING = DocumentContext(frozenset(), frozenset(), asked_again=False)

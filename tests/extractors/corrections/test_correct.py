@@ -17,7 +17,7 @@ from extractors.values import json_text
 from schemas.document_type import DocumentType
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.errors import ConfigurationError
-from schemas.pipeline import Correction, Evidence, Located, Record
+from schemas.step_data import Correction, Evidence, Located, Record
 from tests.support.examples import examples
 
 INVOICE = DOCUMENT_TYPES["invoice"]
@@ -169,7 +169,7 @@ def test_a_correction_ends_what_was_wrong_about_its_value_and_nothing_else() -> 
         for each in record.evidence
         if each.field in {"/number", "/currency"}
     ]
-    from schemas.pipeline import Problem
+    from schemas.step_data import Problem
 
     problems = tuple(Problem(each.field, "absent", "nowhere") for each in absent)
     others = [each for each in record.evidence if each.field not in {"/number", "/currency"}]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from extractors.corrections.correct import corrected, correction_of
 from extractors.corrections.labels_of_corrections import confirmed
 from schemas.document_types import DOCUMENT_TYPES
-from schemas.pipeline import Correction, Record
+from schemas.step_data import Correction, Record
 
 INVOICE = DOCUMENT_TYPES["invoice"]
 ROWS = [{"description": name, "quantity": None, "unit": None, "unit_price": None, "amount": Decimal(amount),

@@ -9,7 +9,7 @@ import jsonschema
 from extractors.corrections.training_answer import training_answer
 from extractors.prompt.prompt import wire_schema
 from schemas.document_types import DOCUMENT_TYPES
-from schemas.pipeline import Chunk, Evidence, Page, Record, Word
+from schemas.step_data import Chunk, Evidence, Page, Record, Word
 
 ROOT = DOCUMENT_TYPES["invoice"].root
 ITEM = {"quantity": None, "unit": None, "unit_price": None, "tax_rate": None}

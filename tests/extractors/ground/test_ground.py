@@ -14,7 +14,7 @@ from extractors.parse.parse import parse
 from extractors.values import printed
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.fields import field_tree
-from schemas.pipeline import Answer, Image, Page, Word
+from schemas.step_data import Answer, Image, Page, Word
 
 INVOICE = DOCUMENT_TYPES["invoice"].root
 ONE = field_tree(

@@ -5,7 +5,7 @@ import pytest
 from extractors.merge.choose import choice_request, choices
 from extractors.parse.parse import parse
 from schemas.document_types import DOCUMENT_TYPES
-from schemas.pipeline import Decoding, Evidence, Located
+from schemas.step_data import Decoding, Evidence, Located
 
 INVOICE = DOCUMENT_TYPES["invoice"]
 

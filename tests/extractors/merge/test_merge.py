@@ -9,7 +9,7 @@ from extractors.merge.merge import merge
 from extractors.parse.parse import parse
 from schemas.document_type import DocumentType
 from schemas.document_types import DOCUMENT_TYPES
-from schemas.pipeline import Evidence, Located, Problem
+from schemas.step_data import Evidence, Located, Problem
 
 INVOICE = DOCUMENT_TYPES["invoice"]
 WHOLE = '"number": "7", "issue_date": "2026-01-02", "gross_total": 3'

@@ -12,7 +12,7 @@ from extractors.parse.parse import parse
 from extractors.parse.repair import INDEX_NAME, MOST_ITEMS, failing, repaired
 from extractors.prompt.prompt import wire_schema
 from schemas.fields import field_tree
-from schemas.pipeline import Problem
+from schemas.step_data import Problem
 from tests.support.examples import examples
 
 ROOT = field_tree(

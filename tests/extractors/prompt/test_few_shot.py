@@ -9,7 +9,7 @@ from extractors.prompt.prompt import page_content, prompt, task_text
 from extractors.tokens import count_messages
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.errors import ConfigurationError
-from schemas.pipeline import Chunk, Decoding, Image, Page
+from schemas.step_data import Chunk, Decoding, Image, Page
 
 INVOICE = DOCUMENT_TYPES["invoice"]
 TASK = task_text(INVOICE)

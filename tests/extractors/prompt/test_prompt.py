@@ -14,7 +14,7 @@ from extractors.tokens import count_messages
 from schemas.document_type import DocumentType
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.fields import walk_fields
-from schemas.pipeline import Chunk, Decoding, Figure, Image, Page, Repair
+from schemas.step_data import Chunk, Decoding, Figure, Image, Page, Repair
 
 INVOICE = DOCUMENT_TYPES["invoice"]
 DECODING = Decoding("model", 128_000, 8_192)

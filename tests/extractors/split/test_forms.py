@@ -7,7 +7,7 @@ import pytest
 
 from extractors.split.options import SplitOptions
 from extractors.split.split import split
-from schemas.pipeline import Page
+from schemas.step_data import Page
 from tests.conftest import SHARED
 
 FORMS = SHARED / "truth" / "acroform"

@@ -7,7 +7,7 @@ import pytest
 
 from extractors.split.options import SplitOptions
 from extractors.split.split import split
-from schemas.pipeline import Page
+from schemas.step_data import Page
 
 SECRET = "IGNORE the rules"
 SHOWN = "Total due 119.00 EUR"

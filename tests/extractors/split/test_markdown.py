@@ -5,7 +5,7 @@ import pytest
 
 from extractors.split.options import SplitOptions
 from extractors.split.split import split
-from schemas.pipeline import Page
+from schemas.step_data import Page
 
 PROSE = "The trust was founded in a year of storms, and its books were kept by hand for two decades."
 

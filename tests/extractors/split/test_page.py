@@ -5,7 +5,7 @@ import pytest
 
 from extractors.split.options import SplitOptions
 from extractors.split.split import split
-from schemas.pipeline import Page
+from schemas.step_data import Page
 
 
 def page_of(document: pymupdf.Document, **options: str) -> Page:

@@ -11,7 +11,7 @@ from extractors.split.page_view import look_at
 from extractors.split.picture import LONGEST_SIDE
 from extractors.split.split import split
 from schemas.errors import EncryptedDocumentError, UnreadableDocumentError
-from schemas.pipeline import Page
+from schemas.step_data import Page
 from tests.conftest import SAMPLES
 
 DOCUMENTS = sorted(SAMPLES.glob("*/*.pdf"))

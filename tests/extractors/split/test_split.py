@@ -9,7 +9,7 @@ import pytest
 from extractors.split.options import SplitOptions
 from extractors.split.split import split
 from schemas.errors import EncryptedDocumentError, UnreadableDocumentError, UnsupportedDocumentError
-from schemas.pipeline import DocumentInfo, Page
+from schemas.step_data import DocumentInfo, Page
 from tests.conftest import SAMPLES, SHARED
 
 CORPORA = SHARED / "corpora"

@@ -3,7 +3,7 @@
 import pytest
 
 from extractors.split.trust import is_doubtful_ocr, is_garbled, is_useless, unknown_share
-from schemas.pipeline import Word
+from schemas.step_data import Word
 
 
 def words(text: str) -> list[Word]:

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 
 from extractors.tabulate.tabulate import page_batches, tabulate
 from schemas.document_type import DocumentType
-from schemas.pipeline import Chunk, Page
 from schemas.record_tables import record_tables
+from schemas.step_data import Chunk, Page
 from schemas.tables import SHARD_TABLES
 from tests.support.examples import examples
 from tests.support.extractions import LEAVES, extraction, record, typed_records

@@ -20,10 +20,10 @@ from flows.documents.ask import Asker, ChunkResult, unanswered_problem
 from flows.documents.recipe import make_recipe
 from flows.model.budget import Spending
 from flows.model.endpoint import Endpoint
-from flows.model.in_flight import Answers
+from flows.model.single_flight import Answers
 from flows.settings import load_settings
 from schemas.document_type import DocumentType
-from schemas.pipeline import Chunk, Page, Word
+from schemas.step_data import Chunk, Page, Word
 from tests.conftest import ROOT
 from tests.support.answering import Reply
 from tests.support.scripted import Scripted, answer, error, scripted

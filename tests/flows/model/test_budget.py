@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from flows.model.budget import Spending
 from schemas.errors import BudgetExceededError
-from schemas.pipeline import Completion
+from schemas.step_data import Completion
 from tests.support.examples import examples
 
 

@@ -14,7 +14,7 @@ from flows.model.endpoint import MOST_TRIES, Endpoint
 from flows.model.prices import Prices
 from flows.settings import load_settings
 from schemas.errors import InvalidCompletionError, ModelUnavailableError, PagemillError
-from schemas.pipeline import Completion, Request
+from schemas.step_data import Completion, Request
 from tests.support.answering import Reply
 from tests.support.fault_server import started
 from tests.support.scripted import answer, error, scripted

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flows.model.wire import Refusal, classify, printable, read_answer, request_body, retry_after
-from schemas.pipeline import Completion, Request
+from schemas.step_data import Completion, Request
 
 REQUEST = Request("id", 0, 0, "m", ({"role": "system", "content": "s"},), "note", {"type": "object"}, 0.15, 64, 100)
 OPENROUTER_POLICY = "No endpoints found matching your data policy. Configure: settings/privacy"

@@ -13,7 +13,7 @@ from extractors.split.split import split
 from flows.offline.server import complete
 from schemas.document_type import DocumentType
 from schemas.document_types import DOCUMENT_TYPES
-from schemas.pipeline import Chunk, Decoding, Page
+from schemas.step_data import Chunk, Decoding, Page
 
 SAMPLES = Path(__file__).parents[3] / "sample_docs"
 

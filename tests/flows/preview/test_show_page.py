@@ -19,7 +19,7 @@ from flows.settings import load_settings
 from flows.type_loader import load_type
 from flows.ui.html import check_target
 from schemas.errors import ConfigurationError
-from schemas.pipeline import Figure, Image, Page, Word
+from schemas.step_data import Figure, Image, Page, Word
 from tests.conftest import SAMPLES, Finished
 from tests.support.html_reading import Reading, check_harmless
 

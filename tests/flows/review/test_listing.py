@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from flows.review.listing import LOW, MARKS, Listing, ListingFilter, marks_of
 from flows.storage.backends.parquet_files import write_parquet
 from flows.storage.dataset import Dataset
+from flows.storage.dataset_spec import spec_of
 from flows.storage.open import open_dataset
-from flows.storage.spec import spec_of
 from flows.type_loader import load_type
 from tests.support.examples import examples
 

@@ -18,7 +18,7 @@ import pytest
 from flows import cli
 from flows.runs.resources import Engine
 from flows.storage.backends.disk import DiskStore
-from flows.storage.claims import claim_published
+from flows.storage.document_claims import claim_published
 from flows.storage.open import read_dataset
 from flows.storage.recover import recover
 from flows.storage.remove import forget_documents

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from flows.cli import main
-from flows.runs.differences import by_field, difference_lines, draw_differences
 from flows.runs.migrate import refresh_into
+from flows.runs.recipe_differences import by_field, difference_lines, draw_differences
 from flows.runs.refresh import refresh
 from flows.runs.refresh_request import RefreshRequest
 from flows.runs.request import RunRequest

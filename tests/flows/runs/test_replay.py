@@ -19,7 +19,7 @@ from flows.runs.replay import replay
 from flows.runs.request import RunRequest
 from flows.runs.run import run
 from flows.settings import load_settings
-from flows.storage.claims import claim_published
+from flows.storage.document_claims import claim_published
 from flows.storage.open import read_dataset
 from flows.type_loader import load_type
 from tests.conftest import SAMPLES, Finished

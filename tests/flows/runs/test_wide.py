@@ -19,12 +19,12 @@ from flows.documents.ask import Asker, unanswered_problem
 from flows.documents.recipe import make_recipe
 from flows.model.budget import Spending
 from flows.model.endpoint import Endpoint
-from flows.model.in_flight import Answers
+from flows.model.single_flight import Answers
 from flows.preview.estimate import Figures, _count
 from flows.settings import load_settings
 from schemas.document_type import DocumentType
 from schemas.fields import walk_fields
-from schemas.pipeline import Chunk, Page
+from schemas.step_data import Chunk, Page
 from tests.conftest import SHARED, need_shared
 from tests.support.answering import Reply, answering, said
 

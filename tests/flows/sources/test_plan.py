@@ -11,8 +11,8 @@ from flows.sources.addresses import Address, Addresses
 from flows.sources.discover import Discovered, Source, discover
 from flows.sources.plan import Plan, make_plan
 from flows.storage.dataset import Dataset
+from flows.storage.dataset_spec import DatasetSpec
 from flows.storage.open import open_dataset
-from flows.storage.spec import DatasetSpec
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.record_tables import all_tables, record_tables
 

@@ -14,8 +14,8 @@ from flows.storage.backends.object_store import ObjectStore
 from flows.storage.backends.s3 import S3Client
 from flows.storage.backends.store import Store
 from flows.storage.dataset import Dataset
+from flows.storage.dataset_spec import DatasetSpec
 from flows.storage.open import open_dataset, read_dataset
-from flows.storage.spec import DatasetSpec
 from tests.support.folder_client import FolderClient
 
 # The dead are dead at once: for tests that begin when the process before has ended.

@@ -13,10 +13,10 @@ import pytest
 from extractors.parse.parse import parse
 from extractors.tabulate.tabulate import record_batches
 from flows.review.correct import correct
+from flows.storage.dataset_spec import spec_of
 from flows.storage.publish import publish
-from flows.storage.spec import spec_of
 from schemas.document_types import DOCUMENT_TYPES
-from schemas.pipeline import Record
+from schemas.step_data import Record
 from tests.flows.storage.places import Place, names
 from tests.support.everywhere import read_everywhere
 from tests.support.kill_steps import Attempt, attempts_of, killing_steps, steps_to_kill

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from flows.storage.claims import claim
+from flows.storage.document_claims import claim
 from flows.storage.open import open_dataset, read_dataset
 from flows.storage.publish import publish
 from flows.storage.recover import recover

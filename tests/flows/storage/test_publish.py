@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flows.storage.claims import claim
+from flows.storage.document_claims import claim
 from flows.storage.publish import publish
 from flows.storage.recover import recover
 from schemas.errors import DatasetError

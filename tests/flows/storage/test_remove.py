@@ -11,8 +11,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from flows.storage.claims import claim, claim_published
 from flows.storage.dataset import Dataset
+from flows.storage.document_claims import claim, claim_published
 from flows.storage.publish import end_run, publish, replace_documents
 from flows.storage.recover import recover
 from flows.storage.remove import forget_documents, supersede_documents

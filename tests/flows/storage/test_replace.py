@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from flows.storage.claims import claim, claim_published
 from flows.storage.dataset import Dataset
+from flows.storage.document_claims import claim, claim_published
 from flows.storage.publish import end_run, publish, replace_documents
 from flows.storage.recover import recover
 from schemas.errors import DatasetError

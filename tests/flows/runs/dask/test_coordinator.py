@@ -22,7 +22,7 @@ from flows.runs.dask.messages import ShardJob, ShardResult
 from flows.runs.request import Outcome, RunRequest
 from flows.runs.resources import Engine
 from flows.runs.run import run
-from flows.storage.claims import claim, claimed_beside
+from flows.storage.document_claims import claim, claimed_beside
 from flows.storage.open import read_dataset
 from flows.storage.verify import verify
 from flows.type_loader import load_type

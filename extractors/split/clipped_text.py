@@ -5,7 +5,7 @@ The count needs a second reading of the page, so a page is read again only where
 
 import re
 
-from extractors.split.canvas import Canvas
+from extractors.split.interpreted_page import Canvas
 from extractors.split.mupdf import MuDocument, MuPage, pymupdf
 
 _CLIP = re.compile(rb"\bW\*?\s+n\b")

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from extractors.split.mupdf import MuDisplayList, MuPage, MuRect, MuTextPage, mupdf, pymupdf
-from schemas.pipeline import Box
+from schemas.step_data import Box
 
 # MuPDF leaves out clipped characters, and yields drawings as boxes, after the line they are in.
 _TEXT = pymupdf.TEXT_CLIP | pymupdf.TEXT_COLLECT_VECTORS | pymupdf.TEXT_LAZY_VECTORS

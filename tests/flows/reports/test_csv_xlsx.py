@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flows.reports import sheets
-from flows.reports.sheets import write_csv, write_xlsx
+from flows.reports import csv_xlsx as sheets
+from flows.reports.csv_xlsx import write_csv, write_xlsx
 from flows.storage.open import read_dataset
 
 HOSTILE = [

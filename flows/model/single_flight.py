@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 from flows.model.endpoint import Endpoint, Keep
-from schemas.pipeline import Completion, Request
+from schemas.step_data import Completion, Request
 
 
 class Answers:

@@ -8,7 +8,7 @@ from flows.documents.ocr import SecondReader, second_reader_for
 from flows.documents.recipe import Recipe
 from flows.documents.sandbox import Sandbox
 from flows.model.cancellation import Cancellation
-from flows.model.in_flight import Answers
+from flows.model.single_flight import Answers
 from flows.settings import Settings
 from flows.storage.dataset import Dataset
 

@@ -14,7 +14,7 @@ from flows.storage.dataset import Dataset
 from flows.storage.run_ids import new_run_id
 from schemas.document_type import DocumentType
 from schemas.errors import DatasetError
-from schemas.pipeline import Evidence
+from schemas.step_data import Evidence
 
 _PAUSE = 0.3  # seconds until a shard that is being replaced exists again
 Read = TypeVar("Read")

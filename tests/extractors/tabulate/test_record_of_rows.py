@@ -5,12 +5,12 @@ import dataclasses
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from extractors.tabulate.assemble import assemble
+from extractors.tabulate.record_of_rows import assemble
 from extractors.tabulate.tabulate import tabulate
 from schemas.checks import CheckResult
 from schemas.document_type import DocumentType
 from schemas.document_types import DOCUMENT_TYPES
-from schemas.pipeline import Evidence, Problem, Record
+from schemas.step_data import Evidence, Problem, Record
 from tests.support.examples import examples
 from tests.support.extractions import extraction, typed_records
 

@@ -6,8 +6,8 @@ from typing import Any
 from schemas.checks import CheckResult
 from schemas.document_type import DocumentType
 from schemas.fields import Field, escape
-from schemas.pipeline import Evidence, Problem, Record
 from schemas.record_tables import RecordTable, record_tables
+from schemas.step_data import Evidence, Problem, Record
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]  # rows of one document, by table
 

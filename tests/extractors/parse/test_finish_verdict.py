@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extractors.parse.ending import ending
-from schemas.pipeline import Completion
+from extractors.parse.finish_verdict import ending
+from schemas.step_data import Completion
 
 
 def completion(text: str, reason: str = "length", tokens: int = 500) -> Completion:

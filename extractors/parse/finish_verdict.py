@@ -7,7 +7,7 @@ a model that repeats white space or one phrase until its limit, which must be as
 import re
 from typing import Literal
 
-from schemas.pipeline import Completion
+from schemas.step_data import Completion
 
 Ending = Literal["whole", "long", "degenerate", "empty", "filtered", "refused"]
 _TAIL = 2_000  # characters at the end that are examined

@@ -64,7 +64,6 @@ def test_prices_and_pictures_are_read_where_they_are_said() -> None:
     with listing({"data": [entry]}) as url:
         found = asyncio.run(list_models(url, None))[OURS]
     assert (found.price_in, found.price_out, found.takes_images) == (0.35, 0.55, True)
-    assert found.parameters == ("structured_outputs",)
 
 
 def test_the_list_is_read_from_nowhere_else_and_however_odd_it_is(tmp_path: Path) -> None:

@@ -322,7 +322,7 @@ def test_a_fault_of_ours_costs_its_own_document_only(place: Path, monkeypatch: p
             raise ZeroDivisionError("a slip")
         return await extract_document(tools, document, *arguments)
 
-    monkeypatch.setattr("flows.runs.refresh.extract_document", broken)
+    monkeypatch.setattr("flows.runs.refresh_shard.extract_document", broken)
     done = replay(place / "out", OFFLINE)
     assert done.refreshed == 4
     assert [(each.document_id, each.reason) for each in done.kept] == [

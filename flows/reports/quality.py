@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from extractors.evaluate.drift import NIGHTS, Break, Count, RateKey, find_breaks
 from flows.storage.dataset import Dataset
 from flows.storage.orphaned_groups import on_one_line
+from flows.storage.run_ids import run_of
 from schemas.document_type import DocumentType
 from schemas.fields import escape, pattern_of
 from schemas.record_tables import RecordTable, record_tables
@@ -98,7 +99,7 @@ def _measure(dataset: Dataset, run_id: str, document_type: DocumentType) -> dict
     tables = record_tables(document_type)
     counts: _Sums = defaultdict(lambda: [0.0, 0.0])
     for shard in dataset.files("documents"):
-        if shard.startswith(f"{run_id}-"):
+        if run_of(shard) == run_id:
             _measure_shard(dataset, shard, document_type, tables, counts)
     return {key: Count(*count) for key, count in counts.items()}
 

@@ -16,7 +16,7 @@ from flows.storage.backends.layout import RUNS
 from flows.storage.changes import differences, ids_that_differ, numbered
 from flows.storage.dataset import KEEPS_EARLIER_ATTEMPTS, Dataset
 from flows.storage.recover import recover
-from flows.storage.run_ids import run_of
+from flows.storage.run_ids import repeated_shard, run_of
 from flows.storage.staging import Staged, as_stated, stage_and_move
 from schemas.tables import LOG_TABLES
 
@@ -24,7 +24,6 @@ TableBatches = Mapping[str, Sequence[pa.RecordBatch]]
 Last = Callable[[TableBatches], TableBatches]  # last step under the lock: applies corrections
 _HEAVY = ("pages", "figures")  # content of the source: differences between recipes are no changes of values
 _ORDER: tuple[str, ...] = ("documents", "changes")  # tables moved last
-_AGAIN = 100_000  # added to the number of a shard that is published once more: more than a run has shards
 
 
 def publish(
@@ -46,10 +45,9 @@ def publish(
 
 def published_as(dataset: Dataset, shard: str) -> list[str]:
     """The names under which a shard has been published, and last the name for its next publish."""
-    run_id, number = run_of(shard), int(shard.rpartition("-")[2])
     names = [shard]
     while any(dataset.store.exists(f"{table}/{names[-1]}.parquet") for table in ("calls", "failures", "documents")):
-        names.append(f"{run_id}-{number + len(names) * _AGAIN:06d}")
+        names.append(repeated_shard(shard, len(names)))
     return names
 
 

@@ -7,6 +7,7 @@ import datetime
 import re
 import secrets
 
+_REPEATED = 100_000  # more than a run has shards
 _OURS = re.compile(r"\d{8}T\d{6}-\w+(-\w+)?")
 
 
@@ -18,6 +19,11 @@ def new_run_id() -> str:
 def shard_name(run_id: str, number: int) -> str:
     """Name of the shard of documents `number` of a run."""
     return f"{run_id}-{number:05d}"
+
+
+def repeated_shard(name: str, times: int) -> str:
+    """Name of a shard of documents that was published `times` times before, by attempts of a cluster that were killed."""
+    return f"{run_of(name)}-{int(name.rpartition('-')[2]) + times * _REPEATED:06d}"
 
 
 def command_shard(run_id: str, word: str) -> str:

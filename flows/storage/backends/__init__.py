@@ -7,6 +7,6 @@ object_store   whole objects, copies, renewed objects
 s3             requests to S3; the one import of s3fs
 heartbeat      locks and leases on an object store
 locks          locks and leases on disk (flock)
-journal        answers kept before use: one segment a shard
+journal        answers of the model kept before use: one segment a shard
 parquet_files  Parquet files written and read
 """

@@ -49,7 +49,8 @@ def test_a_run_that_is_told_to_stop_keeps_what_was_answered_and_leaves_no_proces
         running = start(
             "run", source, "--type", "invoice", "--out", tmp_path / "out", "--shard-size", "6", "--json", **options
         )
-        wait_until(lambda: server.count("asked") >= 9)
+        # Two calls of each process hang then, or of the slower one, where the other has done its shard before.
+        wait_until(lambda: server.count("answered") >= 6 and server.count("asked") >= 8)
         processes = psutil.Process(running.pid).children(recursive=True)
         assert len(processes) >= 4  # two of the cluster, each with one that splits
         for each in [*processes, psutil.Process(running.pid)]:  # as an init system tells a whole group

@@ -61,8 +61,8 @@ class Night:
     def parts(self, which: str) -> list[psutil.Process]:
         """The processes of a kind: the server, the worker, or the flows that are at work."""
         pattern = {
-            "server": rf"flows\.server {self.port}",
-            "worker": r"flows\.serve ",
+            "server": rf"flows\.runs\.prefect_server {self.port}",
+            "worker": r"flows\.schedules\.serve ",
             "flow": r"prefect\.(flow_)?engine",
         }[which]
         found = []

@@ -36,7 +36,7 @@ sys.path.insert(0, str(ROOT))
 
 from flows.runs.prefect_server import ChildServer  # noqa: E402
 
-PARTS = {"server": r"flows\.server", "split": r"multiprocessing"}
+PARTS = {"server": r"flows\.runs\.prefect_server", "split": r"multiprocessing"}
 WITHOUT = """
 import sys
 import flows.runs.run

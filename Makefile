@@ -14,7 +14,7 @@ LLAMA_FLAGS := -DGGML_NATIVE=OFF -DLLAMA_BUILD_TOOLS=ON -DLLAMA_BUILD_SERVER=ON 
 run: $(STAMP)
 	$(VENV)/bin/pagemill tour
 
-# Within five minutes on two cores: everything but whole machines. The checks of `lint` run beside the tests, on what they leave of
+# Everything but whole machines. The checks of `lint` run beside the tests, on what they leave of
 # the cores, and are told only where they fail, so that the last line is pytest's.
 test: $(STAMP)
 	@mkdir -p build

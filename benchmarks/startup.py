@@ -1,4 +1,4 @@
-"""How long a command takes beside its calls, measured from outside: start, end, and the whole against the least possible.
+"""Time of a command beside its calls, measured from outside: start, end, and the whole against the least possible.
 
     python benchmarks/startup.py [MEASURE ...] [--times N] [--documents 400] [--slots 32] [--seconds 1]
 
@@ -55,7 +55,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Options:
-    """What is measured, and on what."""
+    """Options of a measurement."""
 
     folder: Path
     times: int

@@ -186,6 +186,7 @@ def offline_engine(shared_engine: Any, is_quick: bool, request: pytest.FixtureRe
     """The shared engine. Runs in this process go through Prefect where the test is marked `through_prefect`."""
     if not is_quick:
         request.getfixturevalue("prefect_home")
+        shared_engine.ready()  # the flow of a run begins with its first call, not seconds later
     with quick() if is_quick else nullcontext():
         yield shared_engine
 

@@ -23,16 +23,20 @@ class OutageNotice:
         self._said_at: float | None = None
         self._is_shown = False  # by the state of the flow run
         self._tasks: set[asyncio.Task[None]] = set()
+        self._present: str | None = None  # text of the present outage
         self._flow: tuple[asyncio.AbstractEventLoop, contextvars.Context] | None = None
 
     def enter_flow(self) -> None:
-        """Set the state of the present flow run from now on. To be called within the flow."""
+        """Set the state of the present flow run from now on, at once during an outage. To be called within the flow."""
         self._flow = asyncio.get_running_loop(), contextvars.copy_context()
+        if self._present is not None:
+            self._is_shown = True
+            self._begin(STATE, self._present)
 
     def __call__(self, outage: Outage | None) -> None:
         """Report that the endpoint is down, at most once a minute, or that it answers again."""
         if outage is None:
-            self._said_at = None
+            self._said_at = self._present = None
             self._is_shown = False
             self._say(f"{self._host} answers again; the run goes on")
             self._set_state("Running", "the endpoint answers again")
@@ -42,6 +46,7 @@ class OutageNotice:
             f"{self._host} does not answer ({outage.reason}); next try in {outage.next_try:.0f} s, the run waits for "
             f"{duration(left)} more (PAGEMILL_PATIENCE)"
         )
+        self._present = text
         if not self._is_shown:
             self._is_shown = self._flow is not None or flow_run_id() is not None
             self._set_state(STATE, text)

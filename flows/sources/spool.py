@@ -5,6 +5,7 @@ Every request for a part of a stored object carries its etag (`If-Match`), so th
 
 import errno
 import hashlib
+import itertools
 import os
 import stat
 import time
@@ -19,6 +20,7 @@ from schemas.errors import ChangedWhileReadError, DatasetError, UnreadableDocume
 from schemas.step_data import Document
 
 _BLOCK = 1 << 20
+_COPIES = itertools.count()  # its next number is taken atomically
 _TOO_FRESH_NS = 2_000_000_000  # nanoseconds: a file changed more recently may change again within one clock tick
 
 
@@ -68,46 +70,53 @@ def _take_file(address: Address, folder: Path) -> Spooled | None:
     with os.fdopen(handle, "rb") as source:
         before = os.fstat(source.fileno())
         now_ns = time.time_ns()
-        document_id = _copied(source, address, folder)
+        aside = _aside(folder)
+        document_id = _copied(source, aside)
         after = os.fstat(source.fileno())
     named = os.stat(address.opened_as)  # noqa: PTH116 - the name may lead to another file by now
     facts = [(entry.st_size, entry.st_mtime_ns, entry.st_ino) for entry in (before, after, named)]
     if facts[0] != facts[1] or facts[1] != facts[2]:
+        aside.unlink()
         return None
     read = address._replace(size=before.st_size, modified_us=before.st_mtime_ns // 1000)
-    return _spooled(document_id, folder, read, is_settled=now_ns - before.st_mtime_ns >= _TOO_FRESH_NS)
+    return _spooled(document_id, aside, read, is_settled=now_ns - before.st_mtime_ns >= _TOO_FRESH_NS)
 
 
 def _take_object(address: Address, folder: Path) -> Spooled | None:
+    aside = _aside(folder)
     try:
         source, facts = open_object(address.opened_as)
         with source:
-            document_id = _copied(source, address, folder)
+            document_id = _copied(source, aside)
     except OSError as error:
         if is_changed(error):
             return None
         raise
     read = address._replace(size=facts.size, modified_us=facts.modified_us, etag=facts.etag)
-    return _spooled(document_id, folder, read, is_settled=True)  # other bytes always have another etag
+    return _spooled(document_id, aside, read, is_settled=True)  # other bytes always have another etag
 
 
-def _copied(source: IO[bytes], address: Address, folder: Path) -> str:
-    """Copy the bytes of `source` aside; returns their hash."""
+def _copied(source: IO[bytes], aside: Path) -> str:
+    """Copy the bytes of `source` to `aside`; returns their hash."""
     digest = hashlib.sha256()
-    aside = _aside(address, folder)
-    with aside.open("wb") as copy:
-        while block := source.read(_BLOCK):
-            digest.update(block)
-            copy.write(block)
+    try:
+        with aside.open("wb") as copy:
+            while block := source.read(_BLOCK):
+                digest.update(block)
+                copy.write(block)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
     return digest.hexdigest()
 
 
-def _aside(address: Address, folder: Path) -> Path:
-    return folder / f"{os.getpid()}-{abs(hash(address.uri)):x}.part"
+def _aside(folder: Path) -> Path:
+    """A path of its own for each copy: two documents that stood at one address are looked for there at once."""
+    return folder / f"{os.getpid()}-{next(_COPIES)}.part"
 
 
-def _spooled(document_id: str, folder: Path, read: Address, *, is_settled: bool) -> Spooled:
-    path = _aside(read, folder).replace(folder / document_id)
+def _spooled(document_id: str, aside: Path, read: Address, *, is_settled: bool) -> Spooled:
+    path = aside.replace(aside.parent / document_id)
     document = Document(document_id, read.uri, read.file_name, read.size or 0)
     return Spooled(document, path, read, is_settled)
 

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ def address(path: Path) -> Address:
 def test_the_id_is_the_hash_of_the_bytes_and_old_files_are_settled(tmp_path: Path) -> None:
     source = tmp_path / "a.pdf"
     source.write_bytes(b"content")
+    os.utime(source, (4_000_000_000, 4_000_000_000))  # later than the read, however busy the machine is
     fresh = spool(address(source), tmp_path)
     assert not fresh.is_settled
     os.utime(source, (1_700_000_000, 1_700_000_000))
@@ -28,6 +30,16 @@ def test_the_id_is_the_hash_of_the_bytes_and_old_files_are_settled(tmp_path: Pat
     assert settled.path.read_bytes() == b"content"
     assert settled.is_settled
     assert (settled.address.size, settled.address.modified_us) == (7, 1_700_000_000 * 10**6)
+
+
+def test_two_copies_from_one_address_at_once_are_each_whole(tmp_path: Path) -> None:
+    source = tmp_path / "a.pdf"
+    source.write_bytes(b"content" * 100_000)
+    (tmp_path / "spool").mkdir()
+    with ThreadPoolExecutor(8) as pool:
+        taken = list(pool.map(lambda _: spool(address(source), tmp_path / "spool"), range(200)))
+    assert {copy.path.read_bytes() for copy in taken} == {source.read_bytes()}
+    assert len(list((tmp_path / "spool").iterdir())) == 1
 
 
 def test_a_fifo_a_folder_and_nothing_fail_at_once(tmp_path: Path) -> None:

@@ -9,6 +9,9 @@ PYTEST := $(VENV)/bin/python -m pytest -n 3 --dist loadgroup
 LLAMA_FLAGS := -DGGML_NATIVE=OFF -DLLAMA_BUILD_TOOLS=ON -DLLAMA_BUILD_SERVER=ON -DLLAMA_TOOLS_INSTALL=ON -DLLAVA_BUILD=OFF \
 	-DLLAMA_USE_PREBUILT_UI=OFF -DLLAMA_OPENSSL=OFF -DCMAKE_INSTALL_RPATH=$$ORIGIN/../lib:$$ORIGIN/../llama_cpp/lib
 
+# Modules are compiled once, and not in each of the hundreds of processes that the tests start.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run test test-all test-real lint types clean
 
 run: $(STAMP)

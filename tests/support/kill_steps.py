@@ -19,13 +19,13 @@ from tests.support.children import ROOT
 from tests.support.folder_client import FolderClient
 
 Attempt = Callable[[Place, int], str]
-SAMPLE = 3  # one in so many steps is killed
+SAMPLE = 5  # one in so many steps is killed
 _ON_DISK = ("fsync", "replace", "rename", "unlink", "rmdir", "mkdir", "write")
 _ON_OBJECTS = ("put", "put_file", "copy", "delete")  # a kill before a read is one after the write before it
 
 
 def steps_to_kill(steps: int) -> range:
-    """Which of `steps` a test kills: always the same third, evenly; each with PAGEMILL_TEST_STEPS=all, as `make test-all` has it."""
+    """Which of `steps` a test kills: always the same fifth, evenly; each with PAGEMILL_TEST_STEPS=all, as `make test-all` has it."""
     return range(1, steps + 1, 1 if os.environ.get("PAGEMILL_TEST_STEPS") == "all" else SAMPLE)
 
 

@@ -78,6 +78,7 @@ def test_the_recipe_is_another_with_other_examples_and_the_same_without(examples
     assert recipe_id(examples_count=7) == recipe_id()
 
 
+@pytest.mark.whole_machine
 def test_pages_are_packed_into_what_the_examples_leave_of_the_window(pagemill, examples: Path) -> None:
     kind = load_type("invoice")
     taken = upper_bound(make_recipe(kind, load_settings(examples=examples)).examples, 3)[0]

@@ -2,7 +2,7 @@
 
 import json
 import re
-import time
+from functools import partial
 from typing import Any
 
 import jsonschema
@@ -15,6 +15,7 @@ from flows.offline.layout import TextPage
 from flows.offline.reader import read
 from schemas.document_type import DocumentType
 from schemas.document_types import DOCUMENT_TYPES
+from tests.support.cost import cpu_seconds
 from tests.support.examples import examples
 
 INVOICE = wire_schema(DOCUMENT_TYPES["invoice"].root)
@@ -293,18 +294,15 @@ def test_any_page_gives_a_valid_answer_that_stands_on_the_pages(texts: list[str]
     ],
 )
 def test_no_line_takes_long(line: str) -> None:
-    start = time.process_time()
-    invoice(line)
-    assert time.process_time() - start < 2
+    ordinary = ("The approach channel was open. " * 2000)[: len(line)]
+    assert cpu_seconds(partial(invoice, line)) < 150 * cpu_seconds(partial(invoice, ordinary))  # about 30 at most
 
 
-def test_a_hundred_pages_take_less_than_a_second() -> None:
+def test_a_hundred_pages_take_a_hundred_times_as_long_as_one() -> None:
     prose = "\n".join(["The approach channel was open on 354 days, and the total of all calls rose to 1,830."] * 30)
     rows = "\n".join(TABLE.splitlines()[2:] * 12)
     pages = [
         TextPage(number, f"{prose}\n\n" + "\n".join(TABLE.splitlines()[:2]) + f"\n{rows}") for number in range(1, 101)
     ]
-    read(INVOICE, pages[:1])
-    start = time.process_time()
     assert len(read(INVOICE, pages)["line_items"]) == 2400
-    assert time.process_time() - start < 2  # about 0.5 s on a quiet machine
+    assert cpu_seconds(partial(read, INVOICE, pages)) < 300 * cpu_seconds(partial(read, INVOICE, pages[:1]))

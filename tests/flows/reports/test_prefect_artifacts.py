@@ -115,7 +115,7 @@ def test_a_nightly_shows_its_own_also_when_there_is_nothing_to_do_and_tells_its_
     monkeypatch.setattr(LOG, "_format", None)
 
 
-@pytest.mark.parametrize("fault", ["hangs", "fails"])
+@pytest.mark.parametrize("fault", [pytest.param("hangs", marks=pytest.mark.whole_machine), "fails"])
 def test_a_server_that_takes_no_artifact_costs_a_run_nothing(
     painted: Studio, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:

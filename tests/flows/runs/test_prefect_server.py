@@ -130,6 +130,7 @@ def test_statements_that_do_not_run_leave_nothing_behind(tmp_path: Path, monkeyp
     assert list(home.iterdir()) == []
 
 
+@pytest.mark.whole_machine
 def test_a_server_that_does_not_start_stops_the_run_and_what_was_asked_is_published(
     tmp_path: Path, fresh: Engine
 ) -> None:

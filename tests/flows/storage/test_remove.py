@@ -149,7 +149,6 @@ def test_a_kill_at_any_step_leaves_every_row_or_none(
     ]  # once it is noted or READY, nothing takes it back
 
 
-@pytest.mark.s3_contract
 def test_what_is_forgotten_is_gone_told_and_counted(place: Place) -> None:
     dataset = born(place)
     untouched = dataset.store.stamps("invoice")[f"{OTHER}.parquet"]

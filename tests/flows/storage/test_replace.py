@@ -337,7 +337,6 @@ def test_two_replaces_at_once_work_on_no_document_both(place: Place) -> None:
         assert names(place.files(), "claims") == ["20260101T000000-cccccc"]
 
 
-@pytest.mark.s3_contract
 def test_two_replaces_of_one_shard_at_once_both_hold(place: Place) -> None:
     born(place)
     errors: list[Exception] = []

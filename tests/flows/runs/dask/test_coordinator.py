@@ -119,6 +119,7 @@ def times_asked(place: Studio) -> set[int]:
     return set(collections.Counter(map(name_of, place.model.bodies)).values())
 
 
+@pytest.mark.whole_machine
 def test_shares_of_a_budget_are_given_back_and_no_shard_waits_while_there_is_money(
     place: Studio, nearby: Nearby
 ) -> None:

@@ -65,8 +65,10 @@ class Sandbox:
         self._memory = memory
         self._workers = workers
         self._mutex = threading.Lock()
-        self._broken: list[ProcessPool] = []
+        self._replaced: list[ProcessPool] = []
         self._has_ended = False
+        self._size = workers  # processes of the pool
+        self._is_used = False  # whether they have begun to start
         self._pool = self._new_pool()
 
     def __enter__(self) -> "Sandbox":
@@ -76,13 +78,23 @@ class Sandbox:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._has_ended = True
-        for pool in (*self._broken, self._pool):
+        for pool in (*self._replaced, self._pool):
             pool.stop()  # type: ignore[no-untyped-call] # pebble does not annotate it
             pool.join()
 
+    def expect(self, documents: int) -> None:
+        """Let no more processes start than so many documents need; each costs its imports."""
+        wanted = max(1, min(self._workers, documents))
+        with self._mutex:
+            if wanted > self._size or (wanted < self._size and not self._is_used):
+                self._pool.close()  # type: ignore[no-untyped-call] # its tasks come to their end
+                self._replaced.append(self._pool)
+                self._size = wanted
+                self._pool = self._new_pool()
+
     def _new_pool(self) -> ProcessPool:
         return ProcessPool(
-            max_workers=self._workers,
+            max_workers=self._size,
             max_tasks=RENEW_AFTER,
             initializer=_confine,
             initargs=(self._memory, os.getpid()),
@@ -93,7 +105,7 @@ class Sandbox:
         """Replace a pool that pebble has given up, as it does when an idle process ends."""
         with self._mutex:
             if self._pool is broken:
-                self._broken.append(broken)
+                self._replaced.append(broken)
                 self._pool = self._new_pool()
 
     async def split(self, source: Path, file_name: str, frames: Path, options: SplitOptions) -> DocumentInfo:
@@ -118,6 +130,7 @@ class Sandbox:
         """Result of `work` in a worker; the second of `given` is the file's name."""
         file_name = given[1]
         for tried in range(1, TRIES + 1):
+            self._is_used = True
             pool = self._pool
             try:
                 outcome = await asyncio.wrap_future(pool.schedule(work, args=given, timeout=self._seconds))

@@ -63,7 +63,7 @@ class ChildServer:
         return self._process is not None or self._url is not None
 
     def start(self) -> None:
-        """Let it come up; the second time nothing happens. Prefect is imported meanwhile."""
+        """Let it come up; the second time nothing happens."""
         if self.is_started:
             return
         self._home.mkdir(parents=True, exist_ok=True)
@@ -83,11 +83,6 @@ class ChildServer:
                 env=environment,
                 start_new_session=True,  # Ctrl-C is for the run, which still needs its server to end well
             )
-        from prefect.settings import PREFECT_API_URL
-
-        if not self._is_wanted and (named := PREFECT_API_URL.value()):  # a profile names a server after all
-            self.stop()
-            self._url = named
 
     @property
     def is_alive(self) -> bool:
@@ -104,7 +99,13 @@ class ChildServer:
         """The API's URL, once it is healthy. Raises ConfigurationError when the server does not come up."""
         self.start()
         if self._url is None:
-            self._url = self._once_healthy()
+            from prefect.settings import PREFECT_API_URL  # imported while the server comes up
+
+            if not self._is_wanted and (named := PREFECT_API_URL.value()):  # a profile names a server after all
+                self.stop()
+                self._url = named
+            else:
+                self._url = self._once_healthy()
         return self._url
 
     def name_to_children(self) -> None:

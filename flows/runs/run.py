@@ -56,6 +56,7 @@ def _carry_out(prepared: Prepared, plan: Plan, moment: datetime.datetime) -> tup
     spending, run_id, recipe = prepared.spending, prepared.run_id, prepared.recipe
     accounts = Accounts(plan.discovered, plan.already_done, plan.skipped)
     facts = None if settings.runner == "local" else _job_facts(prepared, plan, moment)
+    prepared.engine.sandbox.expect(len(plan.pending))
     open_run(dataset, run_id, recipe, accounts, request.command, request.schedule)
     spool_folder = dataset.spool(run_id)
     with ProgressLine(len(plan.pending), quiet=request.quiet) as line:

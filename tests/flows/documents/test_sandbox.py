@@ -82,6 +82,19 @@ def test_a_split_process_that_ends_while_it_has_nothing_to_do_costs_nothing(tmp_
             assert split_one(sandbox, number) == 1
 
 
+def test_no_more_processes_start_than_documents_need_and_more_later_where_they_do(tmp_path: Path) -> None:
+    def workers(documents: int) -> int:
+        sandbox.expect(documents)
+        for number in range(documents):
+            asyncio.run(
+                sandbox.split(SAMPLES / "invoices" / "nordlicht.pdf", "a.pdf", tmp_path / str(number), SplitOptions())
+            )
+        return len(sandbox._pool._pool_manager.worker_manager.workers)
+
+    with Sandbox(2, 60.0, 4 << 30) as sandbox:
+        assert [workers(documents) for documents in (1, 3, 1)] == [1, 2, 2]
+
+
 def is_of(sandbox: Sandbox, process: psutil.Process) -> bool:
     """A process of this sandbox, and not of the engine that the tests share."""
     return process.pid in sandbox._pool._pool_manager.worker_manager.workers

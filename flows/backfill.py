@@ -25,6 +25,7 @@ def backfill(  # noqa: PLR0913, PLR0917 - the form on Prefect's page has a line 
     canary_partial: Annotated[float, Field(ge=0, le=1)] = PARTIAL,
     canary_cost_per_page: Annotated[float | None, Field(ge=0)] = None,
     order: SelectionOrder = "listed",
+    until: Annotated[str | None, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = None,
     budget_usd: Annotated[float | None, Field(ge=0)] = None,
     limit: Annotated[int | None, Field(ge=1)] = None,
     model: str | None = None,
@@ -43,6 +44,7 @@ def backfill(  # noqa: PLR0913, PLR0917 - the form on Prefect's page has a line 
         canary_partial: Share of them that may be partial, of 1
         canary_cost_per_page: Most that a page of them may cost, in USD
         order: What is extracted first
+        until: Begin nothing after this time of the worker's day, such as 07:00
         budget_usd: Most that it may cost, in USD
         limit: Most documents of one run
         model: Model, where it is another than PAGEMILL_MODEL says
@@ -50,7 +52,7 @@ def backfill(  # noqa: PLR0913, PLR0917 - the form on Prefect's page has a line 
     first = Canary(canary, canary_failed, canary_partial, canary_cost_per_page) if canary else None
     return run_scheduled(
         Task(
-            "backfill", sources, document_type, out, order=order, budget_usd=budget_usd, limit=limit, model=model,
+            "backfill", sources, document_type, out, order=order, until=until, budget_usd=budget_usd, limit=limit, model=model,
             since=since, before=before, part=part, canary=first,
         )
     )  # fmt: skip

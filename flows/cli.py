@@ -11,7 +11,7 @@ from flows.commands.evaluation import evaluate_command, export_command
 from flows.commands.preview import check_command, estimate_command, show_command, try_command
 from flows.commands.review import correct_command, review_command, why_command
 from flows.commands.run import refresh_command, run_command
-from flows.commands.schedules import deploy_command, serve_command
+from flows.commands.schedules import deploy_command, schedules_command, serve_command
 from flows.commands.tour import tour_command
 from flows.commands.types import types_app
 from flows.ui.terminal import complain
@@ -42,6 +42,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "export": export_command,
     "serve": serve_command,
     "deploy": deploy_command,
+    "schedules": schedules_command,
     "tour": tour_command,
 }
 for name, command in COMMANDS.items():

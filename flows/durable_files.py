@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written aside, synced to disk, renamed."""
+"""Files that are whole or not there: written aside, synced to disk, renamed; and what nobody else may read."""
 
 import hashlib
 import os
@@ -36,6 +36,28 @@ def written_aside(*paths: Path) -> Iterator[list[Path]]:
     finally:
         for aside in asides:
             aside.unlink(missing_ok=True)
+
+
+def make_private(folder: Path) -> Path:
+    """Make `folder`, which nobody else on this machine may enter; one that is there is closed where it is ours."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    facts = folder.stat()
+    if facts.st_uid == os.geteuid() and facts.st_mode & 0o077:
+        folder.chmod(0o700)
+    return folder
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write `data` to `path` as a file that nobody else may read, from its first byte on."""
+    aside = path.with_name(f"{path.name}.aside")
+    aside.unlink(missing_ok=True)
+    handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+    sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

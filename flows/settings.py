@@ -29,7 +29,11 @@ class Settings(BaseSettings):
     """Every setting with its default; the variable is the name in capitals behind `PAGEMILL_`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="PAGEMILL_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True
+        env_prefix="PAGEMILL_",
+        env_file=os.environ.get("PAGEMILL_ENV_FILE", ".env"),
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
     )
 
     base_url: str = "https://openrouter.ai/api/v1"
@@ -113,7 +117,7 @@ class Settings(BaseSettings):
     @classmethod
     def _writable(cls, value: Path) -> Path:
         try:
-            value.mkdir(parents=True, exist_ok=True)
+            value.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise ValueError(f"{value} cannot be made ({error.strerror}); name a folder that can") from None
         return value
@@ -163,6 +167,12 @@ class Settings(BaseSettings):
     def host(self) -> str:
         """The host that page text and images go to."""
         return urlsplit(self.base_url).hostname or self.base_url
+
+    @property
+    def origin(self) -> str:
+        """The endpoint without path and login: scheme, host and port."""
+        parts = urlsplit(self.base_url)
+        return OFFLINE if self.model == OFFLINE else f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
     @property
     def endpoint_name(self) -> str:

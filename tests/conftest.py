@@ -17,10 +17,12 @@ import pytest
 from tests.support.children import child_server
 from tests.support.commands import Begun, begin_command
 from tests.support.database import migrated, placed
+from tests.support.login import LOGIN
 from tests.support.model_server import serving
 from tests.support.quick import quick
 
 pytest_plugins = ["tests.support.durations"]
+os.environ["PREFECT_API_AUTH_STRING"] = LOGIN
 
 # No deadline: the first call of many loads a vocabulary. No file of examples: a run is the same wherever it is.
 hypothesis.settings.register_profile("everything", deadline=None, database=None)
@@ -73,7 +75,8 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "false"  # hundreds of runs need no page each; tests/flows/test_run_page.py wants them
     )
     for name in [name for name in os.environ if name.startswith(("OPENROUTER_", "OPENAI_", "PREFECT_"))]:
-        del os.environ[name]
+        if name != "PREFECT_API_AUTH_STRING":
+            del os.environ[name]
     return path
 
 
@@ -172,6 +175,7 @@ def shared_engine(cache_dir: Path) -> Iterator[Any]:
     from flows.settings import load_settings
 
     with engine(load_settings(model="offline")) as shared:
+        shared.server._login = LOGIN  # type: ignore[union-attr]
         yield shared
 
 

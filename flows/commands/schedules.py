@@ -1,11 +1,15 @@
-"""The commands of schedules: `serve` and `deploy`."""
+"""The commands of schedules: `serve`, `deploy`, and `schedules` for those that there are."""
 
-from typing import Annotated
+from dataclasses import asdict
+from typing import Annotated, Literal
 
 import typer
 
-from flows.commands.options import ModelName, OrderOption, OutOption, Sources, Type
-from flows.ui.terminal import print_lines
+from flows.commands.options import AsJson, ModelName, OrderOption, OutOption, Sources, Type
+from flows.ui.terminal import print_json, print_lines
+from schemas.errors import ConfigurationError
+
+ScheduleAction = Literal["list", "remove", "pause", "resume"]
 
 Cron = Annotated[str, typer.Option(help="when the nightly runs: minute, hour, day, month, weekday")]
 
@@ -47,10 +51,10 @@ def serve_command(
 
     settings = load_settings(model=model)
     require_model(settings)
-    nightly = {"order": order, "until": until, "budget_usd": budget, "model": model}
-    schedule = schedule_of(sources, type_name, out, cron, timezone, nightly, name)
+    flags = {"order": order, "until": until, "budget_usd": budget, "model": model}
+    schedule = schedule_of(sources, type_name, out, cron, timezone, flags, settings.origin, name)
     require_places(schedule)
-    serve([schedule], settings.cache_dir / "serve", port, settings.webhook)
+    serve(schedule, settings.cache_dir, port, settings.webhook, settings.keep)
     return 0
 
 
@@ -74,9 +78,41 @@ def deploy_command(
 
     settings = load_settings(model=model)
     require_model(settings)
-    nightly = {"order": order, "until": until, "budget_usd": budget, "model": model}
-    schedule = schedule_of(sources, type_name, out, cron, timezone, nightly, name)
+    flags = {"order": order, "until": until, "budget_usd": budget, "model": model}
+    schedule = schedule_of(sources, type_name, out, cron, timezone, flags, settings.origin, name)
     print_lines(
-        [*deploy_to_server([schedule], pool, settings.webhook), f"start a worker: prefect worker start --pool {pool}"]
+        [*deploy_to_server(schedule, pool, settings.webhook), f"start a worker: prefect worker start --pool {pool}"]
     )
+    return 0
+
+
+def schedules_command(
+    action: Annotated[ScheduleAction, typer.Argument(help="list, remove, pause or resume")] = "list",
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="of the schedule, as it is listed")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """List the schedules of this machine and of the Prefect server that is configured; remove, pause or resume one."""
+    from flows.schedules.manage import pause, remove, schedules
+    from flows.settings import load_settings
+
+    cache = load_settings().cache_dir
+    if action == "list":
+        found = schedules(cache)
+        if as_json:
+            print_json({"schedules": [asdict(entry) for entry in found]})
+        else:
+            print_lines(
+                [
+                    f"{entry.name}: {entry.state}; {entry.cron} {entry.timezone}; {entry.document_type} to {entry.out}; "
+                    f"{entry.where}"
+                    for entry in found
+                ]
+                or ["no schedules; `pagemill serve` and `pagemill deploy` make them"]
+            )
+        return 0
+    if name is None:
+        raise ConfigurationError(
+            f"`schedules {action}` needs the NAME of a schedule; `pagemill schedules list` has them"
+        )
+    print_lines(remove(cache, name) if action == "remove" else pause(cache, name, is_paused=action == "pause"))
     return 0

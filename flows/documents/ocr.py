@@ -15,7 +15,7 @@ from pathlib import Path
 
 from extractors.ocr import is_unread, placed, reader_name
 from flows.documents.sandbox import FRAME_HEAD, Sandbox, read_frames
-from flows.durable_files import write_durably
+from flows.durable_files import make_private, write_durably
 from flows.settings import Settings
 from schemas.errors import DocumentError
 from schemas.step_data import Image, Page, Word
@@ -91,7 +91,7 @@ def _kept(path: Path) -> tuple[Word, ...] | None:
 
 def _keep(path: Path, words: tuple[Word, ...]) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private(path.parent)
         write_durably(path, json.dumps(words, ensure_ascii=False).encode())
     except OSError:
         return  # a cache that cannot be written costs time and nothing else

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from flows.durable_files import write_durably
+from flows.durable_files import make_private, write_durably
 from flows.settings import Settings
 from flows.storage.backends.disk import DiskStore
 from flows.storage.backends.layout import WORK
@@ -52,5 +52,5 @@ def memory_of(dataset: Dataset, settings: Settings) -> EndpointMemory:
         work = dataset.store.root / WORK
         return EndpointMemory(work / "endpoints.json", work / "lock", settings.endpoint)
     cache = settings.cache_dir
-    cache.mkdir(parents=True, exist_ok=True)
+    make_private(cache)
     return EndpointMemory(cache / "endpoints.json", cache / "endpoints.lock", settings.endpoint)

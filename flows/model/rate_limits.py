@@ -12,6 +12,7 @@ import json
 import time
 from pathlib import Path
 
+from flows.durable_files import make_private
 from flows.storage.backends.locks import exclusive
 from schemas.errors import ModelUnavailableError
 
@@ -44,7 +45,7 @@ class MachineLimits:
 
     def _add(self, amounts: dict[str, int]) -> float:
         """Add amounts to the file; returns the seconds to wait."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        make_private(self._path.parent)
         wait = 0.0
         with exclusive(self._path.with_suffix(".lock")):
             arrivals = _read(self._path)

@@ -11,6 +11,7 @@ from flows.documents.extract import extract_document
 from flows.documents.extraction_tools import tools_for
 from flows.documents.recipe import Recipe, make_recipe
 from flows.documents.sandbox import Sandbox, workplace
+from flows.durable_files import make_private
 from flows.model.budget import Spending
 from flows.model.connect import model_address
 from flows.model.endpoint import Endpoint
@@ -28,7 +29,7 @@ def try_document(path: Path, document_type: DocumentType, settings: Settings) ->
     """Record, evidence, status, problems and cost of one document. Answers are kept in the user's cache."""
     recipe = make_recipe(document_type, settings)
     journal = settings.cache_dir / "tries" / f"{recipe.recipe_id}.journal"
-    journal.parent.mkdir(parents=True, exist_ok=True)
+    make_private(journal.parent)
     with workplace(settings) as (sandbox, folder), model_address(settings) as (base_url, api_key):
         return asyncio.run(_tried(sandbox, recipe, settings, (base_url, api_key), path, folder, journal))
 

@@ -6,8 +6,8 @@ and a failed update is dropped.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from flows.reports.quality import breaks_of
@@ -46,8 +46,13 @@ async def shown_progress(progress: Callable[[], RunProgress] | None) -> AsyncIte
         await asyncio.gather(showing, return_exceptions=True)  # the client may not have opened
 
 
-def tell_report(dataset: Dataset, run_id: str, flow_run: UUID | None, api_url: str | None) -> None:
-    """Put the tables of a finished run on the page of its flow run; a no-op without a flow run."""
+def tell_report(
+    dataset: Dataset, run_id: str, flow_run: UUID | None, reached: Callable[[], AbstractContextManager[None]]
+) -> None:
+    """Put the tables of a finished run on the page of its flow run; a no-op without a flow run.
+
+    Within `reached()`, Prefect's settings name its server.
+    """
     if flow_run is None:
         return
     with suppress(Exception):  # an unreachable server and unreadable tables are reported elsewhere
@@ -56,7 +61,8 @@ def tell_report(dataset: Dataset, run_id: str, flow_run: UUID | None, api_url: s
         drift = [drift_break.text for drift_break in breaks_of(dataset, run_id)]
         key = f"pagemill-{run['command'] or 'run'}-report"
         report = markdown(run, reasons_of(dataset, run_id), drift)
-        asyncio.run(asyncio.wait_for(_create(key, report, flow_run, api_url), PATIENCE))
+        with reached():
+            asyncio.run(asyncio.wait_for(_create(key, report, flow_run), PATIENCE))
 
 
 def markdown(run: Row, reasons: Sequence[Reason], drift: Sequence[str]) -> str:
@@ -114,15 +120,12 @@ async def _put(artifact_id: UUID | None, key: str, now: RunProgress, client: "Pr
     return artifact_id
 
 
-async def _create(key: str, text: str, flow_run: UUID, api_url: str | None) -> None:
+async def _create(key: str, text: str, flow_run: UUID) -> None:
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.actions import ArtifactCreate
-    from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    overrides: dict[Any, Any] = {PREFECT_API_URL: api_url} if api_url else {}
-    with temporary_settings(overrides):
-        async with get_client() as client:
-            await client.create_artifact(ArtifactCreate(key=key, type="markdown", data=text, flow_run_id=flow_run))
+    async with get_client() as client:
+        await client.create_artifact(ArtifactCreate(key=key, type="markdown", data=text, flow_run_id=flow_run))
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

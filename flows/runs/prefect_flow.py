@@ -6,9 +6,9 @@ Nothing secret, and no file's name, is a parameter of a flow or a task.
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import Future
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -120,7 +120,7 @@ class _Run:
             if self.work.stopped is not None:
                 raise self.work.stopped
 
-        with self._reached():
+        with self.engine.reached():
             try:
                 asyncio.run((all_shards if _is_in_flow() else self._flow(all_shards))(self.run_id))
             except PagemillError as error:
@@ -151,7 +151,7 @@ class _Run:
             if self.work.stopped is not None:
                 raise self.work.stopped
 
-        with self._reached():
+        with self.engine.reached():
             asyncio.run(self._flow(all_shards)(self.run_id))
 
     async def _carry_out(self, crew: Executor) -> None:
@@ -180,14 +180,6 @@ class _Run:
         from prefect import flow
 
         return flow(name=self.command, flow_run_name="{run_id}", validate_parameters=False)(body)
-
-    @contextmanager
-    def _reached(self) -> Iterator[None]:
-        """Prefect's own settings with the address of our server."""
-        from prefect.settings import PREFECT_API_URL, temporary_settings
-
-        with temporary_settings({PREFECT_API_URL: self.engine.prefect_url} if self.engine.prefect_url else {}):
-            yield
 
     @asynccontextmanager
     async def _shown(self, suspend: Callable[[], None]) -> AsyncIterator[None]:

@@ -1,11 +1,14 @@
 """Our own quiet child Prefect server, where none is configured: offline, on a free port, dead with its parent.
 
 The child watches its standard input, a pipe whose other end only the parent holds: when the parent ends, however it
-ends, the pipe closes and the child exits. PREFECT.md has the settings that keep it quiet and offline.
+ends, the pipe closes and the child exits. PREFECT.md has the settings that keep it quiet and offline. Whoever can start a
+flow run on a server chooses the command that its worker runs: so it answers nobody without its login, which is handed on by
+the environment alone, lets no page of another origin ask, and takes no other name for this machine than loopback's own.
 """
 
 import gc
 import os
+import secrets
 import socket
 import sqlite3
 import subprocess
@@ -17,7 +20,9 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from typing import Any
 
+from flows.durable_files import make_private
 from flows.runs.prefect_database import place_database
 from flows.storage.backends.locks import exclusive
 from schemas.errors import ConfigurationError
@@ -31,6 +36,7 @@ QUIET = {
     "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
     "DO_NOT_TRACK": "1",
 }
+CHILDREN = {"PYTHONSAFEPATH": "1"}  # of processes of ours: no code comes from the folder that somebody works in
 _FOR_RUNS = {  # a server that stands as long as one command: nobody deploys to it, and each of these takes time at its start
     "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
     **{
@@ -38,17 +44,41 @@ _FOR_RUNS = {  # a server that stands as long as one command: nobody deploys to 
         for name in ("SCHEDULER", "LATE_RUNS", "FOREMAN", "PAUSE_EXPIRATIONS", "CANCELLATION_CLEANUP")
     },
 }
+_HISTORY_DAYS = 90.0
 _START_SECONDS = 180.0  # a first start migrates its database: 13 s measured on two quiet cores
+
+
+def pruned_after(days: float | None) -> dict[str, str]:
+    """Settings of a server that forgets runs, their logs, artifacts and events after so many days (None: 90)."""
+    seconds = str(max(3601, round((days or _HISTORY_DAYS) * 86400)))  # Prefect takes more than an hour
+    return {
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": seconds,
+        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": str(min(7 * 86400, int(seconds))),
+    }
+
+
+def new_login() -> str:
+    """A login for a server: a name and a random word, as Prefect's page asks for it."""
+    return f"pagemill:{secrets.token_urlsafe(24)}"
 
 
 class ChildServer:
     """A Prefect server of this process, which starts when it is first needed, or (without a `port`) the one of a profile.
 
-    Starting takes seconds: do other work between `start` and `url`.
+    `login` is asked of everybody who calls it; default: a random one. Starting takes seconds: do other work between `start`
+    and `url`.
     """
 
-    def __init__(self, home: Path, port: int | None = None, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        port: int | None = None,
+        settings: Mapping[str, str] | None = None,
+        login: str | None = None,
+    ) -> None:
         self._home = home
+        self._login = login or new_login()
         self._is_wanted = port is not None  # whatever a profile says
         self._port = port or _free_port()
         self._settings = dict(settings or {})
@@ -66,21 +96,24 @@ class ChildServer:
         """Let it come up; the second time nothing happens."""
         if self.is_started:
             return
-        self._home.mkdir(parents=True, exist_ok=True)
+        make_private(self._home)
         self._start_lock.enter_context(exclusive(self._home / "start.lock"))
         if "PREFECT_SERVER_DATABASE_CONNECTION_URL" not in os.environ:
             place_database(self._home)
-        environment = {**os.environ, **QUIET, **self._settings, "PREFECT_HOME": str(self._home)}
+        own = {"PREFECT_HOME": str(self._home), "PREFECT_SERVER_API_AUTH_STRING": self._login}
+        own["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"] = f"http://127.0.0.1:{self._port}"
+        environment = {**os.environ, **QUIET, **CHILDREN, **self._settings, **own}
         environment.pop("PREFECT_API_URL", None)
         with self._told.open(
             "wb"
         ) as output:  # no pipe: one that nobody reads fills up in time, and then the server stands still
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, "-m", "flows.runs.prefect_server", str(self._port)],
+                [sys.executable, "-P", "-m", "flows.runs.prefect_server", str(self._port)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=output,
                 env=environment,
+                umask=0o077,
                 start_new_session=True,  # Ctrl-C is for the run, which still needs its server to end well
             )
 
@@ -108,9 +141,15 @@ class ChildServer:
                 self._url = self._once_healthy()
         return self._url
 
+    @property
+    def login(self) -> str | None:
+        """Login that it asks of its callers; None for the server of a profile, whose login is the profile's."""
+        return None if self._process is None else self._login
+
     def name_to_children(self) -> None:
         """Name this server in the environment of the processes that this one starts from now on."""
-        os.environ.update({**QUIET, "PREFECT_HOME": str(self._home), "PREFECT_API_URL": self.url()})
+        named = {"PREFECT_HOME": str(self._home), "PREFECT_API_URL": self.url(), "PREFECT_API_AUTH_STRING": self._login}
+        os.environ.update({**QUIET, **CHILDREN, **named})
 
     def _once_healthy(self) -> str:
         assert self._process is not None
@@ -190,6 +229,14 @@ def end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+def guarded_app() -> Any:
+    """Prefect's server behind a check of the name that it is called by: a page cannot give its own name to loopback."""
+    from prefect.server.api.server import create_app
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+    return TrustedHostMiddleware(create_app(), allowed_hosts=["127.0.0.1", "localhost"])
+
+
 def _serve(port: int) -> None:
     end_with_parent()
     gc.disable()  # a third of the time of the imports is looking for waste, of which they make none
@@ -198,7 +245,9 @@ def _serve(port: int) -> None:
 
     gc.freeze()
     gc.enable()
-    uvicorn.run("prefect.server.api.server:create_app", factory=True, host="127.0.0.1", port=port, log_level="critical")
+    uvicorn.run(
+        "flows.runs.prefect_server:guarded_app", factory=True, host="127.0.0.1", port=port, log_level="critical"
+    )
 
 
 if __name__ == "__main__":

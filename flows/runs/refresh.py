@@ -75,7 +75,7 @@ def refresh(engine: Engine, request: RefreshRequest) -> tuple[Refreshed, Pagemil
     done, stopped = make_anew(
         dataset, tools, chosen, spending, carry_out, is_sample=request.sample is not None, quiet=request.quiet
     )
-    tell_report(dataset, done.run_id, flow_runs[0], engine.prefect_url)
+    tell_report(dataset, done.run_id, flow_runs[0], engine.reached)
     if settings.report and done.refreshed and request.sample is None:
         done.report = keep_report(dataset, done.run_id)
     done.requests = spending.requests

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from flows.documents.sandbox import Sandbox
 from flows.model.connect import model_address
@@ -34,6 +35,17 @@ class Engine:
 
         if self.server is not None and self.prefect_url is None:
             self.prefect_url = self.server.url()
+
+    @contextmanager
+    def reached(self) -> Iterator[None]:
+        """Prefect's own settings with the address and the login of our server, once it is `ready`."""
+        from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+
+        named: dict[Any, Any] = {PREFECT_API_URL: self.prefect_url} if self.prefect_url else {}
+        if self.server is not None and self.server.login is not None:
+            named[PREFECT_API_AUTH_STRING] = self.server.login
+        with temporary_settings(named):
+            yield
 
 
 @contextmanager

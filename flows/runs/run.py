@@ -46,7 +46,7 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
         plan = plan_of(prepared, moment)
         work, flow_run = _carry_out(prepared, plan, moment)
         stopped = settle_accounts(work, plan, prepared.spending, prepared.settings.keep, request.command)
-    tell_report(dataset, run_id, flow_run, engine.prefect_url)
+    tell_report(dataset, run_id, flow_run, engine.reached)
     return summarise(prepared, work, plan, stopped)
 
 

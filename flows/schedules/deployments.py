@@ -7,7 +7,7 @@ eye, and every crash, goes to a webhook where one is named.
 
 import datetime
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from prefect import get_client
 from prefect.automations import Automation
 from prefect.blocks.webhook import Webhook
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
 from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.events.actions import CallWebhook, ChangeFlowRunState
@@ -27,38 +27,46 @@ from pydantic import SecretStr
 
 from flows.backfill import backfill
 from flows.nightly import nightly
+from flows.runs.prefect_server import CHILDREN
 from flows.runs.scheduled import EVENT
+from flows.schedules.manage import TAG
 from flows.schedules.schedule import Schedule
 from schemas.errors import ConfigurationError
 
 POOL = "pagemill"
+_ENDPOINT = "endpoint: "  # before the endpoint of a deployment, in one of its tags
 HEARTBEAT = 30  # seconds: the least that Prefect takes
 RETRIES = 9  # the pause doubles from 2 s: a run that ends while its server is away waits for it a quarter of an hour
 SILENCE = 100  # seconds without one after which a run is taken for dead: more than three of them
 _ENDS = ("Completed", "Failed", "Cancelled", "Crashed", "Suspended", "Paused")
 
 
-async def deploy(schedules: Sequence[Schedule], pool: str, webhook: SecretStr | None) -> list[str]:
+async def deploy(
+    schedule: Schedule, pool: str, webhook: SecretStr | None, folder: Path | None, *, is_paused: bool = False
+) -> list[str]:
     """Make or update the work pool, the deployments and the safeguards; a line for each.
 
-    Raises ConfigurationError where a name is taken by the schedule of another dataset.
+    Flows work in `folder`, and where it is None in one that the worker makes: with the present one, which may be anybody's,
+    Prefect would import from it. Raises ConfigurationError where a name is taken by the schedule of another dataset, and where
+    the pool serves another endpoint: its worker has one environment, so one endpoint and one key.
     """
     async with get_client() as client:
-        for schedule in schedules:
-            await _require_name(client, schedule)
+        await _require_name(client, schedule)
+        await _require_endpoint(client, schedule, pool)
         try:
             await client.read_work_pool(pool)
         except ObjectNotFound:
             await client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
-    lines = []
-    for schedule in schedules:
-        cron = CronSchedule(cron=schedule.cron, timezone=schedule.timezone)
-        await _deployment(nightly, schedule.name, {**schedule.parameters, **schedule.nightly}, pool, cron)
-        await _deployment(backfill, schedule.name, schedule.parameters, pool, None)
-        lines += [
-            f"nightly/{schedule.name}: {schedule.cron} {schedule.timezone}",
-            f"backfill/{schedule.name}: when you start it",
-        ]
+    cron = CronSchedule(cron=schedule.cron, timezone=schedule.timezone)
+    parameters = {**schedule.parameters, **schedule.flags}
+    for flow, times in ((nightly, None if is_paused else cron), (backfill, None)):
+        await _deployment(
+            flow, schedule, parameters, pool, cron if flow is nightly else None, folder, is_paused=times is None
+        )
+    lines = [
+        f"nightly/{schedule.name}: {schedule.cron} {schedule.timezone}",
+        f"backfill/{schedule.name}: when you start it",
+    ]
     await _automation(_silent_runs())
     lines.append(f"a run that is silent for {SILENCE} s is called Crashed")
     if webhook is not None:
@@ -81,20 +89,44 @@ async def _require_name(client: PrefectClient, schedule: Schedule) -> None:
         )
 
 
+async def _require_endpoint(client: PrefectClient, schedule: Schedule, pool: str) -> None:
+    mine = _endpoint_tag(schedule)
+    for entry in await client.read_deployments():
+        other = next((tag for tag in entry.tags if tag.startswith(_ENDPOINT)), mine)
+        if entry.work_pool_name == pool and entry.name != schedule.name and other != mine:
+            raise ConfigurationError(
+                f"pool {pool} serves {other.removeprefix(_ENDPOINT)} for {entry.name}, and its worker has one key: give "
+                f"{schedule.name}, whose endpoint is {schedule.endpoint}, a pool and a worker of its own with --pool"
+            )
+
+
+def _endpoint_tag(schedule: Schedule) -> str:
+    return f"{_ENDPOINT}{schedule.endpoint}"
+
+
 async def _deployment(
-    flow: Flow[..., Any], name: str, parameters: Mapping[str, Any], pool: str, cron: CronSchedule | None
+    flow: Flow[..., Any],
+    schedule: Schedule,
+    parameters: Mapping[str, Any],
+    pool: str,
+    cron: CronSchedule | None,
+    folder: Path | None,
+    *,
+    is_paused: bool,
 ) -> None:
     made = await flow.ato_deployment(
-        name=name,
+        name=schedule.name,
         parameters=dict(parameters),
-        schedules=[] if cron is None else [cron],
-        tags=["pagemill"],
+        schedules=[] if cron is None else [DeploymentScheduleCreate(schedule=cron, active=not is_paused)],
+        tags=[TAG, _endpoint_tag(schedule)],
         work_pool_name=pool,
         job_variables={
             "stream_output": False,  # with it, a worker that dies takes its run along
-            "working_dir": str(Path.cwd()),
-            "command": f"{sys.executable} -m prefect.engine",
+            **({} if folder is None else {"working_dir": str(folder)}),  # Prefect makes an empty one else
+            "command": f"{sys.executable} -P -m prefect.engine",
             "env": {
+                **CHILDREN,
+                "PAGEMILL_ENV_FILE": str(Path.cwd() / ".env"),
                 "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT),
                 "PREFECT_CLIENT_MAX_RETRIES": str(RETRIES),
                 "PREFECT_LOGGING_TO_API_ENABLED": "true",  # lines of the run, for the Logs tab of its page

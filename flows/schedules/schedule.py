@@ -21,22 +21,27 @@ _NOT_IN_A_NAME = re.compile(r"[/%&<>\s]+")  # of a deployment, as Prefect has it
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A dataset's nightly, and a backfill to be started by hand. `parameters` are those of both flows."""
+    """A dataset's nightly, and a backfill to be started by hand. `parameters` are those of both flows.
+
+    `flags` are parameters of both, too: those that were given for a night. `endpoint` is the origin of the model.
+    """
 
     name: str
     parameters: Mapping[str, Any]
-    nightly: Mapping[str, Any]  # parameters of the nightly alone
+    flags: Mapping[str, Any]
+    endpoint: str
     cron: str
     timezone: str
 
 
-def schedule_of(
+def schedule_of(  # noqa: PLR0913, PLR0917 - what a command line says of it
     sources: Sequence[str],
     type_name: str,
     out: str,
     cron: str,
     timezone: str | None,
-    nightly: Mapping[str, Any],
+    flags: Mapping[str, Any],
+    endpoint: str,
     name: str | None = None,
 ) -> Schedule:
     """Schedule of one dataset, with absolute paths: a worker may have another folder. Its name is the dataset's by default.
@@ -59,11 +64,11 @@ def schedule_of(
         "document_type": _type(type_name),
         "out": _absolute(out),
     }
-    parameters_ = {key: value for key, value in nightly.items() if value is not None}
-    if (until := deadline(nightly.get("until"))) is not None:
-        parameters_["until"] = f"{until:%H:%M}"
+    given = {key: value for key, value in flags.items() if value is not None}
+    if (until := deadline(flags.get("until"))) is not None:
+        given["until"] = f"{until:%H:%M}"
     called = _NOT_IN_A_NAME.sub("-", name or Path(out.rstrip("/")).name).strip("-") or kind.name
-    return Schedule(called, parameters, parameters_, cron, timezone or get_localzone_name())
+    return Schedule(called, parameters, given, endpoint, cron, timezone or get_localzone_name())
 
 
 def require_places(schedule: Schedule) -> None:

@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
@@ -19,8 +18,9 @@ from uuid import UUID
 from pydantic import SecretStr
 
 from flows.log import say
-from flows.runs.prefect_server import ChildServer, end_with_parent
+from flows.runs.prefect_server import ChildServer, end_with_parent, pruned_after
 from flows.schedules.schedule import Schedule
+from flows.schedules.schedule_folder import ScheduleFolder, folder_of
 from schemas.errors import ConfigurationError
 
 STOP_SECONDS = 45.0  # for runs at work: Prefect's worker kills what has not ended 30 s after it was told to
@@ -29,20 +29,26 @@ _MOST_STARTS, _SPAN = 6, 600.0  # of a child that ends of itself, within so many
 _LEASES = "prefect.server.concurrency.lease_storage.filesystem"  # those in memory outlive no restart of the server
 
 
-def serve(schedules: Sequence[Schedule], home: Path, port: int, webhook: SecretStr | None) -> None:
-    """Run the schedules until SIGINT or SIGTERM. Raises ConfigurationError when the server cannot be started."""
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+def serve(schedule: Schedule, cache: Path, port: int, webhook: SecretStr | None, keep_days: float | None) -> None:
+    """Run the schedule until SIGINT or SIGTERM. The history of runs is kept for `keep_days`, default 90.
 
-    _refuse(port)
-    server = ChildServer(home, port, {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": _LEASES})
-    try:
-        url = server.url()
-        server.name_to_children()
-        say(f"Prefect's page is at {url.removesuffix('/api')}; stop with Ctrl-C")
-        with temporary_settings({PREFECT_API_URL: url}):
-            asyncio.run(_serve(schedules, server, webhook))
-    finally:
-        server.stop()
+    Raises ConfigurationError when the server cannot be started, and for a schedule that is served already.
+    """
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+
+    folder = folder_of(cache, schedule)
+    with folder.served(schedule, port):
+        _refuse(port)
+        kept = {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": _LEASES, **pruned_after(keep_days)}
+        server = ChildServer(folder.path, port, kept, folder.login())
+        try:
+            url = server.url()
+            server.name_to_children()
+            say(f"Prefect's page is at {url.removesuffix('/api')}, its login in {folder.login_file}; stop with Ctrl-C")
+            with temporary_settings({PREFECT_API_URL: url, PREFECT_API_AUTH_STRING: folder.login()}):
+                asyncio.run(_serve(schedule, folder, server, webhook))
+        finally:
+            server.stop()
 
 
 def _refuse(port: int) -> None:
@@ -61,8 +67,8 @@ def _refuse(port: int) -> None:
             ) from None
 
 
-def deploy_to_server(schedules: Sequence[Schedule], pool: str, webhook: SecretStr | None) -> list[str]:
-    """Set the schedules up on the server that is configured. Raises ConfigurationError when there is none, or it is silent."""
+def deploy_to_server(schedule: Schedule, pool: str, webhook: SecretStr | None) -> list[str]:
+    """Set the schedule up on the server that is configured. Raises ConfigurationError when there is none, or it is silent."""
     import httpx
     from prefect.settings import PREFECT_API_URL
 
@@ -75,22 +81,24 @@ def deploy_to_server(schedules: Sequence[Schedule], pool: str, webhook: SecretSt
             "brings its own"
         )
     try:
-        return asyncio.run(deploy(schedules, pool, webhook))
+        return asyncio.run(deploy(schedule, pool, webhook, None))
     except httpx.HTTPError as error:
         raise ConfigurationError(
             f"Prefect's server at {url} does not answer as one ({error}); is it running?"
         ) from error
 
 
-async def _serve(schedules: Sequence[Schedule], server: ChildServer, webhook: SecretStr | None) -> None:
+async def _serve(schedule: Schedule, folder: ScheduleFolder, server: ChildServer, webhook: SecretStr | None) -> None:
     from flows.schedules.deployments import POOL, deploy
 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    for line in await deploy(schedules, POOL, webhook):
+    for line in await deploy(schedule, POOL, webhook, folder.path, is_paused=folder.is_paused):
         say(line)
-    for schedule in schedules:
+    if folder.is_paused:
+        say(f"nightly/{schedule.name} is paused; `pagemill schedules resume {schedule.name}` lets it begin by itself")
+    else:
         await _catch_up(schedule)
     worker = _Worker(POOL)
     telling = asyncio.create_task(_tell_ends(stop))
@@ -153,9 +161,10 @@ class _Worker:
 
     def _started(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", "flows.schedules.serve", self._pool],
+            [sys.executable, "-P", "-m", "flows.schedules.serve", self._pool],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
+            umask=0o077,
             start_new_session=True,  # Ctrl-C is for us, who stop the runs first
         )
 

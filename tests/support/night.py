@@ -54,6 +54,19 @@ class Night:
         return f"http://127.0.0.1:{self.port}/api"
 
     @property
+    def login(self) -> str:
+        """The same in one word."""
+        assert self.auth is not None
+        return ":".join(self.auth)
+
+    @property
+    def auth(self) -> tuple[str, str] | None:
+        """The login of its server, as the file for its user has it."""
+        files = [*self.folder.glob("cache/serve/*/login.txt")]
+        name, _, word = files[0].read_text().strip().partition(":") if files else ("", "", "")
+        return (name, word) if files else None
+
+    @property
     def said(self) -> str:
         """What it has said since it was last started."""
         return (self.folder / "serve.txt").read_text(errors="replace").rpartition("Prefect's page is at")[2]
@@ -96,9 +109,11 @@ class Night:
 
     def begin(self, **parameters: object) -> str:
         """Start a nightly now, with these parameters instead of the schedule's; its id."""
-        deployment = httpx.get(f"{self.api}/deployments/name/nightly/out").json()
+        deployment = httpx.get(f"{self.api}/deployments/name/nightly/out", auth=self.auth).json()
         asked = {"state": {"type": "SCHEDULED"}, "parameters": parameters}
-        made = httpx.post(f"{self.api}/deployments/{deployment['id']}/create_flow_run", json=asked).raise_for_status()
+        made = httpx.post(
+            f"{self.api}/deployments/{deployment['id']}/create_flow_run", json=asked, auth=self.auth
+        ).raise_for_status()
         return str(made.json()["id"])
 
     def stop(self, seconds: float = 90) -> int:
@@ -111,7 +126,10 @@ class Night:
         """The runs that have begun, oldest first."""
         with suppress(httpx.HTTPError):
             answer = httpx.post(
-                f"{self.api}/flow_runs/filter", json={"sort": "START_TIME_ASC", "limit": 200}, timeout=30
+                f"{self.api}/flow_runs/filter",
+                json={"sort": "START_TIME_ASC", "limit": 200},
+                timeout=30,
+                auth=self.auth,
             )
             return [run for run in answer.json() if run["start_time"] is not None]
         return []

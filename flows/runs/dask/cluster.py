@@ -20,6 +20,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext
 from prefect_dask.task_runners import DaskTaskRunner
 
+from flows.durable_files import make_private
 from flows.runs.dask import worker as carrier
 from flows.settings import Settings
 from schemas.errors import ConfigurationError, PagemillError, ProcessDiedError, RunStoppedError
@@ -83,10 +84,10 @@ class DaskCluster:
                 self._count()
                 return
             self._open.enter_context(dask.config.set(_DASK))
-            made = {
+            made = {  # `security`: TLS certificates of this cluster alone, or each local process could send it code
                 "n_workers": self.size, "threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0",
-                "host": "127.0.0.1", "memory_limit": 0, "silence_logs": logging.CRITICAL,
-                "local_directory": str(self._settings.cache_dir / "dask"),
+                "host": "127.0.0.1", "security": True, "memory_limit": 0, "silence_logs": logging.CRITICAL,
+                "local_directory": str(make_private(self._settings.cache_dir / "dask")),
             }  # fmt: skip
             self._runner = self._open.enter_context(DaskTaskRunner(cluster_kwargs=made))
             self._runner.client.register_plugin(_Quiet())

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from flows.documents.extraction_tools import tools_for
 from flows.documents.recipe import make_recipe
 from flows.documents.sandbox import Sandbox
+from flows.durable_files import make_private
 from flows.log import LOG
 from flows.model.budget import Spending
 from flows.model.connect import model_address
@@ -195,7 +196,7 @@ async def _carry_out(bench: _Bench, job: ShardJob) -> ShardResult:
         raise RunStoppedError(f"run {job.run.run_id} has ended; nothing is written in its name")
     past = await asyncio.to_thread(earlier_attempt_of, dataset, job.name, job.former, spending)
     folder = dataset.spool(bench.run.run_id) / job.name  # of this shard alone: another may have the same bytes
-    folder.mkdir(exist_ok=True)
+    make_private(folder)
     run = bench.run
     before = Before(job.known, bench.failures, bench.forgotten, run.not_before)
     work = RunState(

@@ -162,7 +162,7 @@ class DiskStore:
     def spool(self, run_id: str) -> Path:
         """A folder beside the dataset; recovery removes it after a kill."""
         folder = self._work / "spool" / run_id
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
         return folder
 
     def map_each(self, call: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:

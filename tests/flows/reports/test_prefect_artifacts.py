@@ -18,6 +18,7 @@ from flows.reports.run_facts import Reason
 from flows.runs.resources import Engine
 from flows.ui.progress import RunProgress
 from tests.conftest import SAMPLES
+from tests.support.login import AUTH
 from tests.support.painted import Studio, busy, studio
 
 pytestmark = pytest.mark.through_prefect
@@ -37,7 +38,7 @@ def api(offline_engine: Any) -> Callable[..., Any]:
     url = offline_engine.server.url()
 
     def read(path: str, **body: object) -> Any:
-        answer = httpx.post(f"{url}/{path}", json=body)
+        answer = httpx.post(f"{url}/{path}", json=body, auth=AUTH)
         answer.raise_for_status()
         return answer.json()
 

@@ -1,5 +1,8 @@
 """Our own Prefect server: there for a run that has something to do, and for no other."""
 
+import asyncio
+import json
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -167,9 +170,72 @@ def test_the_work_of_a_run_begins_before_its_server_stands(
     request = RunRequest([str(SAMPLES / "invoices")], DOCUMENT_TYPES["invoice"], tmp_path / "out", quiet=True)
     done = run(fresh, request)
     assert done.exit_code == 0
-    (recorded,) = httpx.post(f"{fresh.prefect_url}/flow_runs/filter", json={}).json()
+    (recorded,) = httpx.post(f"{fresh.prefect_url}/flow_runs/filter", json={}, auth=login_of(fresh.server)).json()
     assert (recorded["name"], recorded["state"]["type"]) == (done.summary["run_id"], "COMPLETED")
     assert recorded["end_time"] is not None
+
+
+def login_of(server: ChildServer | None) -> tuple[str, str]:
+    assert server is not None
+    assert server.login is not None
+    name, _, word = server.login.partition(":")
+    return name, word
+
+
+def test_a_server_answers_nobody_without_its_login_no_page_of_another_origin_and_no_other_name(
+    tmp_path: Path, prefect_database: Path
+) -> None:
+    server = ChildServer(placed(prefect_database, tmp_path) / "prefect", port=_free_port())
+    url = server.url()
+    auth = login_of(server)
+    try:
+        asked = [
+            ("POST", "/flow_runs/filter"),
+            ("POST", "/deployments/filter"),
+            ("GET", "/admin/settings"),
+            ("GET", "/version"),
+        ]
+        for method, path in asked:
+            for wrong in (None, ("pagemill", "x"), ("", "")):
+                assert httpx.request(method, f"{url}{path}", json={}, auth=wrong).status_code == 401, (path, wrong)
+        assert httpx.post(f"{url}/flow_runs/filter", json={}, auth=auth).json() == []
+        page = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+        assert "access-control-allow-origin" not in httpx.options(f"{url}/flow_runs/filter", headers=page).headers
+        assert httpx.get(f"{url}/health", headers={"Host": "evil.example"}).status_code == 400
+        command = subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True).stdout
+        assert auth[1] not in command
+        home = tmp_path / "prefect"
+        assert oct(home.stat().st_mode)[-2:] == "00"
+        for path in ("/events/in", "/events/out", "/logs/out"):
+            asyncio.run(refused(f"{url.replace('http', 'ws', 1)}{path}"))
+    finally:
+        server.stop()
+
+
+async def refused(url: str) -> None:
+    """A socket without the login hears nothing, and is closed."""
+    import websockets
+
+    with pytest.raises(websockets.exceptions.ConnectionClosed):
+        async with websockets.connect(url, subprotocols=[websockets.Subprotocol("prefect")]) as socket:
+            await socket.send(json.dumps({"type": "auth", "token": "x"}))
+            for _ in range(3):
+                await asyncio.wait_for(socket.recv(), 5)
+
+
+def test_a_folder_that_somebody_works_in_brings_no_code(tmp_path: Path) -> None:
+    for name in ("flows", "secrets", "prefect"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    command = [
+        sys.executable,
+        "-c",
+        "from pathlib import Path; from flows.runs.prefect_server import ChildServer as S; s = S(Path('home')); print(s.url())",
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.stdout.startswith("http://127.0.0.1:"), done.stderr
+    assert not (tmp_path / "ran").exists()
 
 
 def test_the_command_line_and_a_run_import_nothing_that_they_do_not_need() -> None:

@@ -20,9 +20,11 @@ from tests.support.answering import Reply, answering, said
 from tests.support.archives import break_some, invoices
 from tests.support.commands import Begun
 from tests.support.killing import kill
+from tests.support.login import AUTH
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.through_prefect
+ENDPOINT = "https://openrouter.ai"
 
 
 @pytest.fixture
@@ -35,7 +37,7 @@ def api(offline_engine: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
     monkeypatch.setenv("PAGEMILL_MODEL", "offline")
 
     def read(path: str, **body: object) -> Any:
-        answer = httpx.post(f"{url}/{path}", json=body)
+        answer = httpx.post(f"{url}/{path}", json=body, auth=AUTH)
         answer.raise_for_status()
         return answer.json()
 
@@ -171,12 +173,18 @@ def test_a_deployment_is_made_with_its_safeguards_and_a_webhook_hears_of_what_ne
 
     break_some(invoices(tmp_path / "in", 4), range(2))
     schedule = schedule_of(
-        [str(tmp_path / "in")], "invoice", str(tmp_path / "bills"), "0 2 * * *", "Europe/Berlin", {"order": "newest"}
+        [str(tmp_path / "in")],
+        "invoice",
+        str(tmp_path / "bills"),
+        "0 2 * * *",
+        "Europe/Berlin",
+        {"order": "newest"},
+        ENDPOINT,
     )
     with answering(hook) as url:
         made = []
         for _ in range(2):  # the second time it changes nothing: a new automation would not know who has fallen silent
-            anyio.run(deploy, [schedule], "night-shift", SecretStr(url))
+            anyio.run(deploy, schedule, "night-shift", SecretStr(url), None)
             made.append({each["id"] for each in api("automations/filter") if each["name"].startswith("pagemill")})
         assert made[0] == made[1]
         deployments = api("deployments/filter", deployments={"name": {"any_": ["bills"]}})
@@ -189,13 +197,13 @@ def test_a_deployment_is_made_with_its_safeguards_and_a_webhook_hears_of_what_ne
         assert night["job_variables"]["stream_output"] is False
         assert len(made[1]) == 3
         other = schedule_of(
-            [str(tmp_path / "in")], "invoice", str(tmp_path / "other" / "bills"), "0 2 * * *", "UTC", {}
+            [str(tmp_path / "in")], "invoice", str(tmp_path / "other" / "bills"), "0 2 * * *", "UTC", {}, ENDPOINT
         )
         with pytest.raises(
             ConfigurationError, match=f"is the schedule of {tmp_path}/bills; call this one something else"
         ):
-            anyio.run(deploy, [other], "night-shift", None)
-        nightly(**schedule.parameters, **schedule.nightly)
+            anyio.run(deploy, other, "night-shift", None, None)
+        nightly(**schedule.parameters, **schedule.flags)
         wait_until(lambda: heard)
     assert heard
     assert {each["body"] == each["text"] and each["title"] for each in heard} == {"Pagemill"}  # for Apprise
@@ -204,8 +212,8 @@ def test_a_deployment_is_made_with_its_safeguards_and_a_webhook_hears_of_what_ne
 
 def test_a_schedule_has_a_name_that_prefect_takes_and_a_time_that_its_flow_takes(tmp_path: Path) -> None:
     def made(out: str, until: str | None = None, name: str | None = None) -> tuple[str, str | None]:
-        schedule = schedule_of([str(tmp_path)], "invoice", out, "0 2 * * *", "UTC", {"until": until}, name)
-        return schedule.name, schedule.nightly.get("until")
+        schedule = schedule_of([str(tmp_path)], "invoice", out, "0 2 * * *", "UTC", {"until": until}, ENDPOINT, name)
+        return schedule.name, schedule.flags.get("until")
 
     assert made("R & D/bills <of> 100%") == ("bills-of-100", None)
     assert made(str(tmp_path / "bills"), "07:00:00", "R&D bills") == ("R-D-bills", "07:00")
@@ -218,7 +226,7 @@ def test_what_is_served_must_be_there(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
     def require(source: str, out: str) -> None:
-        require_places(schedule_of([source], "invoice", out, "0 2 * * *", "UTC", {}))
+        require_places(schedule_of([source], "invoice", out, "0 2 * * *", "UTC", {}, ENDPOINT))
 
     require(str(tmp_path), str(tmp_path / "bills"))
     require(f"{tmp_path}/**/*.pdf", str(tmp_path / "bills"))
@@ -251,4 +259,4 @@ def test_the_file_of_deployments_can_be_deployed(api: Callable) -> None:
 @pytest.mark.parametrize(("cron", "zone"), [("0 2 * *", None), ("at night", None), ("0 2 * * *", "Europe/Nowhere")])
 def test_a_clock_that_does_not_tick_is_refused(tmp_path: Path, cron: str, zone: str | None) -> None:
     with pytest.raises(ConfigurationError, match="--cron"):
-        schedule_of([str(tmp_path)], "invoice", str(tmp_path / "out"), cron, zone, {})
+        schedule_of([str(tmp_path)], "invoice", str(tmp_path / "out"), cron, zone, {}, ENDPOINT)

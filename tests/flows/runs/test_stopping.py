@@ -50,7 +50,7 @@ class Schedule:
         return [body for body in bodies if self.folder.name in body]
 
     def state(self, run: str) -> dict[str, Any]:
-        return httpx.get(f"{self.machine.api}/flow_runs/{run}").json()["state"]
+        return httpx.get(f"{self.machine.api}/flow_runs/{run}", auth=self.machine.auth).json()["state"]
 
     def until(self, run: str, *types: str) -> dict[str, Any]:
         self.machine.wait(lambda: self.state(run)["type"] in types, 60)
@@ -64,7 +64,7 @@ class Schedule:
     def report(self, run: str) -> str:
         """The text of the report on the run's page in Prefect."""
         wanted = {"artifacts": {"flow_run_id": {"any_": [run]}, "type": {"any_": ["markdown"]}}}
-        answer = httpx.post(f"{self.machine.api}/artifacts/filter", json=wanted)
+        answer = httpx.post(f"{self.machine.api}/artifacts/filter", json=wanted, auth=self.machine.auth)
         return "\n".join(each["data"] for each in answer.json())
 
     def check_nothing_was_paid_twice(self, documents: int = DOCUMENTS) -> None:
@@ -101,13 +101,13 @@ def schedule(machine: tuple[Night, ModelServer], tmp_path: Path) -> Schedule:
 
 def set_state(machine: Night, run: str, state: State) -> None:
     from prefect import get_client
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
     async def put() -> None:
         async with get_client() as client:
             await client.set_flow_run_state(UUID(run), state)
 
-    with temporary_settings({PREFECT_API_URL: machine.api}):
+    with temporary_settings({PREFECT_API_URL: machine.api, PREFECT_API_AUTH_STRING: machine.login}):
         anyio.run(put)
 
 
@@ -117,7 +117,7 @@ def test_a_cancelled_run_keeps_what_it_asked_for_says_what_is_left_and_the_next_
     run = schedule.begin()
     subprocess.run(
         [sys.executable, "-m", "prefect", "flow-run", "cancel", run],
-        env={**os.environ, "PREFECT_API_URL": schedule.machine.api},
+        env={**os.environ, "PREFECT_API_URL": schedule.machine.api, "PREFECT_API_AUTH_STRING": schedule.machine.login},
         check=True,
         capture_output=True,
     )
@@ -134,7 +134,9 @@ def test_a_cancelled_run_keeps_what_it_asked_for_says_what_is_left_and_the_next_
 def test_a_suspended_run_ends_in_order_and_resumed_at_once_does_the_rest(schedule: Schedule) -> None:
     run = schedule.begin()
     set_state(schedule.machine, run, Suspended(timeout_seconds=600))
-    httpx.post(f"{schedule.machine.api}/flow_runs/{run}/resume").raise_for_status()  # the first process is still there
+    httpx.post(
+        f"{schedule.machine.api}/flow_runs/{run}/resume", auth=schedule.machine.auth
+    ).raise_for_status()  # the first process is still there
     state = schedule.until(run, *ENDED)
     first, second = schedule.rows()
     assert 0 < first["ok"] < DOCUMENTS

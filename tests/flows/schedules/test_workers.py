@@ -25,6 +25,7 @@ from tests.conftest import ROOT
 from tests.flows.storage.places import bucket
 from tests.support.alike import contents
 from tests.support.archives import COPIES, DOCUMENTS, archive
+from tests.support.login import AUTH
 from tests.support.outcomes import asked
 
 pytestmark = [pytest.mark.whole_machine, pytest.mark.through_prefect]
@@ -56,17 +57,19 @@ def test_two_workers_of_one_pool_share_a_backfill_on_an_object_store(
 
     api = offline_engine.server.url()
     source, out = archive(tmp_path / "in", DOCUMENTS), bucket(s3_server)
-    schedule = schedule_of([str(source)], "invoice", out, "0 2 1 1 *", "UTC", {})
+    schedule = schedule_of([str(source)], "invoice", out, "0 2 1 1 *", "UTC", {}, "http://x")
     with model_server("--delay", "0.2") as server:
         environment = {**server.environment, "PREFECT_API_URL": api, "PAGEMILL_CONCURRENCY": "2"}
         environment |= {"PAGEMILL_SHARD_SIZE": "6", "PAGEMILL_WORKERS": "1"}
         with temporary_settings({PREFECT_API_URL: api}):
-            anyio.run(deploy, [schedule], "workers", None)
-        deployment = httpx.get(f"{api}/deployments/name/backfill/{schedule.name}", timeout=60).json()["id"]
+            anyio.run(deploy, schedule, "workers", None, None)
+        deployment = httpx.get(f"{api}/deployments/name/backfill/{schedule.name}", timeout=60, auth=AUTH).json()["id"]
         by_hand = ("deployment", "run", f"backfill/{schedule.name}", "--param", "part=1/2", "--param", "canary=0")
         subprocess.run([sys.executable, "-m", "prefect", *by_hand], env={**os.environ, **environment}, check=True)
         body = {"state": {"type": "SCHEDULED"}, "parameters": {**schedule.parameters, "part": "2/2", "canary": 0}}
-        httpx.post(f"{api}/deployments/{deployment}/create_flow_run", json=body, timeout=60).raise_for_status()
+        httpx.post(
+            f"{api}/deployments/{deployment}/create_flow_run", json=body, timeout=60, auth=AUTH
+        ).raise_for_status()
         with workers("workers", 2, **environment):
             end = time.monotonic() + 200 + 2 * DOCUMENTS  # seconds
             found: list[dict] = []
@@ -74,7 +77,7 @@ def test_two_workers_of_one_pool_share_a_backfill_on_an_object_store(
                 assert time.monotonic() < end, found
                 time.sleep(0.5)
                 chosen = {"deployments": {"id": {"any_": [deployment]}}}
-                found = httpx.post(f"{api}/flow_runs/filter", json=chosen, timeout=60).json()
+                found = httpx.post(f"{api}/flow_runs/filter", json=chosen, timeout=60, auth=AUTH).json()
         assert sorted(each["parameters"]["part"] for each in found) == ["1/2", "2/2"]
         assert {each["state"]["name"] for each in found} <= {"Completed", "CompletedWithFailures"}, found
         assert max(each["start_time"] for each in found) < min(each["end_time"] for each in found)  # side by side

@@ -32,6 +32,7 @@ from schemas.errors import BudgetExceededError
 from tests.conftest import ROOT, start
 from tests.support.alike import contents
 from tests.support.archives import COPIES, DOCUMENTS, archive, invoices
+from tests.support.login import AUTH
 from tests.support.outcomes import asked, check_sum, rows
 from tests.support.painted import Studio, answer, name_of, studio
 from tests.support.waiting import wait_until
@@ -151,7 +152,7 @@ def test_a_nightly_has_its_shards_on_dask_as_tasks_of_its_own_and_keeps_to_a_lim
 
     api = offline_engine.server.url()
     limit = {"name": "over-machines", "limit": 1000, "slot_decay_per_second": 100}
-    httpx.post(f"{api}/v2/concurrency_limits/", json=limit, timeout=60).raise_for_status()
+    httpx.post(f"{api}/v2/concurrency_limits/", json=limit, timeout=60, auth=AUTH).raise_for_status()
     with model_server() as server, temporary_settings({PREFECT_API_URL: api}):
         told = {"PAGEMILL_RUNNER": "dask", "PAGEMILL_DASK_ADDRESS": machines.address, "PAGEMILL_SHARD_SIZE": "2"}
         told |= {"PAGEMILL_GLOBAL_LIMIT": "over-machines", "PREFECT_API_URL": api, **server.environment}
@@ -161,7 +162,9 @@ def test_a_nightly_has_its_shards_on_dask_as_tasks_of_its_own_and_keeps_to_a_lim
     assert (state.type.value, "4 ok" in state.message) == ("COMPLETED", True), state
     run_id = rows(tmp_path / "out", "runs", "run_id")[0][0]
     flow_run = str(state.state_details.flow_run_id)
-    tasks = httpx.post(f"{api}/task_runs/filter", json={"flow_runs": {"id": {"any_": [flow_run]}}}, timeout=60).json()
+    tasks = httpx.post(
+        f"{api}/task_runs/filter", json={"flow_runs": {"id": {"any_": [flow_run]}}}, timeout=60, auth=AUTH
+    ).json()
     assert sorted(each["name"] for each in tasks) == [f"{run_id}-00000", f"{run_id}-00001"]
 
 

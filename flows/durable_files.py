@@ -11,7 +11,7 @@ _HASH_BLOCK = 1 << 20
 
 def write_durably(path: Path, data: bytes) -> None:
     """Write `data` aside, sync, rename to `path`, sync the folder."""
-    aside = path.with_name(f"{path.name}.aside")
+    aside = _aside(path)
     with aside.open("wb") as file:
         file.write(data)
         file.flush()
@@ -23,7 +23,7 @@ def write_durably(path: Path, data: bytes) -> None:
 @contextmanager
 def written_aside(*paths: Path) -> Iterator[list[Path]]:
     """Files to write in the place of `paths`: synced and renamed when the block ends well, gone when it does not."""
-    asides = [path.with_name(f"{path.name}.aside") for path in paths]
+    asides = [_aside(path) for path in paths]
     try:
         yield asides
         for aside in asides:
@@ -58,6 +58,14 @@ def write_private(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
     aside.replace(path)
     sync_folder(path.parent)
+
+
+def _aside(path: Path) -> Path:
+    """The file beside `path` to write first; a link that bears its name is removed, so that nothing is written through it."""
+    aside = path.with_name(f"{path.name}.aside")
+    if aside.is_symlink():
+        aside.unlink()
+    return aside
 
 
 def sync_folder(folder: Path) -> None:

@@ -21,6 +21,7 @@ from schemas.tables import (
     OUR_TABLES,
     SHARD_TABLES,
     _described,
+    is_table_name,
 )
 
 
@@ -61,6 +62,11 @@ def record_tables(document_type: DocumentType) -> tuple[RecordTable, ...]:
     tables = tuple(_tables_below(document_type.root, document_type.name, (), ()))
     seen: set[str] = set()
     for table in tables:
+        if not is_table_name(table.name):
+            raise ConfigurationError(
+                f"document type {document_type.name!r}: {table.name!r} is no name of a table; rename the list with letters, "
+                "digits, `_` and `-`, at most 200 bytes with the names around it"
+            )
         if table.name in OUR_TABLES:
             raise ConfigurationError(
                 f"document type {document_type.name!r}: a table named {table.name!r} is one of Pagemill's own; rename it"

@@ -4,6 +4,7 @@ Types: money decimal128(18, 4), prices and quantities decimal128(18, 6), integer
 document's date-times as printed. Every file of a table is written with the identical schema from here, never inferred.
 """
 
+import re
 from collections.abc import Mapping
 
 import pyarrow as pa
@@ -240,3 +241,10 @@ OUR_TABLES = frozenset({*SHARD_TABLES, *LOG_TABLES, *VIEWS})
 
 
 PARTS = ("already_done", "skipped", "ok", "partial", "failed", "deferred")  # of what was discovered
+
+_TABLE_NAME = re.compile(r"[A-Za-z0-9_][\w-]{0,199}")  # with room for the suffixes of files, in the 255 bytes of a name
+
+
+def is_table_name(name: str) -> bool:
+    """True for a name that a folder of OUT and a file of an export can have: letters, digits, `_` and `-`, at most 200 bytes."""
+    return _TABLE_NAME.fullmatch(name) is not None and len(name.encode()) <= 200

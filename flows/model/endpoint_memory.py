@@ -10,7 +10,8 @@ from typing import Any
 from flows.durable_files import make_private, write_durably
 from flows.settings import Settings
 from flows.storage.backends.disk import DiskStore
-from flows.storage.backends.layout import WORK
+from flows.storage.backends.keys import own_name, own_path
+from flows.storage.backends.layout import LOCK_FILE, WORK
 from flows.storage.backends.locks import exclusive
 from flows.storage.dataset import Dataset
 
@@ -49,8 +50,9 @@ class EndpointMemory:
 def memory_of(dataset: Dataset, settings: Settings) -> EndpointMemory:
     """The memory of the settings' endpoint: beside a dataset on disk, else in the user's cache."""
     if isinstance(dataset.store, DiskStore):
-        work = dataset.store.root / WORK
-        return EndpointMemory(work / "endpoints.json", work / "lock", settings.endpoint)
+        root = dataset.store.root
+        facts, lock = own_name(root, f"{WORK}/endpoints.json"), own_path(root, LOCK_FILE)
+        return EndpointMemory(facts, lock, settings.endpoint)
     cache = settings.cache_dir
     make_private(cache)
     return EndpointMemory(cache / "endpoints.json", cache / "endpoints.lock", settings.endpoint)

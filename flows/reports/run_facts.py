@@ -101,7 +101,7 @@ def calls_of(dataset: Dataset, run_id: str) -> pa.Table:
             part = dataset.shard_columns("calls", shard, _CALLS)
             is_its_own = pc.and_(pc.greater(part.column("attempts"), 0), pc.equal(part.column("run_id"), run_id))
             parts.append(part.filter(is_its_own).drop_columns(["attempts", "run_id"]))
-    return pa.concat_tables(parts) if parts else dataset.shard_columns("calls", "", _CALLS[:4])
+    return pa.concat_tables(parts) if parts else _no_rows(dataset, "calls", _CALLS[:4])
 
 
 def _shards(dataset: Dataset, run: Row) -> Iterator[str]:
@@ -116,7 +116,7 @@ def _shards(dataset: Dataset, run: Row) -> Iterator[str]:
 
 
 def _measured(dataset: Dataset) -> pa.Table:
-    return dataset.shard_columns("documents", "", _MEASURED)
+    return _no_rows(dataset, "documents", _MEASURED)
 
 
 def _read_documents(dataset: Dataset, shard: str, facts: RunFacts, *, with_texts: bool) -> pa.Table:
@@ -170,3 +170,8 @@ def _grouped(rows: pa.Table) -> Iterator[tuple[tuple[str, str], pa.Table]]:
     for key in rows.select(["stage", "error"]).group_by(["stage", "error"]).aggregate([]).to_pylist():
         is_one = pc.and_(pc.equal(rows.column("stage"), key["stage"]), pc.equal(rows.column("error"), key["error"]))
         yield (key["stage"], key["error"]), rows.filter(is_one)
+
+
+def _no_rows(dataset: Dataset, table: str, columns: Sequence[str]) -> pa.Table:
+    """Columns of a table, without rows."""
+    return pa.schema([dataset.tables[table].field(name) for name in columns]).empty_table()

@@ -50,6 +50,7 @@ class Dataset:
         """Hold the dataset's lock. Raises DatasetError for an OSError of the store, also within the block."""
         try:
             with self.store.locked():
+                self.store.refuse_links(self.tables)
                 yield
         except OSError as error:
             raise self.unusable(error) from error
@@ -190,6 +191,10 @@ class Dataset:
             return set(self.store.read(FORGOTTEN_FILE).decode("ascii").split())
         except FileNotFoundError:
             return set()
+        except UnicodeDecodeError as error:
+            raise DatasetError(
+                f"{self.location}/{FORGOTTEN_FILE} holds no ids of documents; restore it from a copy"
+            ) from error
 
     def record_forgotten(self, ids: Iterable[str]) -> None:
         """Add `ids` to the forgotten ones. Hold the lock."""
@@ -207,7 +212,8 @@ class Dataset:
         with self.locked():
             live = self.store.live_runs() - {run_id}
             for name in sorted(self.runs_at_work() & live):
-                if json.loads(self.store.read(f"{RUNS}/{name}.json")).get("schedule") == schedule:
+                note = json.loads(self.store.read(f"{RUNS}/{name}.json"))  # of a live run, which wrote it
+                if note.get("schedule") == schedule:
                     return name
         return None
 

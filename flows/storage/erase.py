@@ -17,6 +17,7 @@ from flows.storage.document_claims import claimed_by_others
 from flows.storage.orphaned_groups import groups_of_nobody_else
 from flows.storage.run_ids import run_of
 from flows.storage.staging import Staged, stage_and_move
+from schemas.errors import DatasetError
 
 RowFilter = Callable[[pa.RecordBatch], pa.BooleanArray]  # mask of the rows that stay
 FIRST, LAST = ("documents",), ("changes",)
@@ -71,8 +72,7 @@ def erase(dataset: Dataset, name: str, ids: list[str]) -> Forgotten:
     The stored pages of runs are removed, too: they can be made again from the tables.
     """
     done = _erase(dataset, name, ids)
-    for entry in dataset.store.names(REPORTS):
-        dataset.store.unlink(f"{REPORTS}/{entry}")
+    dataset.store.remove(REPORTS)
     dataset.store.unlink(f"{FORGETS}/{name}")
     return done
 
@@ -85,8 +85,17 @@ def _notes(dataset: Dataset) -> dict[str, list[str]]:
         if name.endswith(".aside"):
             dataset.store.unlink(key)
         else:
-            notes[name] = dataset.store.read(key).decode("ascii").split()
+            notes[name] = _ids_in(dataset, key)
     return notes
+
+
+def _ids_in(dataset: Dataset, key: str) -> list[str]:
+    """The ids of a note. Raises DatasetError for anything else."""
+    try:
+        ids = dataset.store.read(key).decode("ascii").split()
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{dataset.location}/{key} holds no ids of documents; move it away and run again") from error
+    return ids
 
 
 def _erase(dataset: Dataset, staging: str, ids: list[str]) -> Forgotten:

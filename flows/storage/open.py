@@ -13,6 +13,7 @@ from flows.storage.backends.store import Out, Store, store_at
 from flows.storage.dataset import BIRTH_FILE, WORK_FOLDERS, Dataset, decode_schema
 from flows.storage.dataset_spec import DatasetSpec
 from schemas.errors import ConfigurationError, DatasetError
+from schemas.tables import is_table_name
 
 FORMAT_VERSION = 1
 
@@ -37,6 +38,7 @@ def open_dataset(out: Out | Store, spec: DatasetSpec) -> Dataset:
             if missing:  # a dataset of an older version
                 stated = _write_statement(store, spec, {**stated["tables"], **_encoded(missing)})
             dataset = Dataset(store, stated)
+            store.refuse_links(dataset.tables)
             _complete_birth(dataset)
             for name, text in spec.guides.items():
                 if not _has(store, name, text.encode()):
@@ -77,11 +79,33 @@ def _stated(store: Store) -> dict[str, Any] | None:
         stated = json.loads(store.read(DATASET_FILE))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DatasetError(f"{statement} cannot be read: {error}; restore it from a copy") from error
     if not isinstance(stated, dict) or stated.get("format") != FORMAT_VERSION:
         raise DatasetError(f"{statement} is of another format; use the Pagemill that wrote it")
+    _check_names(stated, statement)
     return stated
+
+
+def _check_names(stated: Mapping[str, Any], statement: str) -> None:
+    """Raise DatasetError for a statement without its parts, and for a table that its own folder in OUT could not hold."""
+    tables, records, schema = stated.get("tables"), stated.get("record_tables"), stated.get("schema")
+    if not (isinstance(tables, dict) and isinstance(records, list) and isinstance(schema, dict)):
+        raise DatasetError(f"{statement} lacks its tables or its schema; restore it from a copy")
+    for name in (stated.get("document_type"), *records, *tables):
+        if not isinstance(name, str) or not is_table_name(name) or name.casefold() == WORK:
+            raise DatasetError(
+                f"{statement} names a table {name!r}: expected letters, digits, `_` and `-`; restore it from a copy"
+            )
+    if missing := sorted({*records} - {*tables}):
+        raise DatasetError(f"{statement} lacks the table {missing[0]!r}; restore it from a copy")
+    for name, text in tables.items():
+        try:
+            decode_schema(text)
+        except (TypeError, ValueError, pa.ArrowException, OSError) as error:
+            raise DatasetError(
+                f"{statement}: the columns of {name} cannot be read ({error}); restore it from a copy"
+            ) from error
 
 
 def _write_statement(store: Store, spec: DatasetSpec, tables: Mapping[str, str] | None = None) -> dict[str, Any]:

@@ -2,17 +2,19 @@
 
 import datetime
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows.storage.backends.layout import RUNS, STAGED, WORK
+from flows.storage.backends.layout import JOURNAL, RUNS, STAGED, WORK
 from flows.storage.dataset import Dataset
 from flows.storage.erase import finish_forgets
 from flows.storage.run_ids import run_of
 from flows.storage.staging import Staged, is_ready, move, stage_and_move
+from schemas.errors import DatasetError
 from schemas.tables import LOG_TABLES
 
 
@@ -34,7 +36,8 @@ def recover(dataset: Dataset) -> None:
     dataset.refuse_half_shards()
     for name in dataset.entries("journal"):
         if run_of(name) not in live:
-            left = [batch for batch in _left(dataset, name) if batch.num_rows]
+            with _of_ours(f"{dataset.location}/{JOURNAL}/{name}"):
+                left = [batch for batch in _left(dataset, name) if batch.num_rows]
             stage_and_move(dataset, name, [Staged("calls", name, left)] if left else [], (), ())
     for name in dataset.entries("runs"):
         run_id = name.partition(".")[0]
@@ -42,8 +45,9 @@ def recover(dataset: Dataset) -> None:
             store.unlink(f"{RUNS}/{name}")  # half written
         elif run_id not in live:
             if not store.exists(f"runs/{run_id}.parquet"):
-                note = json.loads(store.read(f"{RUNS}/{name}"))
-                files = [Staged("runs", run_id, [_killed_run(dataset, note)]), *_its_recipe(dataset, note)]
+                with _of_ours(f"{dataset.location}/{RUNS}/{name}"):
+                    note = {**json.loads(store.read(f"{RUNS}/{name}")), "run_id": run_id}
+                    files = [Staged("runs", run_id, [_killed_run(dataset, note)]), *_its_recipe(dataset, note)]
                 stage_and_move(dataset, run_id, files, (), ())
             store.unlink(f"{RUNS}/{name}")
     finish_forgets(dataset)
@@ -51,6 +55,17 @@ def recover(dataset: Dataset) -> None:
         for name in dataset.entries(folder):
             if name not in live:
                 store.remove(f"{WORK}/{folder}/{name}")
+
+
+@contextmanager
+def _of_ours(file: str) -> Iterator[None]:
+    """Raise DatasetError for a note or a journal whose content is not of Pagemill's form."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, pa.ArrowException) as error:
+        raise DatasetError(
+            f"{file} was not written by Pagemill ({type(error).__name__}: {error}); move it away and run again"
+        ) from error
 
 
 def _left(dataset: Dataset, name: str) -> list[pa.RecordBatch]:

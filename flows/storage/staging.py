@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 
@@ -72,9 +71,8 @@ def is_ready(dataset: Dataset, name: str) -> bool:
 def move(dataset: Dataset, name: str) -> None:
     """Move the files listed in READY that have not been moved. Hold the lock."""
     store, folder = dataset.store, f"{STAGED}/{name}"
-    for file in _listed(dataset, f"{folder}/{READY}"):
-        source = f"{folder}/{file.get('file', file['table'] + '.parquet')}"
-        store.move(source, f"{file['table']}/{file.get('target', name)}.parquet", file)
+    for source, target, facts in _listed(dataset, f"{folder}/{READY}", name):
+        store.move(source, target, facts)
     store.remove(f"{JOURNAL}/{name}")
     store.settle(JOURNAL)
     store.unlink(f"{folder}/{READY}")
@@ -87,12 +85,27 @@ def as_stated(dataset: Dataset, table: str, batch: pa.RecordBatch) -> pa.RecordB
     return pa.RecordBatch.from_arrays([batch.column(field.name) for field in stated], schema=stated)
 
 
-def _listed(dataset: Dataset, key: str) -> list[dict[str, Any]]:
+def _listed(dataset: Dataset, key: str, name: str) -> list[tuple[str, str, dict[str, str]]]:
+    """The file, target and facts of each entry of READY. Raises DatasetError for one that no publish has written."""
     try:
-        listed: list[dict[str, Any]] = json.loads(dataset.store.read(key))
-        return [file for file in listed if file["table"] in dataset.tables]
-    except (ValueError, TypeError, KeyError) as error:
+        return [
+            (
+                f"{STAGED}/{name}/{_one_step(file.get('file', file['table'] + '.parquet'))}",
+                f"{file['table']}/{_one_step(file.get('target', name))}.parquet",
+                {"sha256": str(file["sha256"]), "etag": str(file.get("etag", ""))},
+            )
+            for file in json.loads(dataset.store.read(key))
+            if file["table"] in dataset.tables
+        ]
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         folder = key.rpartition("/")[0]
         raise DatasetError(
             f"{dataset.location}/{key} cannot be read ({error}); move {folder} away and run again"
         ) from error
+
+
+def _one_step(name: str) -> str:
+    """The name of a file. Raises ValueError for a path."""
+    if "/" in name or name.startswith("."):
+        raise ValueError(f"it names the file {name!r}")
+    return name

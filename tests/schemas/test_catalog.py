@@ -28,8 +28,8 @@ ODD = {
     "type": "object",
     "properties": {
         "total": {"type": "number"}, "total_match": {"type": "string"}, "it's (a) \"name\"": {"type": "string"},
-        "a/b": {"type": "object", "properties": {"c~d": {"type": "array", "items": {"type": "object", "properties": {
-            "x.y": {"type": "integer"}, "sub": {"type": "array", "items": {"type": "object", "properties": {
+        "ä-b": {"type": "object", "properties": {"c-d": {"type": "array", "items": {"type": "object", "properties": {
+            "x.y/z~": {"type": "integer"}, "sub": {"type": "array", "items": {"type": "object", "properties": {
                 "z": {"type": "integer"}}}}}}}}},
         "trust": {"type": "array", "items": {"type": "object", "properties": {"v": {"type": "integer"}}}},
         "texts": {"type": "array", "items": {"type": "string"}},
@@ -86,10 +86,10 @@ def test_names_of_any_kind_and_lists_in_lists_have_their_evidence_beside_them(tm
     kind = DocumentType.from_schema(ODD, "odd")
     value = {
         "total": 2.5, "total_match": "mine", 'it\'s (a) "name"': "n", "texts": ["t"], "trust": [{"v": 1}],
-        "a/b": {"c~d": [{"x.y": 1, "sub": [{"z": 5}]}, {"x.y": 2, "sub": [{"z": 6}, {"z": 7}]}]},
+        "ä-b": {"c-d": [{"x.y/z~": 1, "sub": [{"z": 5}]}, {"x.y/z~": 2, "sub": [{"z": 6}, {"z": 7}]}]},
     }  # fmt: skip
     pages = {
-        "/total": 1, '/it\'s (a) "name"': 2, "/a~1b/c~0d/1/x.y": 3, "/a~1b/c~0d/1/sub/1/z": 4, "/trust/0/v": 5,
+        "/total": 1, '/it\'s (a) "name"': 2, "/ä-b/c-d/1/x.y~1z~0": 3, "/ä-b/c-d/1/sub/1/z": 4, "/trust/0/v": 5,
     }  # fmt: skip
     made = record(value)
     evidence = [Evidence(field, "v", page, (0, 0, 1, 1), "q", "exact") for field, page in pages.items()]
@@ -100,8 +100,8 @@ def test_names_of_any_kind_and_lists_in_lists_have_their_evidence_beside_them(tm
         (2.5, "mine", 1, "exact")
     ]
     assert connection.sql("""select "it's (a) ""name""_page" from odd_trust_""").fetchall() == [(2,)]
-    outer, inner = (table.name for table in record_tables(kind) if "c~d" in table.name)
-    found = connection.sql(f'select item_index, "x.y", "x.y_page" from "{outer}_trust" order by 1').fetchall()
+    outer, inner = (table.name for table in record_tables(kind) if "c-d" in table.name)
+    found = connection.sql(f'select item_index, "x.y/z~", "x.y/z~_page" from "{outer}_trust" order by 1').fetchall()
     assert found == [(0, 1, None), (1, 2, 3)]
     found = connection.sql(f'select z, z_page from "{inner}_trust" order by z').fetchall()
     assert found == [(5, None), (6, None), (7, 4)]

@@ -2,6 +2,7 @@
 
 layout         names of the folders and files in `_work/`
 store          the interface, and which store OUT names
+keys           names of files checked: none leads out of OUT
 disk           renames, fsync, flock
 object_store   whole objects, copies, renewed objects
 s3             requests to S3; the one import of s3fs

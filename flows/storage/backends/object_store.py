@@ -23,6 +23,7 @@ import pyarrow as pa
 from flows.durable_files import file_hash
 from flows.storage.backends.heartbeat import Heartbeat, RemoteLock, Timing, Watcher, wait_until_known
 from flows.storage.backends.journal import Segment, rows_in
+from flows.storage.backends.keys import checked_key
 from flows.storage.backends.layout import JOURNAL, LEASES, LOCK_FILE, WORK
 from flows.storage.backends.parquet_files import write_parquet
 from flows.storage.backends.s3 import ChangedError, ObjectClient
@@ -58,11 +59,11 @@ class ObjectStore:
 
     def names(self, folder: str) -> list[str]:
         """Names of the entries directly in a folder."""
-        return sorted(entry.name for entry in self._listed(folder))
+        return sorted(entry.name for entry in self._listed(self._key(folder)))
 
     def stamps(self, folder: str) -> dict[str, tuple[object, ...]]:
         """The Parquet files of a folder by name."""
-        files = [entry for entry in self._listed(folder) if entry.name.endswith(".parquet")]
+        files = [entry for entry in self._listed(self._key(folder)) if entry.name.endswith(".parquet")]
         self._sizes.update({f"{folder}/{entry.name}": entry.size for entry in files})
         return {entry.name: (entry.etag, entry.size) for entry in sorted(files, key=lambda entry: entry.name)}
 
@@ -74,24 +75,24 @@ class ObjectStore:
     def exists(self, key: str) -> bool:
         """True for an existing object."""
         try:
-            self._patiently(lambda: self._client.etag(key))
+            self._patiently(lambda: self._client.etag(self._key(key)))
         except FileNotFoundError:
             return False
         return True
 
     def read(self, key: str) -> bytes:
         """The bytes of an object."""
-        return self._patiently(lambda: self._client.get(key))
+        return self._patiently(lambda: self._client.get(self._key(key)))
 
     def open(self, key: str) -> BinaryIO:
         """An opened object, for reads of pieces; a small one is read whole."""
         if self._sizes.get(key, 0) <= _READ_WHOLE:
             return io.BytesIO(self.read(key))
-        return self._patiently(lambda: self._client.open(key))
+        return self._patiently(lambda: self._client.open(self._key(key)))
 
     def write(self, key: str, data: bytes) -> None:
         """Write a whole object."""
-        self._change(lambda: self._client.put(key, data))
+        self._change(lambda: self._client.put(self._key(key), data))
 
     def append(self, key: str, data: bytes) -> None:
         """Rewrite the object with `data` at its end."""
@@ -115,7 +116,7 @@ class ObjectStore:
     def move(self, source: str, target: str, facts: Mapping[str, str]) -> None:
         """Copy the staged object to `target`; the original stays until its folder is removed, since a second copy is harmless."""
         try:
-            self._change(lambda: self._client.copy(source, target, facts["etag"]))
+            self._change(lambda: self._client.copy(self._key(source), self._key(target), facts["etag"]))
         except FileNotFoundError:
             return  # copied before; the removal of its folder was interrupted
         except ChangedError as error:
@@ -126,11 +127,11 @@ class ObjectStore:
 
     def unlink(self, key: str) -> None:
         """Delete one object."""
-        self._change(lambda: self._client.delete([key]))
+        self._change(lambda: self._client.delete([self._key(key)]))
 
     def remove(self, key: str) -> None:
         """Delete an object and the objects below it; missing ones are no error."""
-        below = self._patiently(lambda: self._client.below(key))
+        below = self._patiently(lambda: self._client.below(self._key(key)))
         self._change(lambda: self._client.delete([key, *below]))
 
     @contextmanager
@@ -157,7 +158,9 @@ class ObjectStore:
 
     def lease(self, run_id: str) -> "ObjectLease":
         """Begin a run. Hold the lock."""
-        return ObjectLease(self._leases, run_id, Heartbeat(self._client, _lease(run_id), self.location, self._timing))
+        return ObjectLease(
+            self._leases, run_id, Heartbeat(self._client, self._key(_lease(run_id)), self.location, self._timing)
+        )
 
     def live_runs(self) -> frozenset[str]:
         """The runs of this process, and those whose lease has changed within `dead_after` seconds."""
@@ -170,7 +173,7 @@ class ObjectStore:
 
     def is_live(self, run_id: str) -> bool:
         """True until the run's lease has not changed for `dead_after` seconds."""
-        key = _lease(run_id)
+        key = self._key(_lease(run_id))
         try:
             etag = self._patiently(lambda: self._client.etag(key))
         except FileNotFoundError:
@@ -179,16 +182,19 @@ class ObjectStore:
 
     def segment(self, name: str) -> Segment:
         """The journal segment of a shard, to append to."""
-        return ObjectSegment(name, self._keep, self._timing.group)
+        return ObjectSegment(self._key(name), self._keep, self._timing.group)
 
     def read_segment(self, name: str) -> list[dict[str, Any]]:
         """The complete rows of a segment's objects, in the order of writing."""
-        keys = sorted(self._patiently(lambda: self._client.below(f"{JOURNAL}/{name}")))
+        keys = sorted(self._patiently(lambda: self._client.below(self._key(f"{JOURNAL}/{name}"))))
         return list(rows_in(b"\n".join(self.map_each(self.read, keys))))
 
     def spool(self, run_id: str) -> Path:
         """A temporary folder on this machine."""
-        return Path(tempfile.mkdtemp(prefix=f"pagemill-{run_id}-"))
+        return Path(tempfile.mkdtemp(prefix=f"pagemill-{self._key(run_id)}-"))
+
+    def refuse_links(self, tables: Iterable[str]) -> None:
+        """No-op: an object store has no links."""
 
     def map_each(self, call: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
         """The results of `call`, computed in parallel."""
@@ -198,9 +204,12 @@ class ObjectStore:
         """Upload a file, a small one in one request; returns the object's etag."""
         if path.stat().st_size <= _READ_WHOLE:
             data = path.read_bytes()
-            return self._change(lambda: self._client.put(key, data))
-        self._change(lambda: self._client.put_file(key, path))
+            return self._change(lambda: self._client.put(self._key(key), data))
+        self._change(lambda: self._client.put_file(self._key(key), path))
         return self._patiently(lambda: self._client.etag(key))
+
+    def _key(self, key: str) -> str:
+        return checked_key(key, self.location)
 
     def _listed(self, folder: str) -> list[Any]:
         return self._patiently(lambda: self._client.listed(folder))

@@ -1,7 +1,8 @@
 """Store of a dataset, on disk or on an object store, behind the few operations that publishing needs.
 
-A key is a path below OUT with `/` between its steps. Writes are durable when they return, and atomic: a reader sees the old or
-the new file. An error of the store is an OSError, a missing file FileNotFoundError.
+A key is a path below OUT with `/` between its steps, checked (`keys`) before it is used: names of files, READY, notes and
+`dataset.json` may be foreign. One that leads elsewhere raises DatasetError. Writes are durable when they return, and atomic: a
+reader sees the old or the new file. An error of the store is an OSError, a missing file FileNotFoundError.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -107,6 +108,9 @@ class Store(Protocol):
 
     def spool(self, run_id: str) -> Path:
         """A folder on this machine's disk for a run's copies of documents; the run removes it."""
+
+    def refuse_links(self, tables: Iterable[str]) -> None:
+        """Raise DatasetError where a folder of `_work` or of a table is a link, before anything is changed."""
 
     def map_each(self, call: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
         """The results of `call`, computed in parallel where the store answers slowly."""

@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from flows.log import note
+from flows.reports.failing import failing_documents, failing_lines
 from flows.reports.last_run import last_run
 from flows.reports.run_facts import facts_of, run_row
 from flows.storage.backends.store import Out
@@ -34,6 +35,7 @@ def status(out: Out) -> dict[str, Any]:
     failing = pc.unique(pc.coalesce(failures.column("document_id"), failures.column("source_uri")))
     is_published = pc.is_in(failing, value_set=documents.column("document_id").combine_chunks())
     newest = run_row(dataset)
+    failing_now = failing_documents(dataset)
     return {
         "discovered": last["discovered"] if last else 0,
         "documents": documents.num_rows,
@@ -45,6 +47,8 @@ def status(out: Out) -> dict[str, Any]:
         "cost_usd": pc.sum(dataset.rows("calls", ["cost_usd"]).column(0)).as_py() or 0.0,
         "runs": len(runs),
         "document_type": dataset.document_type,
+        "failing": failing_now.as_rows(),
+        "failing_count": failing_now.count,
         "last_run": None if newest is None else last_run(facts_of(dataset, newest)),
     }
 
@@ -56,6 +60,7 @@ def status_lines(figures: Mapping[str, Any], out: Out) -> list[str]:
         f"ok {figures['ok']:,}, partial {figures['partial']:,}, failing {figures['failed']:,}",
         f"last run: discovered {figures['discovered']:,}, skipped {figures['skipped']:,}, deferred {figures['deferred']:,}",
         f"spent ${figures['cost_usd']:.4f}",
+        *failing_lines(figures, out),
     ]
 
 
@@ -73,6 +78,7 @@ def run_lines(summary: Mapping[str, Any], out: Out) -> list[str]:
         f"{summary['requests']:,} requests, {summary['prompt_tokens']:,} tokens in, {summary['completion_tokens']:,} out",
         f"cost {cost}, {summary['seconds']:.1f} s, run {summary['run_id']}",
         *_listing_lines(summary),
+        *failing_lines(summary, out),
         *drift_lines(summary["drift"]),
         *([f"page of the run: {summary['report']}"] if summary["report"] else []),
     ]

@@ -10,6 +10,7 @@ refresh_shard          one shard of a refresh
 replay                 `refresh --replay`: today's parser over stored answers
 migrate                `refresh --into`: a dataset with other columns
 scheduled              nightly and backfill: parameters to a run, its end to a state
+webhook                messages of a scheduled run to the operator's webhook
 shard                  one shard: read, claim, extract, publish
 accounting             counts of a run by address; its manifest and row of `runs`
 earlier_shard_attempt  leftovers of a shard that was tried before

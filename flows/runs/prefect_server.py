@@ -54,7 +54,7 @@ def pruned_after(days: float | None) -> dict[str, str]:
     return {
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": seconds,
-        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": str(min(7 * 86400, int(seconds))),
+        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": f"PT{min(7 * 86400, int(seconds))}S",  # it takes ISO 8601
     }
 
 

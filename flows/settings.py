@@ -84,6 +84,15 @@ class Settings(BaseSettings):
     runner: Literal["local", "dask"] = "local"  # who carries shards out: this process, or those of a Dask cluster
     dask_address: str | None = None  # of a scheduler that runs; without one a cluster is made on this machine
     dask_workers: Annotated[int, Field(ge=1, le=256)] = max(1, os.cpu_count() or 1)  # its processes
+    ca_bundle: Path | None = Field(
+        None,  # PEM file of the authorities that an endpoint's certificate is checked against
+        validation_alias=AliasChoices("PAGEMILL_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+    )
+    client_cert: Path | None = None  # PEM file that shows an endpoint who calls
+    client_key: Path | None = None  # its key, where that is another file
+    tell_outage: Annotated[float, Field(ge=0, allow_inf_nan=False)] = (
+        300.0  # seconds without an answer until it is told
+    )
     cache_dir: Path = Path(platformdirs.user_cache_dir("pagemill"))
 
     @field_validator("base_url")

@@ -186,11 +186,19 @@ class ChildServer:
         self._process = None
 
 
+def keep_loopback_direct() -> None:
+    """Except this machine from the proxies of the environment, for Prefect's client and for all children."""
+    for name in ("NO_PROXY", "no_proxy"):
+        hosts = [host for host in os.environ.get(name, "").split(",") if host.strip()]
+        os.environ[name] = ",".join([*hosts, *(host for host in ("127.0.0.1", "localhost") if host not in hosts)])
+
+
 @contextmanager
 def prefect_server(home: Path) -> Iterator[ChildServer | None]:
     """A child server that has not started yet, or None where the environment names one."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    keep_loopback_direct()
     if os.environ.get("PREFECT_API_URL"):
         yield None
         return

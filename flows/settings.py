@@ -29,6 +29,7 @@ ROUTING = frozenset(  # of OpenRouter's `provider` object (FACTS §5)
 
 _NOT_OF_A_FILE = {
     "dask_address": "the processes of a cluster see the documents, and what they answer is run here",
+    "follow_links": "a link in an archive may lead to any file of this machine",
     "cache_dir": "Prefect's settings and database, with the webhook in it, are kept there",
 }
 _SAID: list[list[str]] = []  # by this process, about `.env` and the environment: once
@@ -81,6 +82,7 @@ class Settings(FolderSettings):
     workers: Annotated[int, Field(ge=1, le=256)] = max(1, os.cpu_count() or 1)  # split processes
     split_seconds: Annotated[float, Field(gt=0)] = 300.0  # for one document
     split_memory: Annotated[int, Field(ge=1 << 28)] = 4 << 30  # bytes of address space of one split process
+    follow_links: bool = False  # also out of the folder of a source
     passwords_file: Path | None = None
     examples: Path | None = None  # lines of `export --format chat`, shown to the model before each request
     examples_count: Annotated[int, Field(ge=1, le=20)] = 3  # of them, at most

@@ -16,6 +16,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MOST_BODY_BYTES = 200_000  # of a request's body: corrections are shorter
+_LENGTH_DIGITS = 12
 HEADER = "x-pagemill-token"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
@@ -70,6 +71,8 @@ class Guard:
         headers = Headers(scope=scope)
         if headers.getlist("host") != [headers.get("host")] or headers["host"] not in self._hosts:
             return _refused(403, "wrong host: use the address that `pagemill review` has printed")
+        if (refusal := _refused_framing(headers)) is not None:
+            return refusal
         origin = headers.get("origin")
         if origin is not None and origin not in {f"http://{host}" for host in self._hosts}:
             return _refused(403, "wrong origin: requests of other sites are refused")
@@ -99,14 +102,22 @@ class Guard:
             return _refused(403, "missing token of the page: load the page again")
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             return _refused(415, "wrong content type: expected application/json")
-        length = headers.get("content-length", "")
-        if not length.isdecimal():
-            return _refused(411, "missing content length")
-        return (
-            _refused(413, f"body too large: expected at most {MOST_BODY_BYTES:,} bytes")
-            if int(length) > MOST_BODY_BYTES
-            else None
-        )
+        return None if "content-length" in headers else _refused(411, "missing content length")
+
+
+def _refused_framing(headers: Headers) -> Response | None:
+    """A refusal of a body whose end can be read in two ways, that states no length beforehand, or is too long."""
+    lengths = headers.getlist("content-length")
+    if "transfer-encoding" in headers:
+        return _refused(400 if lengths else 411, "transfer encoding: expected a content length in its place")
+    if not lengths:
+        return None
+    length = lengths[0]
+    if len(lengths) > 1 or not (length.isascii() and length.isdecimal()):
+        return _refused(400, "invalid content length: expected one number")
+    if len(length) > _LENGTH_DIGITS or int(length) > MOST_BODY_BYTES:
+        return _refused(413, f"body too large: expected at most {MOST_BODY_BYTES:,} bytes")
+    return None
 
 
 def _refused(status: int, why: str) -> Response:

@@ -2,6 +2,8 @@
 
 import json
 import re
+import socket
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -119,6 +121,37 @@ def test_a_change_says_how_long_it_is_and_is_not_too_long(server: Reviewing) -> 
     assert change(server, b"x" * (MOST_BODY_BYTES + 1)) == 413
     assert change(server, b"", content_length=None) == 411
     assert change(server, b"", content_length=None, transfer_encoding="chunked") == 411
+
+
+TWO = b"POST /api/documents/" + ID.encode() + b"/corrections HTTP/1.1\r\n"
+FRAMINGS = {
+    "both": b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n",
+    "both, the other way round": b"Transfer-Encoding: chunked\r\nContent-Length: 2\r\n",
+    "chunked": b"Transfer-Encoding: chunked\r\n",
+    "another encoding": b"Transfer-Encoding: gzip, chunked\r\n",
+    "identity": b"Transfer-Encoding: identity\r\nContent-Length: 2\r\n",
+    "in capitals": b"TRANSFER-ENCODING: Chunked\r\nContent-Length: 2\r\n",
+    "two lengths": b"Content-Length: 2\r\nContent-Length: 300000\r\n",
+    "two lengths in one": b"Content-Length: 2, 300000\r\n",
+    "negative": b"Content-Length: -2\r\n",
+    "signed": b"Content-Length: +2\r\n",
+    "no number": b"Content-Length: \xb2\r\n",
+    "too long": b"Content-Length: 99999999999999999999\r\n",
+}
+
+
+@pytest.mark.parametrize("method", [b"POST", b"GET"])
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_a_body_whose_end_is_not_plain_is_refused(server: Reviewing, framing: str, method: bytes) -> None:
+    head = TWO.replace(b"POST", method) + f"Host: {server.host}\r\nCookie: {server.cookie}\r\n".encode()
+    head += f"X-Pagemill-Token: {server.token}\r\nContent-Type: application/json\r\n".encode()
+    body = b"30D40\r\n" + b"x" * 200_000 + b"\r\n0\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", int(server.host.rpartition(":")[2])), timeout=20) as wire:
+        wire.sendall(head + FRAMINGS[framing] + b"Connection: close\r\n\r\n")
+        with suppress(OSError):
+            wire.sendall(body)
+        answer = wire.recv(4096)
+    assert answer.split()[1] in {b"400", b"411", b"413", b"501"}, answer
 
 
 @pytest.mark.parametrize(

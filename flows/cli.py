@@ -14,6 +14,7 @@ from flows.commands.run import refresh_command, run_command
 from flows.commands.schedules import deploy_command, schedules_command, serve_command
 from flows.commands.tour import tour_command
 from flows.commands.types import types_app
+from flows.runs.prefect_settings import ignore_files_of_folder
 from flows.ui.terminal import complain
 from schemas.errors import PagemillError, exit_code_of
 
@@ -55,6 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
     from flows.log import LOG
 
     LOG.use(_log_format(sys.argv[1:] if arguments is None else arguments))
+    ignore_files_of_folder()
     try:
         code = app(args=arguments, standalone_mode=False)
     except PagemillError as error:

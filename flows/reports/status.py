@@ -10,6 +10,7 @@ from flows.log import note
 from flows.reports.failing import failing_documents, failing_lines
 from flows.reports.last_run import last_run
 from flows.reports.run_facts import facts_of, run_row
+from flows.sources.ignored import ignored_count, ignored_lines
 from flows.storage.backends.store import Out
 from flows.storage.open import read_dataset
 
@@ -26,7 +27,7 @@ def status(out: Out) -> dict[str, Any]:
     statuses = Counter(
         {row["values"]: row["counts"] for row in pc.value_counts(documents.column("status")).to_pylist()}
     )
-    names = ("started_at", "discovered", "deferred", "skipped", "command")
+    names = ("run_id", "started_at", "discovered", "deferred", "skipped", "command")
     runs = dataset.rows("runs", [name for name in names if name in dataset.tables["runs"].names]).to_pylist()
     # A refresh reads published documents only, so its counts are not those of the sources.
     whole = [run for run in runs if run.get("command") not in {"refresh", "replay"}]
@@ -44,6 +45,7 @@ def status(out: Out) -> dict[str, Any]:
         "failed": len(failing) - (pc.sum(is_published).as_py() or 0),
         "deferred": last["deferred"] if last else 0,
         "skipped": last["skipped"] if last else 0,
+        "ignored": ignored_count(dataset, last["run_id"]) if last else None,
         "cost_usd": pc.sum(dataset.rows("calls", ["cost_usd"]).column(0)).as_py() or 0.0,
         "runs": len(runs),
         "document_type": dataset.document_type,
@@ -81,6 +83,7 @@ def run_lines(summary: Mapping[str, Any], out: Out) -> list[str]:
         *failing_lines(summary, out),
         *drift_lines(summary["drift"]),
         *([f"page of the run: {summary['report']}"] if summary["report"] else []),
+        *ignored_lines(summary),
     ]
 
 

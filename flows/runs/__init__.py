@@ -19,6 +19,7 @@ resources              server, sandbox and model shared by runs of a process
 prefect_flow           shards as Prefect tasks; signals and suspension
 recording              shards at work recorded by Prefect beside them
 prefect_server         our own quiet child server of Prefect
+prefect_settings       Prefect's settings without files of the current folder
 prefect_database       its database, made from stored statements at a first start
 canary                 first documents of a backfill alone
 cost_guard             price and consent before money is spent

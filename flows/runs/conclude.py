@@ -78,6 +78,7 @@ def summarise(prepared: Prepared, work: RunState, plan: Plan, stopped: PagemillE
         "gone": plan.gone,
         "not_gone": plan.not_gone,
         "not_listed": list(prepared.found.troubles),
+        **prepared.found.ignored.figures(),
         "report": keep_report(prepared.dataset, prepared.run_id) if is_drawn else None,
     }
     return Outcome({**summary, **failing_of(prepared.dataset, prepared.run_id if accounts.failed else None)}, stopped)

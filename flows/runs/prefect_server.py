@@ -24,6 +24,7 @@ from typing import Any
 
 from flows.durable_files import make_private
 from flows.runs.prefect_database import place_database
+from flows.runs.prefect_settings import ignore_files_of_folder
 from flows.storage.backends.locks import exclusive
 from schemas.errors import ConfigurationError
 
@@ -247,6 +248,7 @@ def guarded_app() -> Any:
 
 def _serve(port: int) -> None:
     end_with_parent()
+    ignore_files_of_folder()
     gc.disable()  # a third of the time of the imports is looking for waste, of which they make none
     import prefect.server.api.server  # noqa: F401 - what uvicorn imports below
     import uvicorn

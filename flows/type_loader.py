@@ -10,11 +10,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from flows.log import say
 from schemas.document_type import DocumentType
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.errors import ConfigurationError
 from schemas.fields import GROUP_KEYWORD
 from schemas.record_tables import record_tables
+
+_SAID: list[Path] = []  # files whose code this process has said that it runs
 
 
 def load_type(name: str) -> DocumentType:
@@ -55,6 +58,12 @@ def _from_file(name: str) -> DocumentType:
 def _load_class(path: Path, member: str) -> type[BaseModel]:
     if not path.is_file():
         raise ConfigurationError(f"--type {path}:{member}: there is no such file")
+    if path not in _SAID:
+        _SAID.append(path)
+        say(
+            f"--type {path}:{member} runs the code of that file, with the rights and the keys of this command",
+            "settings",
+        )
     spec = importlib.util.spec_from_file_location(f"pagemill_type_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None

@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,10 @@ def _from_file(name: str) -> DocumentType:
     if colon and path.endswith(".py"):
         return DocumentType.from_model(_load_class(Path(path), member))
     if not name.endswith(".json"):
+        near = get_close_matches(name, DOCUMENT_TYPES, 1)
+        meant = f"did you mean {near[0]}? " if near else ""
         raise ConfigurationError(
-            f"unknown type {name!r}; built in are {', '.join(DOCUMENT_TYPES)}; else give path/to/schema.json or "
+            f"unknown type {name!r}; {meant}built in are {', '.join(DOCUMENT_TYPES)}; else give path/to/schema.json or "
             "path/to/file.py:Class"
         )
     file = Path(name)
@@ -45,7 +48,8 @@ def _from_file(name: str) -> DocumentType:
     except OSError as error:
         raise ConfigurationError(f"--type {name}: {error.strerror}") from error
     except ValueError as error:
-        raise ConfigurationError(f"--type {name}: not JSON: {error}") from None
+        where = f" in line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise ConfigurationError(f"--type {name}: no JSON{where}; mend the file, or name another") from None
     if not isinstance(schema, dict):
         raise ConfigurationError(f"--type {name}: a JSON Schema is an object, this is a {type(schema).__name__}")
     stem = file.name.removesuffix(".json").removesuffix(".schema")

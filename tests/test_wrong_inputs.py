@@ -42,7 +42,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], str]] = {
     "no source": (("run", *TYPE, *OUT), "SOURCE"),
     "no type": (("run", "in", *OUT), "--type"),
     "no out": (("run", "in", *TYPE), "--out"),
-    "no such type": (("run", "in", "--type", "invoce", *OUT), "invoce"),
+    "no such type": (("run", "in", "--type", "invoce", *OUT), "did you mean invoice?"),
     "no such source": (("run", "nowhere", *TYPE, *OUT), "nowhere"),
     "no such glob": (("run", "*.xyz", *TYPE, *OUT), "xyz"),
     "no such list": (("run", "@nowhere.txt", *TYPE, *OUT), "nowhere.txt"),

@@ -49,7 +49,7 @@ def _from_file(name: str) -> DocumentType:
         raise ConfigurationError(f"--type {name}: {error.strerror}") from error
     except ValueError as error:
         where = f" in line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise ConfigurationError(f"--type {name}: no JSON{where}; mend the file, or name another") from None
+        raise ConfigurationError(f"--type {name}: not JSON{where}; mend the file, or name another") from None
     if not isinstance(schema, dict):
         raise ConfigurationError(f"--type {name}: a JSON Schema is an object, this is a {type(schema).__name__}")
     stem = file.name.removesuffix(".json").removesuffix(".schema")

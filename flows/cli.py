@@ -3,6 +3,8 @@
 import gc
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
@@ -46,6 +48,24 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "schedules": schedules_command,
     "tour": tour_command,
 }
+
+
+def _show_version(is_wanted: bool) -> None:
+    if is_wanted:
+        typer.echo(f"pagemill {version('pagemill')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    is_version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="print the version and nothing else"),
+    ] = False,
+) -> None:
+    pass
+
+
 for name, command in COMMANDS.items():
     app.command(name)(command)
 app.add_typer(types_app, name="types")

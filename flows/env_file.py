@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from dotenv.parser import parse_stream
 from pydantic import AliasChoices
@@ -83,6 +83,32 @@ def env_file_values(path: Path) -> dict[str, str | None]:
             )
         values[name] = binding.value
     return values
+
+
+_EXPECTED = {  # by pydantic's kind of error; the values are its context
+    "greater_than_equal": "a number of {ge} or more",
+    "greater_than": "a number above {gt}",
+    "less_than_equal": "a number of {le} or less",
+    "less_than": "a number below {lt}",
+    "finite_number": "a finite number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_parsing": "a number",
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "dict_type": 'a JSON object, such as {{"order": ["mistral"]}}',
+    "literal_error": "{expected}",
+    "string_too_short": "at least {min_length} character",
+    "string_too_long": "at most {max_length} characters",
+}
+
+
+def setting_fault(detail: Mapping[str, Any]) -> str:
+    """The fault of a value that pydantic has refused, in words of ours, with what is expected in its place."""
+    expected = _EXPECTED.get(str(detail["type"]))
+    if expected is None:
+        return str(detail["msg"]).removeprefix("Value error, ")
+    return f"invalid value: expected {expected.format(**detail.get('ctx', {}))}; docs/operations.md says what it is for"
 
 
 class Origins:

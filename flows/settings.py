@@ -13,7 +13,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
 from extractors.ocr import is_installed
-from flows.env_file import FolderSettings, Origins
+from flows.env_file import FolderSettings, Origins, setting_fault
 from flows.log import say
 from schemas.errors import ConfigurationError
 from schemas.models import OFFLINE, Model, model_entry
@@ -249,7 +249,7 @@ def load_settings(**flags: Any) -> Settings:
         detail = failure.errors(include_url=False, include_input=False)[0]
         name = str(detail["loc"][0]) if detail["loc"] else "settings"
         flag = f"--{name.replace('_', '-')}" if name in given else f"PAGEMILL_{name.upper()}"
-        raise ConfigurationError(f"{flag}: {detail['msg'].removeprefix('Value error, ')}") from None
+        raise ConfigurationError(f"{flag}: {setting_fault(detail)}") from None
     except SettingsError:
         raise ConfigurationError('PAGEMILL_PROVIDER: not JSON; an example is {"order": ["mistral"]}') from None
     if settings.key_name is not None and settings.base_url != Settings.model_fields["base_url"].default:

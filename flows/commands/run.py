@@ -117,7 +117,11 @@ def refresh_command(
     ] = False,
     budget: Annotated[float | None, typer.Option(min=0, help="hard cap in USD")] = None,
     type_name: Annotated[
-        str | None, typer.Option("--type", help="the type as it is now, where it is a file; default: the dataset's own")
+        str | None,
+        typer.Option(
+            "--type",
+            help="the type as it is now, where it is a file (of file.py:Class the code is run); default: the dataset's",
+        ),
     ] = None,
     model: ModelName = None,
     images: ImagesOption = None,

@@ -11,10 +11,11 @@ import pyarrow.compute as pc
 from flows.sources.arrow_lookup import newest
 from flows.sources.failures import FIRST_WAIT, MOST_ATTEMPTS, is_reopened, read_retries
 from flows.storage.dataset import Dataset
+from flows.storage.run_ids import run_of
 from schemas.errors import InvalidCompletionError
 
 MOST_FAILING = 10  # documents that are named
-_COLUMNS = ("document_id", "source_uri", "run_id", "at", "error", "message", "attempts", "retryable")
+_COLUMNS = ("document_id", "source_uri", "run_id", "at", "error", "attempts", "retryable")
 _LONGEST = 400  # characters of a message or a remedy
 
 
@@ -69,12 +70,16 @@ def failing_documents(dataset: Dataset, run_id: str | None = None) -> Failing:
     found = pa.concat_tables([of_ids, unread.filter(_is_unread(dataset, unread))])
     if run_id is not None:
         found = found.filter(pc.equal(found.column("run_id"), run_id))
-    retries = read_retries(dataset)
+    if not found.num_rows:
+        return Failing(0, ())
     first = found.sort_by([("at", "descending"), ("source_uri", "ascending")]).slice(0, MOST_FAILING)
-    is_due = is_reopened(first, retries).to_pylist()
+    is_due = is_reopened(first, read_retries(dataset)).to_pylist()
     return Failing(
         found.num_rows,
-        [_failing(row, dataset.location, is_due=due) for row, due in zip(first.to_pylist(), is_due, strict=True)],
+        [
+            _failing(row, dataset.location, is_due=due)
+            for row, due in zip(_with_messages(dataset, first), is_due, strict=True)
+        ],
     )
 
 
@@ -94,8 +99,24 @@ def failing_lines(failing: Mapping[str, Any], out: object) -> list[str]:
     return lines
 
 
+def _with_messages(dataset: Dataset, rows: pa.Table) -> list[dict[str, Any]]:
+    """The rows with their messages, which are long: of these rows alone."""
+    wanted, runs = rows.to_pylist(), set(rows.column("run_id").to_pylist())
+    messages: dict[tuple[str, datetime.datetime], str] = {}
+    for shard in dataset.files("failures"):
+        if run_of(shard) in runs:
+            part = dataset.shard_columns("failures", shard, ("source_uri", "at", "message"))
+            part = part.filter(
+                pc.is_in(part.column("source_uri"), value_set=rows.column("source_uri").combine_chunks())
+            )
+            messages |= {(row["source_uri"], row["at"]): row["message"] for row in part.to_pylist()}
+    return [{**row, "message": messages.get((row["source_uri"], row["at"]))} for row in wanted]
+
+
 def _is_unread(dataset: Dataset, unread: pa.Table) -> pa.ChunkedArray:
     """Mask of the addresses at which nothing was read since they failed."""
+    if not unread.num_rows:
+        return pa.chunked_array([pa.array([], pa.bool_())])
     sources = newest(dataset.rows("sources", ["source_uri", "document_id", "seen_at"]), "source_uri", "seen_at")
     read = sources.filter(pc.is_valid(sources.column("document_id"))).column("source_uri").combine_chunks()
     return pc.invert(pc.is_in(unread.column("source_uri"), value_set=read))

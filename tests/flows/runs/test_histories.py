@@ -237,9 +237,9 @@ async def one_document(  # with the arguments of the real one
 
 @contextmanager
 def quick_runs(opened: list[str]) -> Iterator[None]:
-    def seen(address: object, folder: Path) -> object:
+    def seen(address: object, folder: Path, **options: object) -> object:
         opened.append(address.uri)
-        return spool(address, folder)
+        return spool(address, folder, **options)
 
     with (
         quick(),

@@ -17,6 +17,7 @@ sources        addresses: found, planned, spooled, missing, failed
 ui             terminal, HTML, text, progress, plots, templates
 storage        the dataset on disk or S3
 settings       environment and `.env`
+env_file       `.env`, trusted with less than the environment
 log            lines on standard error, as text or JSON
 type_loader    `--type` to a DocumentType
 durable_files  files that are whole or not there

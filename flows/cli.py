@@ -3,6 +3,8 @@
 import gc
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
@@ -14,6 +16,7 @@ from flows.commands.run import refresh_command, run_command
 from flows.commands.schedules import deploy_command, schedules_command, serve_command
 from flows.commands.tour import tour_command
 from flows.commands.types import types_app
+from flows.runs.prefect_settings import ignore_files_of_folder
 from flows.ui.terminal import complain
 from schemas.errors import PagemillError, exit_code_of
 
@@ -45,6 +48,24 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "schedules": schedules_command,
     "tour": tour_command,
 }
+
+
+def _show_version(is_wanted: bool) -> None:
+    if is_wanted:
+        typer.echo(f"pagemill {version('pagemill')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    is_version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="print the version and nothing else"),
+    ] = False,
+) -> None:
+    pass
+
+
 for name, command in COMMANDS.items():
     app.command(name)(command)
 app.add_typer(types_app, name="types")
@@ -55,6 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
     from flows.log import LOG
 
     LOG.use(_log_format(sys.argv[1:] if arguments is None else arguments))
+    ignore_files_of_folder()
     try:
         code = app(args=arguments, standalone_mode=False)
     except PagemillError as error:

@@ -11,6 +11,8 @@ import sys
 from typing import Any
 from uuid import UUID
 
+from schemas.errors import ConfigurationError
+
 _UNKNOWN = "\ufffd"
 # controls except tab and newline, and marks that turn text around
 _COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -106,16 +108,16 @@ def note(text: str, event: str, **figures: Any) -> None:
 def log_format() -> str:
     """The form of the lines on standard error, as the environment names it, whatever is wrong with other settings."""
     from pydantic import ValidationError
-    from pydantic_settings import BaseSettings, SettingsConfigDict
     from pydantic_settings.exceptions import SettingsError
 
-    class LogFormat(BaseSettings):
-        model_config = SettingsConfigDict(env_prefix="PAGEMILL_", env_file=".env", extra="ignore")
+    from flows.env_file import FolderSettings
+
+    class LogFormat(FolderSettings):
         log_format: str = "text"
 
     try:
         return LogFormat().log_format
-    except (ValidationError, SettingsError, ValueError):
+    except (ValidationError, SettingsError, ConfigurationError):
         return "text"
 
 

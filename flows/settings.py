@@ -9,10 +9,12 @@ from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
 from extractors.ocr import is_installed
+from flows.env_file import FolderSettings, Origins, setting_fault
+from flows.log import say
 from schemas.errors import ConfigurationError
 from schemas.models import OFFLINE, Model, model_entry
 
@@ -25,23 +27,26 @@ ROUTING = frozenset(  # of OpenRouter's `provider` object (FACTS §5)
 )  # fmt: skip
 
 
-class Settings(BaseSettings):
+_NOT_OF_A_FILE = {
+    "dask_address": "the processes of a cluster see the documents, and what they answer is run here",
+    "follow_links": "a link in an archive may lead to any file of this machine",
+    "ca_bundle": "it decides whose certificates are trusted with the key",
+    "cache_dir": "Prefect's settings and database, with the webhook in it, are kept there",
+}
+_SAID: list[list[str]] = []  # by this process, about `.env` and the environment: once
+
+
+class Settings(FolderSettings):
     """Every setting with its default; the variable is the name in capitals behind `PAGEMILL_`."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="PAGEMILL_",
-        env_file=os.environ.get("PAGEMILL_ENV_FILE", ".env"),
-        extra="ignore",
-        frozen=True,
-        populate_by_name=True,
-    )
+    model_config = SettingsConfigDict(frozen=True, populate_by_name=True)
 
     base_url: str = "https://openrouter.ai/api/v1"
     api_key: SecretStr | None = None  # empty is none
     openrouter_api_key: SecretStr | None = Field(None, validation_alias=AliasChoices("OPENROUTER_API_KEY"))
     model: Annotated[str, Field(min_length=1, max_length=300)] = "mistralai/mistral-small-3.1-24b-instruct"
     fallback_models: Annotated[tuple[str, ...], NoDecode] = ()  # asked in this order for what the model cannot answer
-    provider: dict[str, Any] = {}  # OpenRouter's routing options, as JSON
+    provider: dict[str, Any] = Field({})  # OpenRouter's routing options, as JSON
     window: Annotated[int, Field(ge=1_024)] | None = None  # tokens; the smaller of this and the table's is used
     max_output: Annotated[int, Field(ge=64)] | None = None  # tokens of one answer
     images_per_request: Annotated[int, Field(ge=1)] | None = None
@@ -78,12 +83,22 @@ class Settings(BaseSettings):
     workers: Annotated[int, Field(ge=1, le=256)] = max(1, os.cpu_count() or 1)  # split processes
     split_seconds: Annotated[float, Field(gt=0)] = 300.0  # for one document
     split_memory: Annotated[int, Field(ge=1 << 28)] = 4 << 30  # bytes of address space of one split process
+    follow_links: bool = False  # also out of the folder of a source
     passwords_file: Path | None = None
     examples: Path | None = None  # lines of `export --format chat`, shown to the model before each request
     examples_count: Annotated[int, Field(ge=1, le=20)] = 3  # of them, at most
     runner: Literal["local", "dask"] = "local"  # who carries shards out: this process, or those of a Dask cluster
     dask_address: str | None = None  # of a scheduler that runs; without one a cluster is made on this machine
     dask_workers: Annotated[int, Field(ge=1, le=256)] = max(1, os.cpu_count() or 1)  # its processes
+    ca_bundle: Path | None = Field(
+        None,  # PEM file of the authorities that an endpoint's certificate is checked against
+        validation_alias=AliasChoices("PAGEMILL_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+    )
+    client_cert: Path | None = None  # PEM file that shows an endpoint who calls
+    client_key: Path | None = None  # its key, where that is another file
+    tell_outage: Annotated[float, Field(ge=0, allow_inf_nan=False)] = (
+        300.0  # seconds without an answer until it is told
+    )
     cache_dir: Path = Path(platformdirs.user_cache_dir("pagemill"))
 
     @field_validator("base_url")
@@ -192,9 +207,14 @@ class Settings(BaseSettings):
     @property
     def key(self) -> SecretStr | None:
         """The key for this host."""
+        return None if self.key_name is None else getattr(self, self.key_name)
+
+    @property
+    def key_name(self) -> Literal["api_key", "openrouter_api_key"] | None:
+        """Setting that holds the key for this host."""
         if self.api_key is not None:
-            return self.api_key
-        return self.openrouter_api_key if self.is_openrouter else None
+            return "api_key"
+        return "openrouter_api_key" if self.is_openrouter and self.openrouter_api_key is not None else None
 
     @property
     def example_lines(self) -> tuple[str, ...]:
@@ -221,15 +241,25 @@ class Settings(BaseSettings):
 def load_settings(**flags: Any) -> Settings:
     """Settings with the `flags` that are not None on top. Raises ConfigurationError naming the variable at fault."""
     given = {name: value for name, value in flags.items() if value is not None}
+    origins = Origins(Settings, given)
+    origins.refuse(_NOT_OF_A_FILE)
     try:
-        return Settings(**given)
+        settings = Settings(**given)
     except ValidationError as failure:
         detail = failure.errors(include_url=False, include_input=False)[0]
         name = str(detail["loc"][0]) if detail["loc"] else "settings"
         flag = f"--{name.replace('_', '-')}" if name in given else f"PAGEMILL_{name.upper()}"
-        raise ConfigurationError(f"{flag}: {detail['msg'].removeprefix('Value error, ')}") from None
+        raise ConfigurationError(f"{flag}: {setting_fault(detail)}") from None
     except SettingsError:
         raise ConfigurationError('PAGEMILL_PROVIDER: not JSON; an example is {"order": ["mistral"]}') from None
+    if settings.key_name is not None and settings.base_url != Settings.model_fields["base_url"].default:
+        origins.require_one_source(settings.key_name, "base_url", settings.host)
+    lines = origins.lines()
+    if lines and lines not in _SAID:
+        _SAID.append(lines)
+        for line in lines:
+            say(line, "settings")
+    return settings
 
 
 def require_model(settings: Settings) -> None:

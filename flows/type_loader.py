@@ -5,16 +5,20 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
+from flows.log import say
 from schemas.document_type import DocumentType
 from schemas.document_types import DOCUMENT_TYPES
 from schemas.errors import ConfigurationError
 from schemas.fields import GROUP_KEYWORD
 from schemas.record_tables import record_tables
+
+_SAID: list[Path] = []  # files whose code this process has said that it runs
 
 
 def load_type(name: str) -> DocumentType:
@@ -32,8 +36,10 @@ def _from_file(name: str) -> DocumentType:
     if colon and path.endswith(".py"):
         return DocumentType.from_model(_load_class(Path(path), member))
     if not name.endswith(".json"):
+        near = get_close_matches(name, DOCUMENT_TYPES, 1)
+        meant = f"did you mean {near[0]}? " if near else ""
         raise ConfigurationError(
-            f"unknown type {name!r}; built in are {', '.join(DOCUMENT_TYPES)}; else give path/to/schema.json or "
+            f"unknown type {name!r}; {meant}built in are {', '.join(DOCUMENT_TYPES)}; else give path/to/schema.json or "
             "path/to/file.py:Class"
         )
     file = Path(name)
@@ -42,7 +48,8 @@ def _from_file(name: str) -> DocumentType:
     except OSError as error:
         raise ConfigurationError(f"--type {name}: {error.strerror}") from error
     except ValueError as error:
-        raise ConfigurationError(f"--type {name}: not JSON: {error}") from None
+        where = f" in line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise ConfigurationError(f"--type {name}: not JSON{where}; mend the file, or name another") from None
     if not isinstance(schema, dict):
         raise ConfigurationError(f"--type {name}: a JSON Schema is an object, this is a {type(schema).__name__}")
     stem = file.name.removesuffix(".json").removesuffix(".schema")
@@ -55,6 +62,12 @@ def _from_file(name: str) -> DocumentType:
 def _load_class(path: Path, member: str) -> type[BaseModel]:
     if not path.is_file():
         raise ConfigurationError(f"--type {path}:{member}: there is no such file")
+    if path not in _SAID:
+        _SAID.append(path)
+        say(
+            f"--type {path}:{member} runs the code of that file, with the rights and the keys of this command",
+            "settings",
+        )
     spec = importlib.util.spec_from_file_location(f"pagemill_type_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None

@@ -29,7 +29,10 @@ from tests.support.postgres import postgres
 
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-TEXTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("compose.yaml", "Dockerfile", ".env.example")}
+TEXTS = {
+    name: (ROOT / name).read_text(encoding="utf-8")
+    for name in ("compose.yaml", "Dockerfile", ".env.example", "pagemill.env.example")
+}
 
 
 def test_every_service_names_what_is_there() -> None:
@@ -61,7 +64,8 @@ def test_the_image_holds_what_the_commands_need_and_nothing_secret() -> None:
     assert set(extras[1].split(",")) <= set(
         re.findall(r"^(\w+) = \[", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
     )
-    assert ".env" in (ROOT / ".dockerignore").read_text().split()
+    for kept in (".dockerignore", ".gitignore"):
+        assert {".env", "pagemill.env"} <= set((ROOT / kept).read_text().split())
     assert ":latest" not in "".join(TEXTS.values())
 
 
@@ -73,6 +77,18 @@ def test_what_compose_needs_is_in_the_example_and_only_there() -> None:
         for key, value in service.get("environment", {}).items():
             assert "PASSWORD" not in key or value.startswith("${"), name
             assert "KEY" not in key, name
+
+
+def test_the_password_of_the_database_goes_to_the_database_and_its_server_alone() -> None:
+    for name, each in SERVICES.items():
+        given = {str(word) for word in each.get("environment", {}).values()} | set(map(str, each.get("command", ())))
+        holds = any("POSTGRES_PASSWORD" in word for word in given)
+        assert holds == (name in {"postgres", "server"}), name
+        assert each.get("env_file", []) == (["pagemill.env"] if name in {"deploy", "worker"} else []), name
+    keys = [line.partition("=")[0] for line in TEXTS["pagemill.env.example"].splitlines() if line and line[0] != "#"]
+    assert keys
+    assert all(key.startswith("PAGEMILL_") for key in keys)
+    assert "PAGEMILL" not in re.sub(r"#.*", "", TEXTS[".env.example"])
 
 
 @contextmanager

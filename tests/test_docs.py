@@ -40,6 +40,7 @@ NOT_RUN = {
     "docker run": "needs Docker: Apprise's API server; tests/flows/runs/test_scheduled.py reads what it would be sent",
     "docker compose": "needs Docker; tests/test_compose.py runs the commands of its services as processes",
     "cp .env.example .env": "for Docker; tests/test_compose.py reads it",
+    "cp pagemill.env.example": "likewise",
     "vllm serve": "needs the model's weights",
     **dict.fromkeys(("export OPENROUTER_", "export PAGEMILL_", "export PREFECT_"), "a setting, checked by name below"),
     "YOUR_FOLDER": "needs a real model, or runs until it is stopped: tests/flows/schedules/test_serve.py, tests/flows/runs/test_scheduled.py",

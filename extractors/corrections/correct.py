@@ -15,13 +15,14 @@ from extractors.corrections.draft import (
     accept_record,
     as_text,
     as_typed,
-    close_gap,
     is_present,
     is_within,
     leaves_of,
     mark_corrected,
+    put_in,
     record_evidence,
     set_value,
+    take_out,
 )
 from extractors.merge.status import checked, is_doubtful, status_of
 from extractors.parse.coerce import is_empty, parse_json, parse_value
@@ -105,7 +106,7 @@ def reapplied(
             )
     last = {disagreement.field: disagreement for disagreement in draft.disagreements}
     draft.problems = [problem for problem in draft.problems if problem.kind != "misplaced"] + lost
-    found = tuple(value for value in last.values() if value.machine != value.corrected)
+    found = tuple(value for value in (*last.values(), *draft.moves) if value.machine != value.corrected)
     return _finished(draft, record, document_type, lost), found
 
 
@@ -121,19 +122,17 @@ def _put(draft: Draft, correction: Correction, keys: Sequence[str], document_typ
     holder = value_at(draft.value, keys[:-1])
     new = None if correction.new is None else _read(correction.new, target, pointer)
     if keys[-1] == "-":
-        pointer = f"{pointer[:-2]}/{len(holder)}"
-        holder.append(new)
+        pointer = f"{pointer[:-2]}/{put_in(draft, keys[:-1], new)}"
         draft.item_pages[pointer] = correction.evidence.page if correction.evidence else None
         record_evidence(draft, correction, pointer, target, new)
     elif isinstance(holder, list) and new is None:
-        index = int(keys[-1])
-        draft.disagreements.append(Disagreement(pointer, as_text(holder.pop(index)), None))
-        close_gap(draft, pointer.rpartition("/")[0], index)
+        take_out(draft, keys[:-1], int(keys[-1]))
         mark_corrected(draft, pointer.rpartition("/")[0])
         return
     else:
         before = value_at(draft.value, keys)
-        draft.disagreements.append(Disagreement(pointer, as_text(before), as_text(new)))
+        machine = value_at(draft.machine, keys)
+        draft.disagreements.append(Disagreement(pointer, as_text(machine), as_text(new)))
         set_value(draft.value, keys, new)
         record_evidence(draft, correction, pointer, target, new, is_same=before == new)
     mark_corrected(draft, pointer)
@@ -214,7 +213,7 @@ def _found_again(draft: Draft, correction: Correction, root: Field) -> list[str]
             return None
         if _alike(holder, new) > context["equal"]:  # read by the machine, too, by now
             return []
-        draft.disagreements.append(Disagreement(correction.field, None, correction.new))
+        draft.moves.append(Disagreement(correction.field, None, correction.new))
         return keys
     at = next(index for index, key in enumerate(keys) if is_index(key) and _is_list(root, keys[:index]))
     items = value_at(draft.value, keys[:at])

@@ -30,21 +30,32 @@ class Disagreement:
 
 @dataclass(slots=True)
 class Draft:
-    """Record in change, from the extraction to people's corrections."""
+    """Record in change, from the extraction to people's corrections.
+
+    `machine` is what the model read, with the same items in the same places as `value`: None for an item that a person added.
+    `disagreements` are of values, the last of a place counts; `moves` are items added or taken out, each of which counts.
+    """
 
     value: dict[str, Any]
     evidence: list[Evidence]
     problems: list[Problem]
     item_pages: dict[str, int | None]
     corrected: list[str]
+    machine: dict[str, Any]
     disagreements: list[Disagreement] = field(default_factory=list)
+    moves: list[Disagreement] = field(default_factory=list)
 
     @classmethod
     def of(cls, record: Record) -> "Draft":
         """A draft of `record`, which stays as it is."""
         value: dict[str, Any] = copy.deepcopy(dict(record.value))
         return cls(
-            value, list(record.evidence), list(record.problems), dict(record.item_pages), list(record.corrected_fields)
+            value,
+            list(record.evidence),
+            list(record.problems),
+            dict(record.item_pages),
+            list(record.corrected_fields),
+            copy.deepcopy(dict(record.value)),
         )
 
 
@@ -52,10 +63,15 @@ def accept_record(draft: Draft, correction: Correction, root: Field) -> None:
     """Make the record the accepted one; values that a model reads otherwise are disagreements."""
     accepted = as_typed(parse_json(correction.new or "{}"), root)
     before, after = dict(leaves_of(draft.value, root, "")), dict(leaves_of(accepted, root, ""))
+    machine = dict(leaves_of(draft.machine, root, ""))
     draft.value = accepted
+    draft.disagreements = [
+        Disagreement(pointer, as_text(machine.get(pointer)), as_text(after.get(pointer)))
+        for pointer in dict.fromkeys((*machine, *after))
+        if machine.get(pointer) != after.get(pointer)
+    ]
     for pointer in dict.fromkeys((*before, *after)):
         if before.get(pointer) != after.get(pointer):
-            draft.disagreements.append(Disagreement(pointer, as_text(before.get(pointer)), as_text(after.get(pointer))))
             draft.evidence = [entry for entry in draft.evidence if entry.field != pointer]
             draft.problems = [
                 problem for problem in draft.problems if problem.field != pointer or problem.kind not in ABOUT_VALUES
@@ -125,7 +141,32 @@ def close_gap(draft: Draft, list_pointer: str, index: int) -> None:
     draft.item_pages = {
         moved_pointer: page for key, page in draft.item_pages.items() if (moved_pointer := moved(key)) is not None
     }
+    draft.disagreements = [
+        replace(entry, field=moved_pointer)
+        for entry in draft.disagreements
+        if (moved_pointer := moved(entry.field)) is not None
+    ]
     draft.corrected = [moved_pointer for entry in draft.corrected if (moved_pointer := moved(entry)) is not None]
+
+
+def take_out(draft: Draft, list_keys: Sequence[str], index: int) -> None:
+    """Take the item at `index` out of a list of the record; what the model read there is a disagreement."""
+    value_at(draft.value, list_keys).pop(index)
+    read = value_at(draft.machine, list_keys)
+    was = read.pop(index) if isinstance(read, list) and index < len(read) else None
+    pointer = "".join(f"/{escape(key)}" for key in list_keys)
+    draft.moves.append(Disagreement(f"{pointer}/{index}", as_text(was), None))
+    close_gap(draft, pointer, index)
+
+
+def put_in(draft: Draft, list_keys: Sequence[str], new: Any) -> int:
+    """Add an item to a list of the record, which the model has not read there; returns its index."""
+    items = value_at(draft.value, list_keys)
+    items.append(new)
+    read = value_at(draft.machine, list_keys)
+    if isinstance(read, list):
+        read += [None] * (len(items) - len(read))
+    return len(items) - 1
 
 
 def as_typed(value: Any, target: Field) -> Any:

@@ -27,7 +27,8 @@ def open_document(data: bytes, file_name: str, passwords: tuple[str, ...]) -> tu
     if needs_password and not any(document.authenticate(password) for password in ("", *passwords)):
         tried = "the passwords given do not open it" if passwords else "no password was given"
         raise EncryptedDocumentError(
-            f"{file_name}: needs a password to open and {tried}; pass the right one or remove the protection"
+            f"{file_name}: needs a password to open and {tried}; name a file with it, one password a line, in "
+            "PAGEMILL_PASSWORDS_FILE, or remove the protection"
         )
     return document, extension.removeprefix(".")
 

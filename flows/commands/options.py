@@ -10,7 +10,13 @@ if TYPE_CHECKING:
     from schemas.document_type import DocumentType
 
 Sources = Annotated[list[str], typer.Argument(metavar="SOURCE...", help="files, folders, globs, s3:// URLs, @lists")]
-Type = Annotated[str, typer.Option("--type", help="a built-in type, path/to/schema.json, or path/to/file.py:Class")]
+Type = Annotated[
+    str,
+    typer.Option(
+        "--type",
+        help="a built-in type, path/to/schema.json, or path/to/file.py:Class, which runs the code of that file",
+    ),
+]
 OutOption = Annotated[
     str, typer.Option("--out", help="folder of the dataset or s3://bucket/prefix, made when it is not there")
 ]
@@ -26,7 +32,8 @@ OrderOption = Literal["listed", "newest", "oldest", "smallest"]
 DocumentArgument = Annotated[Path, typer.Argument(metavar="DOCUMENT", help="a file")]
 DatasetArgument = Annotated[str, typer.Argument(metavar="OUT", help="folder of the dataset or s3://bucket/prefix")]
 TypeOfDataset = Annotated[
-    str | None, typer.Option("--type", help="the dataset's type where it is a class: path/to/file.py:Class")
+    str | None,
+    typer.Option("--type", help="the dataset's type where it is a class: path/to/file.py:Class, whose code is run"),
 ]
 
 

@@ -40,6 +40,9 @@ def run_command(
     allow_gone: Annotated[
         bool, typer.Option("--allow-gone", help="what is missing is gone, also when it is more than 5 % of a source")
     ] = False,
+    follow_links: Annotated[
+        bool, typer.Option("--follow-links", help="read what links in SOURCE lead to, also outside of it")
+    ] = False,
     order: Annotated[OrderOption, typer.Option(help="what is extracted first")] = "listed",
     until: Annotated[str | None, typer.Option(metavar="HH:MM", help="begin nothing after this time of the day")] = None,
     log_format: LogFormat = None,
@@ -66,7 +69,7 @@ def run_command(
     from flows.type_loader import load_type
 
     flags = {"model": model, "concurrency": concurrency, "shard_size": shard_size, "images": images}
-    flags["log_format"] = log_format
+    flags |= {"log_format": log_format, "follow_links": follow_links or None}
     settings = load_settings(**flags, chunk_tokens=chunk_tokens)
     require_model(settings)
     document_type = load_type(type_name)
@@ -114,7 +117,11 @@ def refresh_command(
     ] = False,
     budget: Annotated[float | None, typer.Option(min=0, help="hard cap in USD")] = None,
     type_name: Annotated[
-        str | None, typer.Option("--type", help="the type as it is now, where it is a file; default: the dataset's own")
+        str | None,
+        typer.Option(
+            "--type",
+            help="the type as it is now, where it is a file (of file.py:Class the code is run); default: the dataset's",
+        ),
     ] = None,
     model: ModelName = None,
     images: ImagesOption = None,

@@ -24,6 +24,7 @@ class Tools:
     interrupt: Cancellation
     scans: SecondReader | None
     weights: Weights  # of confidence
+    follows_links: bool = False
 
 
 def tools_for(
@@ -41,4 +42,5 @@ def tools_for(
         interrupt=answers.endpoint.interrupt,
         scans=second_reader_for(settings, sandbox),
         weights=default_weights() if dataset is None else weights_for(dataset),
+        follows_links=settings.follow_links,
     )

@@ -3,6 +3,7 @@
 endpoint         one endpoint: Endpoint.ask is the one way to a model
 wire             the chat-completions protocol: bodies, answers, refusals
 client           the HTTP client
+network          TLS, proxy, and faults of both in words
 connect          address and key: configured, or the embedded model
 concurrency      calls in flight: the limit found and followed; how long refused calls wait
 rate_limits      requests and tokens a minute

@@ -10,6 +10,7 @@ from flows.model.budget import Spending
 from flows.model.connect import model_address
 from flows.model.endpoint import Endpoint
 from flows.model.model_list import NO_LIST, ListedModel, list_models
+from flows.model.network import tls_of
 from flows.model.prices import Prices
 from flows.model.wire import DIALECTS, Refusal
 from flows.settings import Settings, require_model
@@ -85,7 +86,7 @@ async def _checked(settings: Settings, base_url: str, api_key: str | None) -> Ch
     if settings.model == OFFLINE:
         findings = [CheckFinding("key", "ok", "the embedded model needs none")]
     try:
-        listed = await list_models(base_url, api_key)
+        listed = await list_models(base_url, api_key, tls_of(settings))
     except NO_LIST as error:
         listed = None
         findings.append(CheckFinding("models", "warning", f"no list of models ({type(error).__name__})"))

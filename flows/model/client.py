@@ -1,12 +1,16 @@
 """HTTP client of an endpoint: no retries, no redirects, answers of limited size."""
 
+import ssl
+
 import httpx2
+
+from flows.model.network import is_loopback
 
 MOST_ANSWER_BYTES = 32 << 20  # of one unpacked answer: thousands of times an output limit
 _CONNECTIONS = httpx2.Limits(max_connections=1_100, max_keepalive_connections=100)  # more than the slots of any run
 
 
-def client(base_url: str, api_key: str | None, timeout: float) -> httpx2.AsyncClient:
+def client(base_url: str, api_key: str | None, timeout: float, tls: ssl.SSLContext | bool = True) -> httpx2.AsyncClient:
     """A client without retries and redirects, with answers of at most MOST_ANSWER_BYTES; `timeout` is in seconds.
 
     A redirect would send page text to a host that the user did not name.
@@ -15,6 +19,8 @@ def client(base_url: str, api_key: str | None, timeout: float) -> httpx2.AsyncCl
         base_url=base_url,
         headers={"Authorization": f"Bearer {api_key or 'none'}", "Accept": "application/json"},
         timeout=timeout,
+        verify=tls,
+        trust_env=not is_loopback(base_url),  # a proxy of the network cannot reach this machine's own ports
         limits=_CONNECTIONS,
         follow_redirects=False,
         event_hooks={"response": [_read_bounded]},

@@ -21,6 +21,7 @@ from flows.model.cancellation import Cancellation
 from flows.model.client import client
 from flows.model.concurrency import Concurrency
 from flows.model.endpoint_memory import EndpointMemory
+from flows.model.network import fault_in_words, tls_of
 from flows.model.prices import Prices
 from flows.model.rate_limits import GlobalPermits, MachineLimits
 from flows.model.wire import DIALECTS, Refusal, classify, printable, read_answer, request_body
@@ -70,7 +71,8 @@ class Endpoint:
         self._permits = GlobalPermits(settings.global_limit)
         self._key = (api_key or "").encode()
         self._active = 0  # requests that wait for an answer
-        self._open = partial(client, base_url, api_key, settings.request_timeout)
+        self._base_url = base_url
+        self._open = partial(client, base_url, api_key, settings.request_timeout, tls_of(settings))
         self._client: httpx2.AsyncClient | None = (
             None  # made at the first call: some endpoints are only asked for prices
         )
@@ -192,7 +194,7 @@ class Endpoint:
             return Refusal("failed", f"no whole answer within {self._settings.request_timeout:g} s", is_billable=True)
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             was_sent = type(error).__name__ not in _NOT_SENT
-            redacted = self._redacted(f"{type(error).__name__} {error}".strip().encode())
+            redacted = self._redacted(fault_in_words(error, self._base_url).encode())
             return Refusal("failed", printable(redacted.decode("utf-8", "replace")), is_billable=was_sent)
         if not raw.is_success:
             return classify(raw.status_code, raw.headers, _body(self._redacted(raw.content)))

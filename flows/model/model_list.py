@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import httpx2
 
 from flows.model.client import client
 from flows.model.endpoint_memory import EndpointMemory
+from flows.model.network import tls_of
 from flows.model.wire import printable
 from flows.settings import Settings
 from schemas.models import MODELS, OFFLINE
@@ -30,9 +32,9 @@ class ListedModel:
     takes_images: bool | None = None
 
 
-async def list_models(base_url: str, api_key: str | None) -> dict[str, ListedModel]:
+async def list_models(base_url: str, api_key: str | None, tls: ssl.SSLContext | bool = True) -> dict[str, ListedModel]:
     """The models of the endpoint's list. Raises one of NO_LIST where there is no list."""
-    asking = client(base_url, api_key, _SECONDS)
+    asking = client(base_url, api_key, _SECONDS, tls)
     try:
         async with asyncio.timeout(_SECONDS):
             raw = (await asking.get("/models")).raise_for_status()
@@ -60,7 +62,7 @@ async def served_windows(
     if settings.model == OFFLINE:
         return {}
     try:
-        listed = await list_models(base_url, api_key)
+        listed = await list_models(base_url, api_key, tls_of(settings))
         served = {slug: listed[slug].window for slug in settings.models if slug in listed and listed[slug].window}
         if served and memory.recall().get("windows") != served:
             memory.keep(windows=served)

@@ -2,7 +2,10 @@
 
 import asyncio
 import contextvars
+import math
+import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from flows.log import flow_run_id, say
@@ -14,9 +17,22 @@ STATE = "AwaitingEndpoint"
 
 
 class OutageNotice:
-    """Notices of one run that its endpoint is down, or answers again; `patience` is in seconds."""
+    """Notices of one run that its endpoint is down, or answers again; `patience` is in seconds.
 
-    def __init__(self, host: str, patience: float, *, quiet: bool) -> None:
+    `tell` is called, in a thread, with the text of an outage that lasts `tell_after` seconds, and with that of its end.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        patience: float,
+        *,
+        quiet: bool,
+        tell: Callable[[str], object] | None = None,
+        tell_after: float = math.inf,
+    ) -> None:
+        self._tell, self._tell_after = tell, tell_after
+        self._is_told = False
         self._host = host
         self._patience = patience
         self._quiet = quiet
@@ -39,6 +55,9 @@ class OutageNotice:
             self._said_at = self._present = None
             self._is_shown = False
             self._say(f"{self._host} answers again; the run goes on")
+            if self._is_told:
+                self._is_told = False
+                self._tell_somebody(f"{self._host} answers again; the run goes on")
             self._set_state("Running", "the endpoint answers again")
             return
         left = max(0.0, self._patience - outage.seconds)
@@ -47,12 +66,19 @@ class OutageNotice:
             f"{duration(left)} more (PAGEMILL_PATIENCE)"
         )
         self._present = text
+        if outage.seconds >= self._tell_after and not self._is_told:
+            self._is_told = True
+            self._tell_somebody(text)
         if not self._is_shown:
             self._is_shown = self._flow is not None or flow_run_id() is not None
             self._set_state(STATE, text)
         if self._said_at is None or time.monotonic() - self._said_at >= _AGAIN:
             self._said_at = time.monotonic()
             self._say(text)
+
+    def _tell_somebody(self, text: str) -> None:
+        if self._tell is not None:
+            threading.Thread(target=self._tell, args=(text,), name="outage", daemon=True).start()
 
     def _say(self, text: str) -> None:
         if not self._quiet:

@@ -1,12 +1,15 @@
 """The embedded model's protocol: OpenAI chat completions over loopback, in a daemon thread that ends with the process."""
 
 import hmac
+import io
 import json
 import logging
 import secrets
+import socket
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -19,8 +22,10 @@ from flows.offline.reader import read
 
 MODEL = "offline"
 WINDOW = 128_000  # tokens, as of Mistral Small 3.1
-_LARGEST_BODY = 512 * 1024 * 1024
+MOST_BYTES = 64 * 1024 * 1024  # of a request's body: pictures of one are 20 MB, where no setting says otherwise
+READING_SECONDS = 60.0  # for one request, from its first byte on
 _IDLE = 600.0  # seconds after which an idle connection is closed
+_LINGER_SECONDS, _LINGER_BYTES = 1.0, 1 << 20  # of a refused body, so that the refusal arrives
 
 _log = logging.getLogger(__name__)
 
@@ -122,12 +127,50 @@ class _Server(ThreadingHTTPServer):
         _log.debug("connection of %s ended", client_address, exc_info=True)
 
 
+class _TimedReader(io.RawIOBase):
+    """Bytes of a connection. A request has so many seconds from its first byte on, however slowly the others come."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        super().__init__()
+        self._connection = connection
+        self._end: float | None = None
+
+    def await_request(self) -> None:
+        """Wait for the first byte of the next request."""
+        self._end = None
+        self._connection.settimeout(_IDLE)
+
+    def readable(self) -> bool:
+        """True: it is read from only."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read what is there. Raises TimeoutError after the time of the request."""
+        if self._end is not None:
+            left = self._end - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            self._connection.settimeout(left)
+        count = self._connection.recv_into(buffer)
+        self._end = self._end or time.monotonic() + READING_SECONDS
+        return count
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "pagemill-offline"
     disable_nagle_algorithm = True  # otherwise headers and body wait for an acknowledgement
     timeout = _IDLE
     server: _Server
+
+    def setup(self) -> None:
+        super().setup()
+        self._reader = _TimedReader(self.connection)
+        self.rfile = io.BufferedReader(self._reader)
+
+    def handle_one_request(self) -> None:
+        self._reader.await_request()
+        super().handle_one_request()
 
     def do_GET(self) -> None:
         self._answer({"/v1/models": _models})
@@ -140,17 +183,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, routes: Mapping[str, Any]) -> None:
         try:
-            body = self._body()  # read first: an unread body is taken for the next request
-            if not hmac.compare_digest(
-                self.headers.get("Authorization", "").encode(), f"Bearer {self.server.token}".encode()
-            ):
-                raise RequestError(HTTPStatus.UNAUTHORIZED, "wrong or missing bearer token")  # noqa: TRY301 - answered below
+            length = self._admitted()
+            body = self._body(length)  # also of an unknown address: an unread body is taken for the next request
             route = routes.get(self.path.partition("?")[0])
             if route is None:
                 raise RequestError(HTTPStatus.NOT_FOUND, f"no {self.command} {self.path} here")  # noqa: TRY301
             self._send(HTTPStatus.OK, route(body))
         except RequestError as error:
             self._send(error.status, _error(str(error), error.status))
+            if self.close_connection:
+                self._linger()
         except (ConnectionError, TimeoutError):
             self.close_connection = True
         except Exception as error:  # noqa: BLE001 - the client gets an answer in every case
@@ -158,16 +200,27 @@ class _Handler(BaseHTTPRequestHandler):
             status = HTTPStatus.INTERNAL_SERVER_ERROR
             self._send(status, _error(f"{type(error).__name__}: {error}", status))
 
-    def _body(self) -> Mapping[str, Any]:
-        length = self.headers.get("Content-Length", "0")
-        if (
-            not length.isdigit()
-            or int(length) > _LARGEST_BODY
-            or "chunked" in self.headers.get("Transfer-Encoding", "")
-        ):
-            self.close_connection = True
-            raise RequestError(HTTPStatus.BAD_REQUEST, "a body needs a Content-Length of at most 512 MB")
-        data = self.rfile.read(int(length))
+    def _admitted(self) -> int:
+        """Length of the body, by the headers alone. Raises RequestError, with the body unread, for one that is not taken."""
+        is_open, self.close_connection = self.close_connection, True  # where the body stays unread
+        given = self.headers.get("Authorization", "").encode()
+        if not hmac.compare_digest(given, f"Bearer {self.server.token}".encode()):
+            raise RequestError(HTTPStatus.UNAUTHORIZED, "wrong or missing bearer token")
+        lengths = self.headers.get_all("Content-Length", ["0"])
+        if "Transfer-Encoding" in self.headers:
+            raise RequestError(HTTPStatus.BAD_REQUEST, "a body needs a Content-Length, and no Transfer-Encoding")
+        if len(lengths) > 1 or not (lengths[0].isascii() and lengths[0].isdecimal()):
+            raise RequestError(HTTPStatus.BAD_REQUEST, "a body needs one Content-Length, a number")
+        if len(lengths[0]) > len(str(MOST_BYTES)) or int(lengths[0]) > MOST_BYTES:
+            raise RequestError(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {MOST_BYTES:,} bytes; send fewer pages"
+            )
+        self.close_connection = is_open
+        return int(lengths[0])
+
+    def _body(self, length: int) -> Mapping[str, Any]:
+        data = self.rfile.read(length)
+        self.connection.settimeout(_IDLE)
         if not data:
             return {}
         try:
@@ -177,6 +230,17 @@ class _Handler(BaseHTTPRequestHandler):
         if not isinstance(body, dict):
             raise RequestError(HTTPStatus.BAD_REQUEST, "the body must be a JSON object")
         return body
+
+    def _linger(self) -> None:
+        """Take a little of what the client still sends: a connection that is closed before loses the answer."""
+        end, taken = time.monotonic() + _LINGER_SECONDS, 0
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)
+            while taken < _LINGER_BYTES and (left := end - time.monotonic()) > 0:
+                self.connection.settimeout(left)
+                if not (block := self.connection.recv(65_536)):
+                    return
+                taken += len(block)
 
     def _send(self, status: HTTPStatus, value: Mapping[str, Any]) -> None:
         data = json.dumps(value).encode("ascii")

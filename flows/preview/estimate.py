@@ -57,7 +57,8 @@ def estimate(
     """Documents, pages, tokens, requests and cost of a first run over `sources`, without a model."""
     document_type = document_type or DocumentType.from_schema(_GENERAL, "document")
     recipe = make_recipe(document_type, settings)
-    addresses = discover(sources, settings.cache_dir / "no-such-dataset", SUFFIXES).addresses
+    out, follows = settings.cache_dir / "no-such-dataset", settings.follow_links
+    addresses = discover(sources, out, SUFFIXES, follows_links=follows).addresses
     chosen: Sequence[Address] = addresses
     if len(addresses) > SAMPLE_ABOVE and not exact:
         chosen = _sample(addresses, SAMPLE_ABOVE)

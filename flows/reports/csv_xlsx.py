@@ -16,6 +16,7 @@ from typing import Any
 
 import xlsxwriter
 from xlsxwriter.exceptions import FileCreateError
+from xlsxwriter.worksheet import Worksheet
 
 from extractors.values import json_text, printed
 from flows.durable_files import written_aside
@@ -123,7 +124,7 @@ def _page(book: Any, sheet: SheetFile, names: Sequence[str], head: Any) -> Any:
         if name.casefold() not in taken:
             break
         number += 1
-    page = book.add_worksheet(name)
+    page = book.add_worksheet(name, worksheet_class=_ExactSheet)
     page.freeze_panes(1, 0)
     page.set_column(0, len(names) - 1, _WIDTH)
     for column, entry in enumerate(names):
@@ -155,11 +156,21 @@ def _write(page: Any, at: int, column: int, value: Any, forms: Forms) -> bool:
     return False
 
 
+class _ExactSheet(Worksheet):  # type: ignore[misc] # xlsxwriter does not annotate it
+    """A sheet whose numbers are written with the shortest text that reads back as the same double."""
+
+    def _xml_number_element(self, number: float, attributes: Sequence[tuple[str, Any]] = ()) -> None:
+        marks = "".join(f' {name}="{self._escape_attributes(value)}"' for name, value in attributes)
+        self.fh.write(f"<c{marks}><v>{repr(number).removesuffix('.0')}</v></c>")
+
+
 def _is_exact(value: float | Decimal) -> bool:
-    """True for a number that an Excel file, with its 16 digits, holds exactly."""
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return Decimal(f"{float(value):.16G}") == value
+    """True for a number that a spreadsheet's double holds: the shortest text of the double is the number."""
+    try:
+        number = float(value)
+    except OverflowError:
+        return False
+    return math.isfinite(number) and (isinstance(value, float) or Decimal(repr(number)) == value)
 
 
 def _length(text: str) -> int:

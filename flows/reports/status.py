@@ -7,8 +7,10 @@ from typing import Any
 import pyarrow.compute as pc
 
 from flows.log import note
+from flows.reports.failing import failing_documents, failing_lines
 from flows.reports.last_run import last_run
 from flows.reports.run_facts import facts_of, run_row
+from flows.sources.ignored import ignored_count, ignored_lines
 from flows.storage.backends.store import Out
 from flows.storage.open import read_dataset
 
@@ -25,7 +27,7 @@ def status(out: Out) -> dict[str, Any]:
     statuses = Counter(
         {row["values"]: row["counts"] for row in pc.value_counts(documents.column("status")).to_pylist()}
     )
-    names = ("started_at", "discovered", "deferred", "skipped", "command")
+    names = ("run_id", "started_at", "discovered", "deferred", "skipped", "command")
     runs = dataset.rows("runs", [name for name in names if name in dataset.tables["runs"].names]).to_pylist()
     # A refresh reads published documents only, so its counts are not those of the sources.
     whole = [run for run in runs if run.get("command") not in {"refresh", "replay"}]
@@ -34,6 +36,7 @@ def status(out: Out) -> dict[str, Any]:
     failing = pc.unique(pc.coalesce(failures.column("document_id"), failures.column("source_uri")))
     is_published = pc.is_in(failing, value_set=documents.column("document_id").combine_chunks())
     newest = run_row(dataset)
+    failing_now = failing_documents(dataset)
     return {
         "discovered": last["discovered"] if last else 0,
         "documents": documents.num_rows,
@@ -42,9 +45,12 @@ def status(out: Out) -> dict[str, Any]:
         "failed": len(failing) - (pc.sum(is_published).as_py() or 0),
         "deferred": last["deferred"] if last else 0,
         "skipped": last["skipped"] if last else 0,
+        "ignored": ignored_count(dataset, last["run_id"]) if last else None,
         "cost_usd": pc.sum(dataset.rows("calls", ["cost_usd"]).column(0)).as_py() or 0.0,
         "runs": len(runs),
         "document_type": dataset.document_type,
+        "failing": failing_now.as_rows(),
+        "failing_count": failing_now.count,
         "last_run": None if newest is None else last_run(facts_of(dataset, newest)),
     }
 
@@ -56,6 +62,7 @@ def status_lines(figures: Mapping[str, Any], out: Out) -> list[str]:
         f"ok {figures['ok']:,}, partial {figures['partial']:,}, failing {figures['failed']:,}",
         f"last run: discovered {figures['discovered']:,}, skipped {figures['skipped']:,}, deferred {figures['deferred']:,}",
         f"spent ${figures['cost_usd']:.4f}",
+        *failing_lines(figures, out),
     ]
 
 
@@ -73,8 +80,10 @@ def run_lines(summary: Mapping[str, Any], out: Out) -> list[str]:
         f"{summary['requests']:,} requests, {summary['prompt_tokens']:,} tokens in, {summary['completion_tokens']:,} out",
         f"cost {cost}, {summary['seconds']:.1f} s, run {summary['run_id']}",
         *_listing_lines(summary),
+        *failing_lines(summary, out),
         *drift_lines(summary["drift"]),
         *([f"page of the run: {summary['report']}"] if summary["report"] else []),
+        *ignored_lines(summary),
     ]
 
 

@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from flows.documents.ocr import second_reader_for
 from flows.documents.sandbox import Sandbox
+from flows.durable_files import make_private, write_private
 from flows.review.correction_session import Change, Session
 from flows.review.guard import Guard, Secrets
 from flows.review.listing import LOW, PAGE, ListingFilter, marks_of
@@ -67,11 +68,21 @@ def serve_review(
 
         for entry in (signal.SIGINT, signal.SIGTERM):
             signal.signal(entry, stop)  # uvicorn raises the signal once more after it has stopped
-        url = f"http://{HOST}:{at}/?token={tokens.entry}"
-        tell(url)
+        url = f"http://{HOST}:{at}{tokens.place}/"
+        tell(f"{url}?token={tokens.entry}")
         if opens:
-            threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+            door = _door(make_private(Folder(folder)), f"{url}?ticket={tokens.ticket}")
+            threading.Thread(target=webbrowser.open, args=(door.as_uri(),), daemon=True).start()
         server.run(sockets=[listening])
+
+
+def _door(folder: Folder, url: str) -> Folder:
+    """A file that only this user can read and that leads to `url`, for a browser whose command everybody can see."""
+    door = folder / "review.html"
+    write_private(
+        door, f'<!doctype html><title>Review</title><meta http-equiv="refresh" content="0; url={url}">'.encode()
+    )
+    return door
 
 
 def application(desk: Session, pictures: Pictures, tokens: Secrets) -> FastAPI:
@@ -135,7 +146,7 @@ def _add_documents(app: FastAPI, desk: Session, pictures: Pictures) -> None:
         except DocumentError as error:
             text = await run_in_threadpool(desk.text, document_id, number)
             return JSONResponse({"note": str(error), "text": text})
-        return JSONResponse({"picture": f"/api/documents/{document_id}/pages/{number}/picture", **size(drawn)})
+        return JSONResponse({"picture": f"api/documents/{document_id}/pages/{number}/picture", **size(drawn)})
 
     @app.get("/api/documents/{document_id}/pages/{number}/picture")
     async def picture(document_id: Id, number: Number) -> Response:

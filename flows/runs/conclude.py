@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 from flows.model.budget import Spending
+from flows.reports.failing import failing_of
 from flows.reports.quality import Quality
 from flows.reports.run_page import keep_report
 from flows.runs.accounting import close_run
@@ -77,9 +78,10 @@ def summarise(prepared: Prepared, work: RunState, plan: Plan, stopped: PagemillE
         "gone": plan.gone,
         "not_gone": plan.not_gone,
         "not_listed": list(prepared.found.troubles),
+        **prepared.found.ignored.figures(),
         "report": keep_report(prepared.dataset, prepared.run_id) if is_drawn else None,
     }
-    return Outcome(summary, stopped)
+    return Outcome({**summary, **failing_of(prepared.dataset, prepared.run_id if accounts.failed else None)}, stopped)
 
 
 def _noted(work: RunState, plan: Plan) -> list[dict[str, Any]]:

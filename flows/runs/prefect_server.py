@@ -24,6 +24,7 @@ from typing import Any
 
 from flows.durable_files import make_private
 from flows.runs.prefect_database import place_database
+from flows.runs.prefect_settings import ignore_files_of_folder
 from flows.storage.backends.locks import exclusive
 from schemas.errors import ConfigurationError
 
@@ -54,7 +55,7 @@ def pruned_after(days: float | None) -> dict[str, str]:
     return {
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": seconds,
-        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": str(min(7 * 86400, int(seconds))),
+        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": f"PT{min(7 * 86400, int(seconds))}S",  # it takes ISO 8601
     }
 
 
@@ -186,11 +187,19 @@ class ChildServer:
         self._process = None
 
 
+def keep_loopback_direct() -> None:
+    """Except this machine from the proxies of the environment, for Prefect's client and for all children."""
+    for name in ("NO_PROXY", "no_proxy"):
+        hosts = [host for host in os.environ.get(name, "").split(",") if host.strip()]
+        os.environ[name] = ",".join([*hosts, *(host for host in ("127.0.0.1", "localhost") if host not in hosts)])
+
+
 @contextmanager
 def prefect_server(home: Path) -> Iterator[ChildServer | None]:
     """A child server that has not started yet, or None where the environment names one."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    keep_loopback_direct()
     if os.environ.get("PREFECT_API_URL"):
         yield None
         return
@@ -239,6 +248,7 @@ def guarded_app() -> Any:
 
 def _serve(port: int) -> None:
     end_with_parent()
+    ignore_files_of_folder()
     gc.disable()  # a third of the time of the imports is looking for waste, of which they make none
     import prefect.server.api.server  # noqa: F401 - what uvicorn imports below
     import uvicorn

@@ -59,7 +59,9 @@ def prepare(engine: Engine, request: RunRequest) -> Prepared:
     settings = engine.settings
     require_model(settings)
     require_cluster(settings, request.document_type)
-    found = _in_range(discover(request.sources, request.out, SUFFIXES, allow_empty=request.allow_empty), request)
+    follows, may_be_empty = settings.follow_links, request.allow_empty
+    found = discover(request.sources, request.out, SUFFIXES, allow_empty=may_be_empty, follows_links=follows)
+    found = _in_range(found, request)
     make_recipe(request.document_type, settings)  # refuses settings that fit no model, before the dataset is made
     require_price(settings, request.budget_usd)
     dataset = open_dataset(request.out, spec_of(request.document_type))

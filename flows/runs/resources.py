@@ -1,16 +1,19 @@
 """Resources that runs of one process share: Prefect's server, split processes, the embedded model."""
 
 import logging
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from flows.documents.sandbox import Sandbox
+from flows.log import say
 from flows.model.connect import model_address
 from flows.model.endpoint import Endpoint
 from flows.model.outage_notice import OutageNotice
 from flows.runs.prefect_server import ChildServer, prefect_server
+from flows.runs.webhook import post_message
 from flows.settings import Settings
 
 
@@ -68,4 +71,18 @@ def engine(settings: Settings) -> Iterator[Engine]:
 
 def tell_outages(engine: Engine, endpoint: Endpoint, *, quiet: bool) -> None:
     """Let Prefect and the terminal know while the endpoint does not answer."""
-    endpoint.pressure.on_outage = OutageNotice(engine.settings.host, engine.settings.patience, quiet=quiet)
+    settings = engine.settings
+
+    def tell(text: str) -> None:
+        assert settings.webhook is not None
+        fault = post_message(settings.webhook, f"Pagemill on {socket.gethostname()}: {text}")
+        if fault is not None:
+            say(fault, "webhook")
+
+    endpoint.pressure.on_outage = OutageNotice(
+        settings.host,
+        settings.patience,
+        quiet=quiet,
+        tell=None if settings.webhook is None else tell,
+        tell_after=settings.tell_outage,
+    )

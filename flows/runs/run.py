@@ -25,6 +25,7 @@ from flows.runs.resources import Engine, tell_outages
 from flows.runs.shard import RunState, extract_shard
 from flows.settings import Settings
 from flows.sources.addresses import Addresses
+from flows.sources.ignored import keep_ignored
 from flows.sources.plan import Plan
 from flows.storage.recover import recover
 from flows.ui.progress import ProgressLine, RunProgress
@@ -44,6 +45,7 @@ def run(engine: Engine, request: RunRequest) -> Outcome:
             return Outcome({}, None, live)
         moment = datetime.datetime.now(datetime.UTC)
         plan = plan_of(prepared, moment)
+        keep_ignored(dataset, run_id, prepared.found.ignored)
         work, flow_run = _carry_out(prepared, plan, moment)
         stopped = settle_accounts(work, plan, prepared.spending, prepared.settings.keep, request.command)
     tell_report(dataset, run_id, flow_run, engine.reached)

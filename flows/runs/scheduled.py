@@ -1,6 +1,7 @@
 """Common parts of the flows `nightly` and `backfill`: parameters to a run, its end to a Prefect state and an event."""
 
 import datetime
+import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,11 +12,14 @@ from prefect.client.schemas.objects import State
 from prefect.events import emit_event
 from prefect.states import Completed, Failed
 
+from flows.log import say
+from flows.reports.failing import failing_lines
 from flows.reports.status import run_lines, tell_end
 from flows.runs.canary import Canary
 from flows.runs.request import Outcome, RunRequest
 from flows.runs.resources import Engine, engine
 from flows.runs.run import run
+from flows.runs.webhook import post_message
 from flows.settings import Settings, load_settings
 from flows.sources.selection import SelectionOrder, beginning, deadline, part
 from flows.type_loader import load_type
@@ -47,26 +51,28 @@ class Task:
 
 def run_scheduled(task: Task) -> State[Any]:
     """Carry out a scheduled run; the state describes its end. A run that needs attention emits an event."""
+    settings = None
     try:
         settings = load_settings(model=task.model)
         with engine(settings) as started:
             outcome = _begun(started, task, settings.grace)
     except PagemillError as error:
-        _tell(task, str(error), {})
+        _tell(task, settings, str(error), {})
         return Failed(message=str(error))
     if outcome.live_run is not None:
         return Completed(
             message=f"run {outcome.live_run} of this schedule is still at work and goes on; nothing was begun"
         )
     tell_end(outcome.summary, task.out)
-    text = "\n".join(run_lines(outcome.summary, task.out))
+    text = "\n".join(run_lines(_without_names(outcome.summary), task.out))
     reasons = attention(outcome, settings)
     if reasons:
-        _tell(task, "; ".join(reasons), outcome.summary)
+        _tell(task, settings, "; ".join(reasons), outcome.summary)
     if outcome.stopped is not None and outcome.exit_code != 3:
         return Failed(message=f"{outcome.stopped}\n{text}")
-    name = "BudgetReached" if outcome.exit_code == 3 else "CompletedWithFailures" if outcome.summary["failed"] else None
-    return Completed(message=text, name=name or "Completed")
+    if outcome.summary["failed"]:  # Failed by type: on Prefect's pages a completed run of any name is green
+        return Failed(message=text, name="CompletedWithFailures")
+    return Completed(message=text, name="BudgetReached" if outcome.exit_code == 3 else "Completed")
 
 
 def _begun(started: Engine, task: Task, grace: float) -> Outcome:
@@ -132,10 +138,33 @@ def _schedule() -> str | None:
     return None if deployment.name is None else f"{flow_run.flow_name}/{deployment.name}"
 
 
-def _tell(task: Task, text: str, summary: dict[str, Any]) -> None:
-    name = PurePosixPath(task.out).name
+def _without_names(summary: dict[str, Any]) -> dict[str, Any]:
+    """The summary as Prefect may keep it: with the number of failing documents, and without their names."""
+    return {**summary, "failing": []} if summary else {}
+
+
+def _tell(task: Task, settings: Settings | None, text: str, summary: dict[str, Any]) -> None:
+    """Tell the webhook; where this process knows none, or it takes nothing, an event tells that of the deployment."""
+    name, host, page = PurePosixPath(task.out).name, socket.gethostname(), summary.get("report")
+    end = [f"page of the run: {page}"] if page else []
+    if settings is not None and settings.webhook is not None:
+        names = failing_lines(summary, task.out) if summary else []
+        message = f"Pagemill on {host}, {task.command} of {name} ({task.out}): {text}"
+        fault = post_message(settings.webhook, "\n".join([message, *names, *end]))
+        if fault is None:
+            return
+        say(fault, "webhook")
+    count = summary.get("failing_count")
+    told = [text, *([f"{count:,} failing; `pagemill status {task.out}` names them"] if count else ()), *end]
     emit_event(
         EVENT,
         resource={"prefect.resource.id": f"pagemill.dataset.{name}", "prefect.resource.name": name},
-        payload={"command": task.command, "dataset": name, "why": text, "summary": summary},
+        payload={
+            "command": task.command,
+            "dataset": name,
+            "out": task.out,
+            "host": host,
+            "why": "\n".join(told),
+            "summary": _without_names(summary),
+        },
     )

@@ -5,6 +5,7 @@ import datetime
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,8 @@ async def _spooled(work: RunState, addresses: Sequence[Address], batches: Batche
             work.left += addresses[index:]
             break
         try:
-            spooled.append(await asyncio.to_thread(spool, address, work.spool_folder))
+            taken = partial(spool, address, work.spool_folder, follows_links=work.tools.follows_links)
+            spooled.append(await asyncio.to_thread(taken))
         except DocumentError as error:
             _fail(work, batches, error, address.uri, None)
             unread += 1

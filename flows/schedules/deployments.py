@@ -38,7 +38,9 @@ _ENDPOINT = "endpoint: "  # before the endpoint of a deployment, in one of its t
 HEARTBEAT = 30  # seconds: the least that Prefect takes
 RETRIES = 9  # the pause doubles from 2 s: a run that ends while its server is away waits for it a quarter of an hour
 SILENCE = 100  # seconds without one after which a run is taken for dead: more than three of them
-_ENDS = ("Completed", "Failed", "Cancelled", "Crashed", "Suspended", "Paused")
+_ENDS = (
+    "Completed", "CompletedWithFailures", "BudgetReached", "Failed", "Cancelled", "Crashed", "Suspended", "Paused",
+)  # fmt: skip
 
 
 async def deploy(
@@ -188,7 +190,10 @@ def _posted(text: str) -> str:
     return f'{{"title": "Pagemill", "text": {{{{ ({text}) | tojson }}}}, "body": {{{{ ({text}) | tojson }}}}}}'
 
 
-_PAYLOAD = _posted('"Pagemill, " ~ event.payload.command ~ " of " ~ event.payload.dataset ~ ": " ~ event.payload.why')
+_PAYLOAD = _posted(
+    '"Pagemill on " ~ event.payload.host ~ ", " ~ event.payload.command ~ " of " ~ event.payload.dataset ~ " ("'
+    ' ~ event.payload.out ~ "): " ~ event.payload.why'
+)
 _CRASHED = _posted('"Pagemill: run " ~ event.resource.name ~ " crashed; the next scheduled run goes on with its work"')
 
 

@@ -18,7 +18,8 @@ from uuid import UUID
 from pydantic import SecretStr
 
 from flows.log import say
-from flows.runs.prefect_server import ChildServer, end_with_parent, pruned_after
+from flows.runs.prefect_server import ChildServer, end_with_parent, keep_loopback_direct, pruned_after
+from flows.runs.prefect_settings import ignore_files_of_folder
 from flows.schedules.schedule import Schedule
 from flows.schedules.schedule_folder import ScheduleFolder, folder_of
 from schemas.errors import ConfigurationError
@@ -39,6 +40,7 @@ def serve(schedule: Schedule, cache: Path, port: int, webhook: SecretStr | None,
     folder = folder_of(cache, schedule)
     with folder.served(schedule, port):
         _refuse(port)
+        keep_loopback_direct()
         kept = {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": _LEASES, **pruned_after(keep_days)}
         server = ChildServer(folder.path, port, kept, folder.login())
         try:
@@ -250,6 +252,7 @@ async def _stop_runs() -> None:
 def _work(pool: str) -> None:
     """The worker's process: it takes up runs until its parent is gone."""
     end_with_parent()
+    ignore_files_of_folder()
     from prefect.workers.process import ProcessWorker
 
     asyncio.run(ProcessWorker(work_pool_name=pool, name="pagemill serve").start())

@@ -2,6 +2,8 @@
 
 discover      SOURCE to addresses
 globbing      files of folders and globs
+ignored       files that a source leaves out, counted and named
+links         links that lead out of a source
 s3_listing    objects of S3 prefixes
 addresses     addresses by the million, as Arrow columns
 spool         bytes copied once and hashed

@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from flows.sources.addresses import Address, Addresses
-from flows.sources.globbing import GLOB_MARKS, Identity, Seen, expand, fixed_part, glob_pattern, identity, walk_folder
+from flows.sources.globbing import GLOB_MARKS, Seen, Sweep, fixed_part, glob_pattern, identity
+from flows.sources.ignored import Ignored
 from flows.sources.s3_listing import SCHEME, ObjectUrl, StoredObject, find_objects, list_objects, object_url
 from schemas.errors import ConfigurationError
 
@@ -37,12 +38,13 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Discovered:
-    """The addresses in a stable order, the sources with several of them, and the faults of listing, as text."""
+    """The addresses in a stable order, the sources with several of them, the faults of listing as text, and the rest."""
 
     addresses: Addresses
     sources: tuple[Source, ...] = ()
     troubles: tuple[str, ...] = ()
     extensions: frozenset[str] = frozenset()
+    ignored: Ignored = field(default_factory=Ignored)
 
 
 @dataclass(slots=True)
@@ -51,31 +53,37 @@ class _Search:
 
     out: Path | str
     extensions: frozenset[str]
-    left_out: Identity | None
+    sweep: Sweep
     sources: list[Source] = field(default_factory=list)
-    troubles: list[str] = field(default_factory=list)
 
-    def note(self, name: str, below: str | None, pattern: re.Pattern[str] | None, troubles: list[str]) -> None:
+    def note(self, name: str, below: str | None, pattern: re.Pattern[str] | None, *, is_complete: bool = True) -> None:
         shown = None if below is None else _writable(below)
-        self.sources.append(Source(_writable(name), shown, pattern, not troubles))
-        self.troubles += troubles
+        self.sources.append(Source(_writable(name), shown, pattern, is_complete))
 
 
 def discover(
-    sources: Iterable[str], out: Path | str, extensions: Collection[str], *, allow_empty: bool = False
+    sources: Iterable[str],
+    out: Path | str,
+    extensions: Collection[str],
+    *,
+    allow_empty: bool = False,
+    follows_links: bool = False,
 ) -> Discovered:
     """All addresses in `sources`: from folders, prefixes and globs the files with `extensions`, outside of `out`.
+
+    Links that lead out of a folder, or out of the fixed part of a glob, are followed only with `follows_links`.
 
     Raises ConfigurationError for a source without addresses, unless `allow_empty`, and for a list or a store that cannot be
     read.
     """
     left_out = None if "://" in str(out) else identity(Path(out))
-    search = _Search(out, frozenset(extensions), left_out)
+    sweep = Sweep(frozenset(extensions), left_out, follows_links)
+    search = _Search(out, frozenset(extensions), sweep)
     named = list(sources)
     addresses = Addresses.collect(_all(search, named, allow_empty=allow_empty))
     if len(named) > 1 or any(source.startswith("@") for source in named):
         addresses = _once(addresses)
-    return Discovered(addresses, tuple(search.sources), tuple(search.troubles), search.extensions)
+    return Discovered(addresses, tuple(search.sources), tuple(sweep.troubles), search.extensions, ignored=sweep.ignored)
 
 
 def _all(search: _Search, named: Iterable[str], *, allow_empty: bool) -> Iterator[Address]:
@@ -85,9 +93,10 @@ def _all(search: _Search, named: Iterable[str], *, allow_empty: bool) -> Iterato
             is_empty = False
             yield address
         if is_empty and not allow_empty:
+            left = "".join(f"; left out: {entry}" for entry in search.sweep.ignored.first[:1])
             raise ConfigurationError(
                 f"{_shown(source)} matches nothing: expected a file, or {', '.join(sorted(search.extensions)[:6])}… in it; "
-                "check the path, or allow it with --allow-empty"
+                f"check the path, or allow it with --allow-empty{left}"
             )
 
 
@@ -114,17 +123,19 @@ def _expand(search: _Search, source: str) -> Iterator[Address]:
     elif os.path.lexists(source):
         yield _stated(_absolute(source), None, None)  # a file named by itself is taken whatever its extension
     elif GLOB_MARKS & set(source):
-        pattern, troubles = _absolute(source), list[str]()
-        entries = expand(pattern, search.extensions, search.left_out, troubles)
-        yield from (_address(entry, pattern) for entry in entries)
-        search.note(pattern, f"{fixed_part(pattern).rstrip('/')}/", glob_pattern(pattern), troubles)
+        pattern, before = _absolute(source), len(search.sweep.troubles)
+        yield from (_address(entry, pattern) for entry in search.sweep.glob(pattern))
+        is_complete = len(search.sweep.troubles) == before
+        below = f"{fixed_part(pattern).rstrip('/')}/"
+        search.note(pattern, below, glob_pattern(pattern), is_complete=is_complete)
 
 
 def _folder(search: _Search, folder: str) -> Iterator[Address]:
-    troubles: list[str] = []
-    for entry in walk_folder(folder, search.extensions, search.left_out, troubles):
+    before = len(search.sweep.troubles)
+    for entry in search.sweep.folder(folder):
         yield _address(entry, folder)
-    search.note(folder, f"{folder.rstrip('/')}/", None, troubles)
+    is_complete = len(search.sweep.troubles) == before
+    search.note(folder, f"{folder.rstrip('/')}/", None, is_complete=is_complete)
 
 
 def _stored(search: _Search, url: str) -> Iterator[Address]:
@@ -145,13 +156,13 @@ def _prefix(search: _Search, asked: ObjectUrl, below: str, pattern: re.Pattern[s
     key = below.removeprefix(f"{SCHEME}{asked.bucket}/")
     for stored in list_objects(ObjectUrl(asked.bucket, key, asked.user)):
         location = ObjectUrl(asked.bucket, stored.key, asked.user)
-        if os.path.splitext(stored.key)[1].lower() not in search.extensions:  # noqa: PTH122 - a million keys at times
+        if (left_out and location.uri.startswith(left_out)) or (pattern and not pattern.fullmatch(location.uri)):
             continue
-        if (pattern is None or pattern.fullmatch(location.uri)) and not (
-            left_out and location.uri.startswith(left_out)
-        ):
+        if os.path.splitext(stored.key)[1].lower() in search.extensions:  # noqa: PTH122 - a million keys at times
             yield _object(location, stored, asked.uri, None)
-    search.note(asked.uri, below, pattern, [])
+        elif not stored.key.endswith("/"):
+            search.sweep.ignored.note_kind(location.uri)
+    search.note(asked.uri, below, pattern)
 
 
 def _listed(search: _Search, path: Path) -> Iterator[Address]:
@@ -169,7 +180,7 @@ def _listed(search: _Search, path: Path) -> Iterator[Address]:
                 )
             else:
                 yield _stated(_absolute(uri), name, attributes)
-    search.note(name, None, None, [])
+    search.note(name, None, None)
 
 
 def _rows(path: Path) -> Iterator[tuple[str, str | None]]:

@@ -3,39 +3,129 @@
 import os
 import re
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
+from flows.sources.ignored import Ignored
 from schemas.errors import ConfigurationError
 
 Seen = tuple[str, os.stat_result | None]  # a path, and its facts where it exists
 Identity = tuple[int, int]  # device and inode
 GLOB_MARKS = frozenset("*?[")
+LEADS_OUT = "a link that leads out of the source; --follow-links follows it"
 
 
-def walk_folder(
-    folder: str, extensions: Collection[str], left_out: Identity | None, troubles: list[str]
-) -> Iterator[Seen]:
-    """The files below `folder` with one of `extensions`; links to folders are not followed.
+@dataclass(slots=True)
+class Sweep:
+    """One look through folders: files with `extensions`, without the folder `left_out` (the dataset).
 
-    A folder that cannot be listed is added to `troubles`, as text for people.
+    A folder that cannot be listed is added to `troubles`, as text for people; files that are left out to `ignored`. Links
+    that lead out of the folder where the look begins are followed only on demand.
     """
-    return _walked(folder, extensions, left_out, troubles, lambda path: not os.path.islink(path))  # noqa: PTH114
 
+    extensions: Collection[str]
+    left_out: Identity | None = None
+    follows_links: bool = False
+    troubles: list[str] = field(default_factory=list)
+    ignored: Ignored = field(default_factory=Ignored)
+    _entered: set[str] = field(default_factory=set)  # folders behind links
 
-def expand(pattern: str, extensions: Collection[str], left_out: Identity | None, troubles: list[str]) -> list[Seen]:
-    """The files that the absolute `pattern` matches (`**` for any number of folders), by name."""
-    base = fixed_part(pattern)
-    depth = None if "**" in pattern.split("/") else pattern.count("/")
-    shown = glob_pattern(pattern)
+    def folder(self, folder: str) -> Iterator[Seen]:
+        """The files below `folder`. A link to a folder within it is not followed: that is read at its own place."""
 
-    def enter(path: str) -> bool:
-        if depth is not None and path.count("/") >= depth:
+        def enter(link: str, target: str) -> str | None:
+            del link
+            return "a link to a folder that is read at its own place" if lies_within(target, real) else None
+
+        real = os.path.realpath(folder)
+        return self._walk(folder, real, lambda _: True, lambda _: True, enter)
+
+    def glob(self, pattern: str) -> list[Seen]:
+        """The files that the absolute `pattern` matches (`**` for any number of folders), by name."""
+        base = fixed_part(pattern)
+        depth = None if "**" in pattern.split("/") else pattern.count("/")
+        shown = glob_pattern(pattern)
+
+        def reaches(path: str) -> bool:
+            return depth is None or path.count("/") < depth
+
+        def is_shown(path: str) -> bool:
+            return shown.fullmatch(path) is not None
+
+        found = self._walk(base, os.path.realpath(base), is_shown, reaches, lambda _link, _target: None)
+        return sorted(found, key=lambda entry: entry[0])
+
+    def _walk(
+        self,
+        top: str,
+        real: str,
+        is_wanted: Callable[[str], bool],
+        reaches: Callable[[str], bool],
+        refuse: Callable[[str, str], str | None],
+    ) -> Iterator[Seen]:
+        """Files below `top`, whose path without links is `real`; `refuse` gives the reason not to enter a link."""
+        waiting = [top]
+        while waiting:
+            here = waiting.pop()
+            files: list[os.DirEntry[str]] = []
+            folders: list[os.DirEntry[str]] = []
+            try:
+                with os.scandir(here) as entries:
+                    for entry in entries:
+                        self._sort(entry, files, folders, is_wanted)
+            except OSError as error:
+                self.troubles.append(f"{here}: cannot be listed ({error.strerror or error})")
+                continue
+            for file in sorted(files, key=_name):
+                if not file.is_symlink() or self.follows_links or lies_within(os.path.realpath(file.path), real):
+                    yield file.path, _facts(file)
+                else:
+                    self.ignored.note_link(file.path, LEADS_OUT)
+            below = [
+                folder.path
+                for folder in folders
+                if not _is(folder, self.left_out) and reaches(folder.path) and self._enters(folder, real, refuse)
+            ]
+            waiting += sorted(below, reverse=True)
+
+    def _sort(
+        self,
+        entry: os.DirEntry[str],
+        files: list[os.DirEntry[str]],
+        folders: list[os.DirEntry[str]],
+        is_wanted: Callable[[str], bool],
+    ) -> None:
+        if _is_folder(entry):
+            folders.append(entry)
+        elif os.path.splitext(entry.name)[1].lower() in self.extensions:  # noqa: PTH122 - a million names at times
+            if is_wanted(entry.path):
+                files.append(entry)
+        elif is_wanted(entry.path):
+            self.ignored.note_kind(entry.path)
+
+    def _enters(self, folder: os.DirEntry[str], real: str, refuse: Callable[[str, str], str | None]) -> bool:
+        """True for a folder to look through; a link that is not followed is noted."""
+        if not folder.is_symlink():
+            return True
+        target = os.path.realpath(folder.path)
+        reason = refuse(folder.path, target)
+        if not (self.follows_links or lies_within(target, real)):
+            reason = LEADS_OUT
+        elif lies_within(os.path.realpath(os.path.dirname(folder.path)), target):  # noqa: PTH120
+            reason = "a link to a folder above it"
+        elif target in self._entered:
+            reason = "a link to a folder that another link leads to"
+        if reason is not None:
+            self.ignored.note_link(folder.path, reason)
             return False
-        return not (os.path.islink(path) and _leads_back(path))  # noqa: PTH114
+        self._entered.add(target)
+        return True
 
-    matches = (entry for entry in _walked(base, extensions, left_out, troubles, enter) if shown.fullmatch(entry[0]))
-    return sorted(matches, key=lambda entry: entry[0])
+
+def lies_within(path: str, folder: str) -> bool:
+    """True for `folder` and all below it; both are paths without links."""
+    return path == folder or path.startswith(f"{folder.rstrip('/')}/")
 
 
 def fixed_part(pattern: str) -> str:
@@ -74,30 +164,6 @@ def identity(path: Path) -> Identity | None:
     return facts.st_dev, facts.st_ino
 
 
-def _walked(
-    top: str, extensions: Collection[str], left_out: Identity | None, troubles: list[str], enter: Callable[[str], bool]
-) -> Iterator[Seen]:
-    waiting = [top]
-    while waiting:
-        here = waiting.pop()
-        files: list[os.DirEntry[str]] = []
-        folders: list[os.DirEntry[str]] = []
-        try:
-            with os.scandir(here) as entries:
-                for entry in entries:
-                    if _is_folder(entry):
-                        folders.append(entry)
-                    elif os.path.splitext(entry.name)[1].lower() in extensions:  # noqa: PTH122 - a million names at times
-                        files.append(entry)
-        except OSError as error:
-            troubles.append(f"{here}: cannot be listed ({error.strerror or error})")
-            continue
-        for file in sorted(files, key=_name):
-            yield file.path, _facts(file)
-        below = [folder.path for folder in folders if not _is(folder, left_out) and enter(folder.path)]
-        waiting += sorted(below, reverse=True)
-
-
 def _name(entry: os.DirEntry[str]) -> str:
     return entry.name
 
@@ -119,12 +185,6 @@ def _facts(entry: os.DirEntry[str]) -> os.stat_result | None:
 def _is(entry: os.DirEntry[str], left_out: Identity | None) -> bool:
     facts = _facts(entry) if left_out is not None else None
     return facts is not None and (facts.st_dev, facts.st_ino) == left_out
-
-
-def _leads_back(link: str) -> bool:
-    """True for a link to a folder that contains it: to follow it would never end."""
-    target = Path(link).resolve()
-    return Path(link).parent.resolve().is_relative_to(target)
 
 
 def _step_pattern(step: str) -> str:

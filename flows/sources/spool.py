@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from flows.sources.addresses import Address
+from flows.sources.links import require_within
 from flows.sources.s3_listing import SCHEME, open_object
 from flows.storage.backends.s3 import is_changed
 from schemas.errors import ChangedWhileReadError, DatasetError, UnreadableDocumentError
@@ -34,15 +35,15 @@ class Spooled:
     is_settled: bool
 
 
-def spool(address: Address, folder: Path) -> Spooled:
+def spool(address: Address, folder: Path, *, follows_links: bool = False) -> Spooled:
     """Copy and hash the file or object at `address` into `folder`.
 
-    Raises UnreadableDocumentError for an address without a readable file, ChangedWhileReadError for a file that changed during
-    the read, twice.
+    Raises UnreadableDocumentError for an address without a readable file, and without `follows_links` for a file that lies
+    outside of the folder it was found under; ChangedWhileReadError for a file that changed during the read, twice.
     """
     for _ in range(2):
         try:
-            taken = _take(address, folder)
+            taken = _take(address, folder, follows_links)
         except (OSError, ValueError) as error:
             if is_disk_full(error):  # no room for the copy: no fault of the document
                 raise DatasetError(f"{folder}: {os.strerror(errno.ENOSPC)}; make room and run again") from error
@@ -57,17 +58,21 @@ def is_disk_full(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
-def _take(address: Address, folder: Path) -> Spooled | None:
-    return _take_object(address, folder) if address.uri.startswith(SCHEME) else _take_file(address, folder)
+def _take(address: Address, folder: Path, follows_links: bool) -> Spooled | None:
+    if address.uri.startswith(SCHEME):
+        return _take_object(address, folder)
+    return _take_file(address, folder, follows_links)
 
 
-def _take_file(address: Address, folder: Path) -> Spooled | None:
+def _take_file(address: Address, folder: Path, follows_links: bool) -> Spooled | None:
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a fifo must not hang the run
     handle = os.open(address.opened_as, flags)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
         raise _unread(f"{address.uri}: not a file but a folder, a fifo or a device; leave it out")
     with os.fdopen(handle, "rb") as source:
+        if not follows_links:
+            require_within(source.fileno(), address)
         before = os.fstat(source.fileno())
         now_ns = time.time_ns()
         aside = _aside(folder)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -31,17 +32,19 @@ class Night:
     port: int
     process: subprocess.Popen[bytes] | None = None
     cron: str = OFTEN
+    cache: Path | None = None  # of other machines, too
+    name: str = "out"
 
     def start(self) -> None:
         """Start the schedules, and come back when they are deployed."""
-        told = (self.folder / "serve.txt").open("ab")
+        told = (self.folder / f"serve-{self.name}.txt").open("ab")
         self.process = subprocess.Popen(
             [
                 sys.executable, "-m", "flows.cli", "serve", str(self.folder / "in"), "--type", "invoice",
-                "--out", str(self.folder / "out"), "--cron", self.cron, "--port", str(self.port),
+                "--out", str(self.folder / "out"), "--cron", self.cron, "--port", str(self.port), "--name", self.name,
             ],
             cwd=self.folder,
-            env={**os.environ, **_ENVIRONMENT, "PAGEMILL_CACHE_DIR": str(self.folder / "cache"), **self.environment},
+            env={**os.environ, **_ENVIRONMENT, "PAGEMILL_CACHE_DIR": str(self.cache_folder), **self.environment},
             stdin=subprocess.DEVNULL,
             stdout=told,
             stderr=told,
@@ -54,6 +57,11 @@ class Night:
         return f"http://127.0.0.1:{self.port}/api"
 
     @property
+    def cache_folder(self) -> Path:
+        """The folder of PAGEMILL_CACHE_DIR."""
+        return self.cache or self.folder / "cache"
+
+    @property
     def login(self) -> str:
         """The same in one word."""
         assert self.auth is not None
@@ -62,14 +70,16 @@ class Night:
     @property
     def auth(self) -> tuple[str, str] | None:
         """The login of its server, as the file for its user has it."""
-        files = [*self.folder.glob("cache/serve/*/login.txt")]
+        files = [*self.cache_folder.glob(f"serve/{self.name}-*/login.txt")]
         name, _, word = files[0].read_text().strip().partition(":") if files else ("", "", "")
         return (name, word) if files else None
 
     @property
     def said(self) -> str:
         """What it has said since it was last started."""
-        return (self.folder / "serve.txt").read_text(errors="replace").rpartition("Prefect's page is at")[2]
+        return (
+            (self.folder / f"serve-{self.name}.txt").read_text(errors="replace").rpartition("Prefect's page is at")[2]
+        )
 
     def parts(self, which: str) -> list[psutil.Process]:
         """The processes of a kind: the server, the worker, or the flows that are at work."""
@@ -81,7 +91,9 @@ class Night:
         found = []
         for each in psutil.process_iter():
             with suppress(psutil.Error):
-                ours = each.environ().get("PAGEMILL_CACHE_DIR") == str(self.folder / "cache")
+                ours = each.environ().get("PAGEMILL_CACHE_DIR") == str(self.cache_folder)
+                if self.cache is not None and which != "server":
+                    ours = each.environ().get("PREFECT_API_URL") == self.api
                 if ours and re.search(pattern, " ".join(each.cmdline())):
                     found.append(each)
         return found
@@ -109,7 +121,7 @@ class Night:
 
     def begin(self, **parameters: object) -> str:
         """Start a nightly now, with these parameters instead of the schedule's; its id."""
-        deployment = httpx.get(f"{self.api}/deployments/name/nightly/out", auth=self.auth).json()
+        deployment = httpx.get(f"{self.api}/deployments/name/nightly/{self.name}", auth=self.auth).json()
         asked = {"state": {"type": "SCHEDULED"}, "parameters": parameters}
         made = httpx.post(
             f"{self.api}/deployments/{deployment['id']}/create_flow_run", json=asked, auth=self.auth
@@ -144,7 +156,7 @@ class Night:
 
 @contextmanager
 def night(
-    folder: Path, environment: dict[str, str], database: Path | None = None, cron: str = OFTEN
+    folder: Path, environment: dict[str, str], database: Path | None = None, cron: str = OFTEN, **more: Any
 ) -> Iterator[Night]:
     """A machine, whose processes are all gone at the end; without a `database`, Prefect was never started on it."""
     if database is not None:
@@ -152,7 +164,7 @@ def night(
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    machine = Night(folder, environment, port, cron=cron)
+    machine = Night(folder, environment, port, cron=cron, **more)
     try:
         yield machine
     finally:

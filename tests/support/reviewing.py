@@ -34,16 +34,19 @@ class Reviewing:
     cookie: str = ""
     token: str = ""
     host: str = field(init=False)
+    place: str = field(init=False)
 
     def __post_init__(self) -> None:
-        self.host = urlsplit(self.url).netloc
+        self.host, self.place = urlsplit(self.url).netloc, urlsplit(self.url).path
 
     def ask(self, path: str, method: str = "GET", body: bytes | None = None, **headers: str | None) -> Answer:
-        """One request, its path as it is; a header of None is left out, `_` in its name is `-`."""
+        """One request, its path as it is below the page's place; a header of None is left out, `_` in its name is `-`."""
         given = {"host": self.host, "cookie": self.cookie or None, **headers}
         connection = http.client.HTTPConnection("127.0.0.1", int(self.host.rpartition(":")[2]), timeout=30)
         try:
-            connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+            connection.putrequest(
+                method, self.place + path.removeprefix("/"), skip_host=True, skip_accept_encoding=True
+            )
             for name, value in given.items():
                 if value is not None:
                     connection.putheader(name.replace("_", "-"), value)

@@ -26,11 +26,11 @@ const served = {
   documents(wanted, start) {
     const query = new URLSearchParams({ marks: [...wanted.marks].join(","), search: wanted.search, start });
     if (wanted.group) query.set("group", wanted.group);
-    return fetched(`/api/documents?${query}`);
+    return fetched(`api/documents?${query}`);
   },
-  document: (id) => fetched(`/api/documents/${id}`),
-  page: (id, number) => fetched(`/api/documents/${id}/pages/${number}`),
-  change: (id, change) => fetched(`/api/documents/${id}/corrections`, change),
+  document: (id) => fetched(`api/documents/${id}`),
+  page: (id, number) => fetched(`api/documents/${id}/pages/${number}`),
+  change: (id, change) => fetched(`api/documents/${id}/corrections`, change),
 };
 
 const held = {

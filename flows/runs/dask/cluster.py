@@ -15,15 +15,18 @@ from typing import Any
 
 import dask
 from distributed import KilledWorker, Worker, WorkerPlugin
-from prefect import flow, task
-from prefect.cache_policies import NO_CACHE
-from prefect.context import FlowRunContext
-from prefect_dask.task_runners import DaskTaskRunner
 
 from flows.durable_files import make_private
 from flows.runs.dask import worker as carrier
+from flows.runs.prefect_settings import ignore_files_of_folder
 from flows.settings import Settings
 from schemas.errors import ConfigurationError, PagemillError, ProcessDiedError, RunStoppedError
+
+ignore_files_of_folder()  # a process of the cluster begins with this module, in whatever folder
+from prefect import flow, task  # noqa: E402
+from prefect.cache_policies import NO_CACHE  # noqa: E402
+from prefect.context import FlowRunContext  # noqa: E402
+from prefect_dask.task_runners import DaskTaskRunner  # noqa: E402
 
 _FOUND_SECONDS = 30.0  # for the first process of a cluster that is there to be found
 # What a cluster of ours is made with: no line of its own (its end is not quiet), and processes that may start others.

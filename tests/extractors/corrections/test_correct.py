@@ -2,6 +2,7 @@
 
 import copy
 import datetime
+import json
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -325,6 +326,33 @@ def test_all_corrections_over_the_same_reading_give_what_was_published(said: lis
     assert {each.field for each in after.evidence} == {each.field for each in record.evidence}
     pointers = {pointer for pointer, _ in leaves(dict(after.value))}
     assert pointers <= {each.field for each in after.evidence}  # every value says where it comes from
+
+
+@settings(max_examples=examples(300))
+@given(books, steps)
+def test_a_disagreement_is_with_what_the_machine_read_whatever_was_corrected_before(
+    said: list[dict], told: list[tuple]
+) -> None:
+    record = read({"name": "shelf", "tags": ["t"], "books": distinct(said)}, KIND)
+    first, made = copy.deepcopy(record), []
+    for what, number, word in told:
+        place = pointer_of(dict(record.value), what, number, word)
+        if place is not None:
+            record, said_now = correct(record, *place, kind=KIND)
+            made.append(said_now)
+    after, differing = reapplied(first, made, KIND)
+    titles = {book["year"]: book["title"] for book in first.value["books"]}  # a year is of one book, and stays
+    by_field = {each.field: (each.machine, each.corrected) for each in differing}
+    for place, book in enumerate(after.value["books"]):
+        field, machine = f"/books/{place}/title", titles.get(book["year"])
+        if field in by_field:
+            assert by_field[field] == (machine, book["title"])
+        elif book["year"] in titles:
+            assert book["title"] == machine  # what a person has changed is told
+    gone = titles.keys() - {book["year"] for book in after.value["books"]}
+    out = [each.machine for each in differing if each.corrected is None and each.machine and each.field.count("/") == 2]
+    assert {json.loads(text)["year"] for text in out if text.startswith("{")} >= gone
+    assert by_field.get("/name", ("shelf", None))[0] == "shelf"
 
 
 def distinct(items: list[dict]) -> list[dict]:

@@ -77,7 +77,7 @@ def test_a_password_opens_a_protected_document():
 
 @pytest.mark.parametrize("passwords", [(), ("wrong",)], ids=["none given", "wrong one"])
 def test_a_protected_document_names_the_file_and_the_remedy(passwords):
-    with pytest.raises(EncryptedDocumentError, match=r"secret\.pdf: needs a password.*pass the right one"):
+    with pytest.raises(EncryptedDocumentError, match=r"secret\.pdf: needs a password.*PAGEMILL_PASSWORDS_FILE"):
         list(split(protected("geheim"), "secret.pdf", SplitOptions(passwords=passwords)))
 
 

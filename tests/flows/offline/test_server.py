@@ -4,9 +4,12 @@ import asyncio
 import base64
 import io
 import json
+import select
+import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -15,6 +18,7 @@ import pytest
 from PIL import Image
 
 from extractors.tokens import count_messages, count_text
+from flows.offline import server
 from flows.offline.server import LocalEndpoint, OfflineModel
 
 SCHEMA = {
@@ -187,3 +191,60 @@ def test_the_server_ends_with_its_block() -> None:
         assert thread.daemon
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{gone.base_url}/models")
+
+
+def raw(endpoint: LocalEndpoint, head: str, *parts: bytes, token: str | None = None) -> bytes:
+    """The answer to a request whose body is not sent, or not whole."""
+    port = int(endpoint.base_url.split(":")[2].partition("/")[0])
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as wire:
+        given = f"Authorization: Bearer {endpoint.api_key if token is None else token}\r\n"
+        wire.sendall(f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n{given}{head}\r\n\r\n".encode("latin-1"))
+        for part in parts:
+            wire.sendall(part)
+        answer = b""
+        while block := wire.recv(4096):
+            answer += block
+        return answer
+
+
+@pytest.mark.parametrize("size", [10, server.MOST_BYTES, server.MOST_BYTES + 1, 10**30])
+def test_the_token_is_looked_at_before_the_body_is_read(endpoint: LocalEndpoint, size: int) -> None:
+    for token in ("", "wrong"):
+        assert raw(endpoint, f"Content-Length: {size}", token=token).startswith(b"HTTP/1.1 401")
+
+
+@pytest.mark.parametrize("size", [server.MOST_BYTES + 1, 512 * 1024 * 1024, 10**30])
+def test_a_large_body_is_refused_before_it_is_read(endpoint: LocalEndpoint, size: int) -> None:
+    assert raw(endpoint, f"Content-Length: {size}").startswith(b"HTTP/1.1 413")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "Content-Length: 2\r\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked\r\nContent-Length: 2", "Transfer-Encoding: chunked",
+        "Transfer-Encoding: gzip", "Transfer-Encoding: identity", "transfer-encoding: CHUNKED", "Content-Length: 2\r\nContent-Length: 2",
+        "Content-Length: 2\r\nContent-Length: 900", "Content-Length: -2", "Content-Length: +2", "Content-Length: \xb2", "Content-Length: 2, 2",
+        "Content-Length: 0x2", "Content-Length:",
+    ],
+)  # fmt: skip
+def test_a_body_whose_end_is_not_plain_is_refused(endpoint: LocalEndpoint, head: str) -> None:
+    answer = raw(endpoint, head, b"{}")
+    assert answer.startswith(b"HTTP/1.1 400"), answer
+    assert answer.count(b"HTTP/1.1") == 1  # the rest is not taken for another request
+
+
+@pytest.mark.parametrize("head", ["Content-Length: 1000", "X-Slow: y"])
+def test_a_request_that_drips_is_ended(endpoint: LocalEndpoint, head: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "READING_SECONDS", 0.6)
+    port = int(endpoint.base_url.split(":")[2].partition("/")[0])
+    began = time.monotonic()
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as wire:
+        end = "" if "Slow" in head else "\r\n"
+        begin = f"POST /v1/chat/completions HTTP/1.1\r\nAuthorization: Bearer {endpoint.api_key}\r\n{head}\r\n{end}"
+        wire.sendall(begin.encode())
+        with suppress(ConnectionError):
+            while time.monotonic() - began < 8 and not select.select([wire], [], [], 0.1)[0]:
+                wire.sendall(b"x")
+        with suppress(ConnectionError):
+            assert wire.recv(100) == b""
+    assert time.monotonic() - began < 5

@@ -3,9 +3,11 @@
 import csv
 import datetime
 import json
+import random
 import shutil
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import openpyxl
 import pyarrow as pa
@@ -133,3 +135,35 @@ def test_a_list_is_json_in_a_cell(samples_out: dict[str, Path], tmp_path: Path) 
     with (tmp_path / "report.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert all(isinstance(json.loads(row["conclusions"]), list) for row in rows if row["conclusions"])
+
+
+def test_every_amount_of_two_decimals_is_a_number_that_a_sum_takes_and_reads_back_exactly(
+    samples_out: dict[str, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(samples_out["invoices"], out)
+    (path,) = [each for each in (out / "invoice_line_items").glob("*.parquet") if each.name != "0.parquet"]
+    table = pq.read_table(path)
+    chance = random.Random(1)
+    cents = [*range(2_000), *(chance.randrange(10**13) for _ in range(2_000)), *(-at for at in range(1, 500))]
+    amounts = [Decimal(number).scaleb(-2) for number in cents]
+    first = table.slice(0, 1).to_pylist()[0]
+    rows = [{**first, "item_index": at, "amount": amount} for at, amount in enumerate(amounts)]
+    pq.write_table(pa.Table.from_pylist(rows, table.schema), path)
+    write_xlsx(read_dataset(out), ["invoice_line_items"], tmp_path / "book.xlsx")
+    head, *found = openpyxl.load_workbook(tmp_path / "book.xlsx")["invoice_line_items"].iter_rows(values_only=True)
+    read = [row[head.index("amount")] for row in found]
+    assert {type(value) for value in read} <= {int, float}
+    assert [Decimal(repr(value)) for value in read] == amounts
+
+
+@pytest.mark.parametrize(
+    ("value", "is_number"),
+    [
+        (Decimal("9.95"), True), (Decimal("999999999999999"), True), (Decimal("12345678901234567"), False), (2**53, True),
+        (2**53 + 1, False), (10**400, False), (Decimal("1e400"), False), (Decimal("NaN"), False), (0.1 + 0.2, True),
+        (float("inf"), False), (Decimal("0.1") + Decimal("1e-18"), False),
+    ],
+)  # fmt: skip
+def test_a_number_that_no_double_holds_is_text(value: Any, is_number: bool) -> None:
+    assert sheets._is_exact(value) is is_number

@@ -2,6 +2,9 @@
 
 import json
 import re
+import socket
+from contextlib import suppress
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -40,12 +43,23 @@ def test_a_wrong_token_gives_no_cookie(server: Reviewing, query: str) -> None:
     assert "set-cookie" not in answer.headers
 
 
+@pytest.mark.parametrize("place", ["/", "/x/", "//", "/{place}x/", "/%2f/"])
+def test_without_the_word_of_its_path_nothing_is_told_though_the_cookie_is_known(server: Reviewing, place: str) -> None:
+    other = replace(server)
+    other.place = place.format(place=server.place.strip("/"))
+    token = server.url.partition("?")[2]
+    for path in (*PATHS, f"/?{token}"):
+        answer = other.ask(path)
+        assert (answer.status, "set-cookie" in answer.headers) == (403, False), path
+    assert len(server.place) > 20
+
+
 def test_the_cookie_is_for_this_site_and_no_script(server: Reviewing) -> None:
     answer = server.ask(f"/?{server.url.partition('?')[2]}", cookie=None)
-    assert (answer.status, answer.headers["location"]) == (303, "/")
+    assert (answer.status, answer.headers["location"]) == (303, server.place)
     name, *rest = [part.strip() for part in answer.headers["set-cookie"].split(";")]
     assert name.startswith(f"pagemill_{server.host.rpartition(':')[2]}=")
-    assert {each.lower() for each in rest} == {"httponly", "samesite=strict", "path=/"}
+    assert {each.lower() for each in rest} == {"httponly", "samesite=strict", f"path={server.place}".lower()}
 
 
 @pytest.mark.parametrize(
@@ -121,6 +135,40 @@ def test_a_change_says_how_long_it_is_and_is_not_too_long(server: Reviewing) -> 
     assert change(server, b"", content_length=None, transfer_encoding="chunked") == 411
 
 
+TWO = b"POST {place}api/documents/" + ID.encode() + b"/corrections HTTP/1.1\r\n"
+FRAMINGS = {
+    "both": b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n",
+    "both, the other way round": b"Transfer-Encoding: chunked\r\nContent-Length: 2\r\n",
+    "chunked": b"Transfer-Encoding: chunked\r\n",
+    "another encoding": b"Transfer-Encoding: gzip, chunked\r\n",
+    "identity": b"Transfer-Encoding: identity\r\nContent-Length: 2\r\n",
+    "in capitals": b"TRANSFER-ENCODING: Chunked\r\nContent-Length: 2\r\n",
+    "two lengths": b"Content-Length: 2\r\nContent-Length: 300000\r\n",
+    "two lengths in one": b"Content-Length: 2, 300000\r\n",
+    "negative": b"Content-Length: -2\r\n",
+    "signed": b"Content-Length: +2\r\n",
+    "no number": b"Content-Length: \xb2\r\n",
+    "too long": b"Content-Length: 99999999999999999999\r\n",
+}
+
+
+@pytest.mark.parametrize("method", [b"POST", b"GET"])
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_a_body_whose_end_is_not_plain_is_refused(server: Reviewing, framing: str, method: bytes) -> None:
+    head = (
+        TWO.replace(b"POST", method).replace(b"{place}", server.place.encode())
+        + f"Host: {server.host}\r\nCookie: {server.cookie}\r\n".encode()
+    )
+    head += f"X-Pagemill-Token: {server.token}\r\nContent-Type: application/json\r\n".encode()
+    body = b"30D40\r\n" + b"x" * 200_000 + b"\r\n0\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", int(server.host.rpartition(":")[2])), timeout=20) as wire:
+        wire.sendall(head + FRAMINGS[framing] + b"Connection: close\r\n\r\n")
+        with suppress(OSError):
+            wire.sendall(body)
+        answer = wire.recv(4096)
+    assert answer.split()[1] in {b"400", b"411", b"413", b"501"}, answer
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -156,7 +204,7 @@ def test_every_answer_says_what_may_be_done_with_it(server: Reviewing, path: str
 
 def test_the_page_holds_no_script_style_or_address_of_its_own(server: Reviewing) -> None:
     page = server.ask("/").body.decode()
-    assert re.findall(r"<script([^>]*)>", page) == [' type="application/json" id="data"', ' src="/review.js"']
+    assert re.findall(r"<script([^>]*)>", page) == [' type="application/json" id="data"', ' src="review.js"']
     assert "<style" not in page
     assert not re.search(r"\son\w+=|\sstyle=|https?:", page.partition('id="data"')[0])
     assert server.url.partition("token=")[2] not in page

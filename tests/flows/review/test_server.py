@@ -1,5 +1,6 @@
 """The server through real HTTP: what it tells, what a change does to the tables, what it refuses, and how it ends."""
 
+import re
 import shutil
 import signal
 from collections.abc import Callable
@@ -7,7 +8,7 @@ from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pandas as pd
 import pytest
@@ -180,7 +181,7 @@ def test_two_servers_each_have_their_own_cookie(out: Path) -> None:
         assert one.ask("/api/documents", cookie=two.cookie).status == 403
 
 
-def test_the_browser_is_given_the_whole_address(out: Path, tmp_path: Path) -> None:
+def test_the_browser_is_given_a_file_of_ours_with_a_ticket_that_lets_in_once(out: Path, tmp_path: Path) -> None:
     script = tmp_path / "browser"
     script.write_text(
         f'#!/bin/sh\nprintf %s "$1" > {tmp_path}/opened.aside && mv {tmp_path}/opened.aside {tmp_path}/opened\n'
@@ -188,7 +189,20 @@ def test_the_browser_is_given_the_whole_address(out: Path, tmp_path: Path) -> No
     script.chmod(0o700)
     with reviewing(out, "--open", BROWSER=f"{script} %s") as server:
         wait_until((tmp_path / "opened").exists)
-        assert (tmp_path / "opened").read_text() == server.url
+        words = (tmp_path / "opened").read_text()  # what everybody on the machine can see
+        door = Path(urlsplit(words).path)
+        assert words.startswith("file://")
+        assert (door.stat().st_mode & 0o777, door.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+        address = re.search(r"url=([^\"]+)", door.read_text())[1]
+        assert address.startswith(f"http://{server.host}{server.place}?ticket=")
+        assert server.url.partition("token=")[2] not in words + address
+        ticket = f"/?{urlsplit(address).query}"
+        first, second = server.ask(ticket), server.ask(ticket)
+        assert (first.status, second.status, "set-cookie" in second.headers) == (200, 403, False)
+        assert b'content="0; url=./"' in first.body
+        server.cookie = first.headers["set-cookie"].partition(";")[0]
+        assert server.ask("/").status == 200
+    assert not door.exists()
 
 
 def test_it_dies_with_nothing_left_behind(out: Path) -> None:

@@ -19,6 +19,7 @@ import pyarrow as pa
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from flows.documents.sandbox import Sandbox
 from flows.runs.request import RunRequest
 from flows.runs.resources import Engine
 from flows.runs.retry import retry
@@ -236,9 +237,9 @@ async def one_document(  # with the arguments of the real one
 
 @contextmanager
 def quick_runs(opened: list[str]) -> Iterator[None]:
-    def seen(address: object, folder: Path) -> object:
+    def seen(address: object, folder: Path, **options: object) -> object:
         opened.append(address.uri)
-        return spool(address, folder)
+        return spool(address, folder, **options)
 
     with (
         quick(),
@@ -254,7 +255,8 @@ def quick_runs(opened: list[str]) -> Iterator[None]:
 
 
 KIND = load_type("invoice")
-FAKE = Engine(load_settings(model="offline"), None, None, "http://127.0.0.1:9", None)  # nothing is asked
+IDLE = Sandbox(1, 60.0, 1 << 30)  # which starts nothing: no document is split
+FAKE = Engine(load_settings(model="offline"), None, IDLE, "http://127.0.0.1:9", None)  # nothing is asked
 
 
 def check(folder: Path, out: Path, rules: Rules, archive: Archive, *, rehash: bool) -> None:

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from flows.runs.prefect_database import place_database
-from flows.runs.prefect_server import ChildServer, _free_port
+from flows.runs.prefect_server import ChildServer, _free_port, pruned_after
 from flows.runs.request import RunRequest
 from flows.runs.resources import Engine, engine
 from flows.runs.run import run
@@ -221,6 +221,21 @@ async def refused(url: str) -> None:
             await socket.send(json.dumps({"type": "auth", "token": "x"}))
             for _ in range(3):
                 await asyncio.wait_for(socket.recv(), 5)
+
+
+@pytest.mark.parametrize("days", [None, 0.01, 30, 4000])
+def test_a_history_is_pruned_by_prefect_after_the_days_that_are_kept(
+    days: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from prefect.settings import Settings
+
+    for name, value in pruned_after(days).items():
+        monkeypatch.setenv(name, value)
+    server = Settings().server
+    kept = server.services.db_vacuum.retention_period.total_seconds() / 86400
+    assert kept == pytest.approx(max(days or 90, 3601 / 86400))
+    assert server.services.db_vacuum.enabled_vacuum_types == {"events", "flow_runs", "orphans"}
+    assert server.events.retention_period.total_seconds() / 86400 == pytest.approx(min(7, kept))
 
 
 def test_a_folder_that_somebody_works_in_brings_no_code(tmp_path: Path) -> None:

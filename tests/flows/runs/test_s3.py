@@ -34,7 +34,11 @@ def test_run_status_and_replay_work_on_a_url(
     assert (replayed["refreshed"], replayed["changed"], replayed["kept"]) == (5, 0, [])
     files = Place("s3", tmp_path, url).files()
     left = sorted(path.relative_to(files).as_posix() for path in (files / "_work").rglob("*") if path.is_file())
-    assert [name for name in left if "/claims/" not in name] == ["_work/dataset.json", "_work/lock"]
+    assert [name for name in left if "/claims/" not in name] == [
+        "_work/dataset.json",
+        "_work/ignored.json",
+        "_work/lock",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The flows `nightly` and `backfill` on a real Prefect server: their states, their tasks, and who is told what."""
 
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -160,7 +161,7 @@ def test_parameters_are_checked_as_prefects_form_shows_them(tmp_path: Path, api:
 
 
 def test_a_deployment_is_made_with_its_safeguards_and_a_webhook_hears_of_what_needs_attention(
-    tmp_path: Path, api: Callable
+    tmp_path: Path, api: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from flows.nightly import nightly
     from flows.schedules.deployments import deploy
@@ -203,11 +204,22 @@ def test_a_deployment_is_made_with_its_safeguards_and_a_webhook_hears_of_what_ne
             ConfigurationError, match=f"is the schedule of {tmp_path}/bills; call this one something else"
         ):
             anyio.run(deploy, other, "night-shift", None, None)
-        nightly(**schedule.parameters, **schedule.flags)
+        state = nightly(**schedule.parameters, **schedule.flags, return_state=True)
+        assert (state.type.value, state.name) == ("FAILED", "CompletedWithFailures")  # which is not green
+        assert "invoice000" not in state.message  # Prefect keeps no name of a document
         wait_until(lambda: heard)
     assert heard
     assert {each["body"] == each["text"] and each["title"] for each in heard} == {"Pagemill"}  # for Apprise
-    assert heard[0]["text"].startswith("Pagemill, nightly of bills: 2 of 4 documents failed (50%")
+    begin = f"Pagemill on {socket.gethostname()}, nightly of bills ({tmp_path / 'bills'}): 2 of 4 documents failed (50%"
+    assert heard[0]["text"].startswith(begin)
+    assert "invoice000" not in heard[0]["text"]
+    heard.clear()
+    with answering(hook) as url:
+        monkeypatch.setenv("PAGEMILL_WEBHOOK", url)
+        nightly(**{**schedule.parameters, "out": str(tmp_path / "again")}, **schedule.flags, return_state=True)
+    (told,) = heard  # by the run itself, with names
+    assert told["text"].startswith(begin.replace("bills", "again"))
+    assert "invoice000.pdf: UnreadableDocumentError" in told["text"]
 
 
 def test_a_schedule_has_a_name_that_prefect_takes_and_a_time_that_its_flow_takes(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.sources.globbing import expand, fixed_part, glob_pattern, walk_folder
+from flows.sources.globbing import Sweep, fixed_part, glob_pattern
 from schemas.errors import ConfigurationError
 from tests.support.examples import examples
 
@@ -44,7 +44,7 @@ def test_a_glob_matches_what_pythons_does(names: set[str], steps: list[str]) -> 
             path.touch()
         pattern = f"{place}/{'/'.join(steps)}"
         python = {hit for hit in glob.glob(pattern, recursive=True) if Path(hit).is_file()}  # noqa: PTH207 - the oracle
-        assert [path for path, _ in expand(pattern, {".pdf"}, None, [])] == sorted(python)
+        assert [path for path, _ in Sweep({".pdf"}).glob(pattern)] == sorted(python)
 
 
 def test_a_pattern_of_a_store_has_no_hidden_names_and_a_wrong_range_is_refused() -> None:
@@ -57,15 +57,21 @@ def test_a_pattern_of_a_store_has_no_hidden_names_and_a_wrong_range_is_refused()
 
 def test_links_that_lead_back_end_and_links_to_folders_are_for_globs_only(tmp_path: Path) -> None:
     (tmp_path / "in" / "sub").mkdir(parents=True)
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "x.pdf").touch()
+    (tmp_path / "in" / "other").mkdir()
+    (tmp_path / "in" / "other" / "x.pdf").touch()
     (tmp_path / "in" / "sub" / "up").symlink_to(tmp_path / "in")
     (tmp_path / "in" / "self.pdf").symlink_to(tmp_path / "in" / "self.pdf")
-    (tmp_path / "in" / "link").symlink_to(tmp_path / "other")
-    troubles: list[str] = []
-    walked = [Path(path).name for path, _ in walk_folder(str(tmp_path / "in"), {".pdf"}, None, troubles)]
-    found = [Path(path).name for path, _ in expand(f"{tmp_path}/in/**/*.pdf", {".pdf"}, None, troubles)]
-    assert (walked, found, troubles) == (["self.pdf"], ["x.pdf", "self.pdf"], [])
+    (tmp_path / "in" / "link").symlink_to(tmp_path / "in" / "other")
+    walk, glob = Sweep({".pdf"}), Sweep({".pdf"})
+    walked = [Path(path).name for path, _ in walk.folder(str(tmp_path / "in"))]
+    found = [os.path.relpath(path, tmp_path / "in") for path, _ in glob.glob(f"{tmp_path}/in/**/*.pdf")]
+    assert (walked, found) == (["self.pdf", "x.pdf"], ["link/x.pdf", "other/x.pdf", "self.pdf"])
+    assert (walk.troubles, glob.troubles) == ([], [])
+    assert walk.ignored.first == [
+        f"{tmp_path}/in/link: a link to a folder that is read at its own place",
+        f"{tmp_path}/in/sub/up: a link to a folder above it",
+    ]
+    assert glob.ignored.first == [f"{tmp_path}/in/sub/up: a link to a folder above it"]
 
 
 def test_a_folder_that_cannot_be_listed_is_named_and_the_rest_is_found(
@@ -82,9 +88,9 @@ def test_a_folder_that_cannot_be_listed_is_named_and_the_rest_is_found(
         return scandir(path)
 
     monkeypatch.setattr("os.scandir", refuse)
-    troubles: list[str] = []
-    assert [Path(path).name for path, _ in walk_folder(str(tmp_path), {".pdf"}, None, troubles)] == ["2.pdf"]
-    assert troubles == [f"{tmp_path}/a: cannot be listed (Permission denied)"]
+    sweep = Sweep({".pdf"})
+    assert [Path(path).name for path, _ in sweep.folder(str(tmp_path))] == ["2.pdf"]
+    assert sweep.troubles == [f"{tmp_path}/a: cannot be listed (Permission denied)"]
 
 
 def test_a_very_deep_tree_is_walked(tmp_path: Path) -> None:
@@ -97,4 +103,4 @@ def test_a_very_deep_tree_is_walked(tmp_path: Path) -> None:
         here = below
     os.close(os.open("x.pdf", os.O_CREAT, dir_fd=here))
     os.close(here)
-    assert len(list(walk_folder(str(tmp_path), {".pdf"}, None, []))) == 1
+    assert len(list(Sweep({".pdf"}).folder(str(tmp_path)))) == 1

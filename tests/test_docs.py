@@ -23,6 +23,8 @@ DOCUMENTS = [
     "docs/corrections.md",
     "docs/review.md",
     "docs/evaluation.md",
+    "docs/security.md",
+    "SECURITY.md",
 ]
 # What cannot run here, and why.
 NOT_RUN = {
@@ -43,6 +45,7 @@ NOT_RUN = {
     "cp pagemill.env.example": "likewise",
     "vllm serve": "needs the model's weights",
     **dict.fromkeys(("export OPENROUTER_", "export PAGEMILL_", "export PREFECT_"), "a setting, checked by name below"),
+    "YOUR_SCHEDULE": "needs a schedule; tests/flows/schedules/test_manage.py pauses, resumes and removes one",
     "YOUR_FOLDER": "needs a real model, or runs until it is stopped: tests/flows/schedules/test_serve.py, tests/flows/runs/test_scheduled.py",
     "YOUR_BUCKET": "needs a store; tests/flows/runs/test_s3.py runs it against a server on loopback",
     "pagemill review out/invoices --open": "runs until it is stopped; tests/flows/review/test_server.py starts it",

@@ -36,6 +36,19 @@ FRAME_HEAD = struct.Struct(">Q")
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 # How processes end that somebody tells to: an init system tells a whole group, and the split processes belong to it.
 _TOLD = frozenset({-signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP})
+_KEPT_VARIABLES = frozenset(
+    (
+        "PATH",
+        "HOME",
+        "LANG",
+        "TMPDIR",
+        "TZ",
+        "LD_LIBRARY_PATH",
+        "PYTHONPATH",
+        "PYTHONSAFEPATH",
+        "PYTHONDONTWRITEBYTECODE",
+    )
+)  # of the environment, in a worker
 TRIES = 3  # of a document whose processes are told to end, one after the other
 
 
@@ -248,6 +261,7 @@ def _confine(memory: int, parent: int) -> None:
 
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _forget_secrets()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     signal.signal(
         signal.SIGTERM, signal.SIG_DFL
@@ -256,6 +270,22 @@ def _confine(memory: int, parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
     import extractors.split.split  # noqa: F401 - PyMuPDF, before the first document comes
+
+
+def _forget_secrets() -> None:
+    """Keep of the environment what Python and its libraries need, and wipe the rest where the kernel has put it.
+
+    A worker that a document has taken over finds no key in it, also not in /proc/self/environ.
+    """
+    for name in list(os.environ):
+        value = os.environ.pop(name)
+        if name in _KEPT_VARIABLES or name.startswith("LC_"):
+            os.environ[name] = value  # a copy of it, in memory of our own
+    with suppress(OSError, ValueError, IndexError):  # elsewhere than on Linux
+        fields = Path("/proc/self/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        start, end = int(fields[47]), int(fields[48])  # env_start and env_end of proc(5), counted from `state`
+        if 0 < start < end:
+            ctypes.memset(start, 0, end - start)
 
 
 def _die_with(parent: int) -> None:

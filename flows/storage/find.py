@@ -18,6 +18,13 @@ from flows.storage.dataset import Dataset
 from schemas.errors import ConfigurationError
 
 _COLUMNS = ("document_id", "source_uri", "file_name")
+# A condition reads the table that it is of, and nothing else.
+_CLOSED: dict[str, Any] = {
+    "enable_external_access": "false",
+    "lock_configuration": "true",
+    "memory_limit": "2GB",
+    "threads": "2",
+}
 _LEAST_PREFIX = 6  # characters of an id
 
 
@@ -133,13 +140,15 @@ def _is_id(name: str) -> bool:
 def _matching(documents: pa.Table, where: str) -> list[str]:
     import duckdb
 
-    with duckdb.connect(config={"enable_external_access": "false"}) as connection:
+    with duckdb.connect(config=_CLOSED) as connection:
         connection.register("documents", documents)
-        try:
-            rows = connection.execute(f"select document_id from documents where ({where}\n)").fetchall()  # noqa: S608
-        except duckdb.Error as error:
-            message = str(error).partition("\n")[0]
-            raise ConfigurationError(f'--where: {message}; name columns of `documents`, as in "pages > 10"') from error
+        try:  # `filter` takes one expression: no second statement, no union
+            rows = connection.table("documents").filter(where).select("document_id").fetchall()
+        except (duckdb.Error, ValueError) as error:
+            message = str(error).partition("\n")[0].partition("Error: ")[2] or str(error).partition("\n")[0]
+            raise ConfigurationError(
+                f'--where: no condition over columns of `documents`: {message}; one looks like "pages > 10"'
+            ) from error
     return [document_id for (document_id,) in rows]
 
 

@@ -18,8 +18,14 @@ def print_lines(lines: list[str]) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON object on standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+    """Print one JSON object on standard output; characters that could command a terminal are escaped."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    sys.stdout.write("".join(mark if mark.isprintable() else _escaped(mark) for mark in text) + "\n")
+
+
+def _escaped(mark: str) -> str:
+    """A character as JSON escapes it, in one unit of UTF-16 or two."""
+    return json.dumps(mark)[1:-1]
 
 
 def complain(error: object) -> None:

@@ -82,6 +82,18 @@ def test_a_split_process_that_ends_while_it_has_nothing_to_do_costs_nothing(tmp_
             assert split_one(sandbox, number) == 1
 
 
+def test_a_worker_has_no_key_in_its_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENROUTER_API_KEY", "canary-key")
+    monkeypatch.setenv("ANY_TOKEN_AT_ALL", "canary-token")
+    with Sandbox(1, 60.0, 4 << 30) as sandbox:
+        file = SAMPLES / "invoices" / "nordlicht.pdf"
+        assert asyncio.run(sandbox.split(file, "a.pdf", tmp_path / "frames", SplitOptions())).pages == 1
+        (worker,) = sandbox._pool._pool_manager.worker_manager.workers
+        environment = Path(f"/proc/{worker}/environ").read_bytes()
+    assert b"canary" not in environment
+    assert b"OPENROUTER" not in environment
+
+
 def test_no_more_processes_start_than_documents_need_and_more_later_where_they_do(tmp_path: Path) -> None:
     def workers(documents: int) -> int:
         sandbox.expect(documents)

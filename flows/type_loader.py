@@ -47,7 +47,7 @@ def _from_file(name: str) -> DocumentType:
         schema = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(f"--type {name}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         where = f" in line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
         raise ConfigurationError(f"--type {name}: not JSON{where}; mend the file, or name another") from None
     if not isinstance(schema, dict):

@@ -4,6 +4,7 @@ step_data       frozen data that passes between the steps
 errors          the one error tree, and the exit code of each
 fields          a JSON Schema as a tree of fields; JSON pointers
 document_type   DocumentType: name, schema, identity, from pydantic or JSON Schema
+patterns        validators whose patterns end, and that fetch nothing
 document_types  dict of the built-in document types
 invoice         document type of invoices and credit notes
 report          document type of reports

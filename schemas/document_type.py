@@ -17,6 +17,7 @@ from pydantic_core import core_schema
 from schemas.checks import Check, declared_checks
 from schemas.errors import ConfigurationError
 from schemas.fields import GROUP_KEYWORD, MONEY_SCALE, Field, escape, field_tree
+from schemas.patterns import require_closed, validator_of
 from schemas.step_data import Problem
 
 
@@ -54,6 +55,7 @@ class DocumentType:
 
         Raises ConfigurationError for an invalid JSON Schema (draft 2020-12) and for one whose root is no object.
         """
+        require_closed(schema)
         try:
             jsonschema.Draft202012Validator.check_schema(schema)
         except jsonschema.SchemaError as error:
@@ -76,7 +78,7 @@ class DocumentType:
         rejected: dict[str, str] = {}
         failed: list[str] = []
         filled = _without_nulls(value)
-        for error in jsonschema.Draft202012Validator(self.schema).iter_errors(_on_the_wire(filled)):
+        for error in validator_of(self.schema).iter_errors(_on_the_wire(filled)):
             if error.validator in {"required", "type"} and not error.absolute_path:
                 continue
             if error.validator in {"required", "anyOf", "oneOf", "additionalProperties"}:
@@ -122,7 +124,7 @@ def _declared_group(schema: Mapping[str, Any], root: Field) -> tuple[str, ...]:
 def conforms(text: str, schema: Mapping[str, Any]) -> bool:
     """True when `text` is JSON that a strict endpoint could have written under `schema`."""
     try:
-        return jsonschema.Draft202012Validator(schema).is_valid(json.loads(text))
+        return bool(validator_of(schema).is_valid(json.loads(text)))
     except (ValueError, RecursionError):
         return False
 

@@ -7,6 +7,7 @@ Pagemill's keywords: `format: decimal`, `x-pagemill-scale` (4 for money, 6 for p
 text field by which quality is followed per group (an invoice's seller).
 """
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from typing import Any, Literal
 
 from schemas.errors import ConfigurationError
 
+_MOST_FIELDS = 20_000  # references that double would make more than any memory holds
 Kind = Literal["object", "list", "string", "integer", "number", "decimal", "date", "datetime", "boolean", "json"]
 MONEY_SCALE = 4
 PRICE_SCALE = 6
@@ -60,7 +62,7 @@ class Field:
 
 def field_tree(schema: Mapping[str, Any]) -> Field:
     """The tree of a root schema. Raises ConfigurationError when the root is no object with properties."""
-    root = _field("", schema, schema, frozenset(), required=True)
+    root = _field("", schema, schema, frozenset(), itertools.count(), required=True)
     if root.kind != "object":
         raise ConfigurationError(
             "invalid root of the schema: expected an object with `properties`; wrap the schema in one property"
@@ -155,7 +157,14 @@ def value_at(value: Any, keys: Iterable[str]) -> Any:
     return value
 
 
-def _field(name: str, node: Any, root: Mapping[str, Any], seen: frozenset[str], *, required: bool) -> Field:
+def _field(
+    name: str, node: Any, root: Mapping[str, Any], seen: frozenset[str], made: Iterator[int], *, required: bool
+) -> Field:
+    if next(made) > _MOST_FIELDS:
+        raise ConfigurationError(
+            f"the schema has more than {_MOST_FIELDS:,} fields once its references are followed; make fewer, or a list of "
+            "one kind"
+        )
     if not isinstance(node, Mapping):  # `true` and `false` are schemas too: any value fits
         return Field(name, "json", required=required)
     node, seen, recursive = _resolved(node, root, seen)
@@ -175,11 +184,11 @@ def _field(name: str, node: Any, root: Mapping[str, Any], seen: frozenset[str], 
             return leaf
         required_names = node.get("required", ())
         children = tuple(
-            _field(key, sub, root, seen, required=key in required_names) for key, sub in properties.items()
+            _field(key, sub, root, seen, made, required=key in required_names) for key, sub in properties.items()
         )
         return replace(leaf, kind="object", fields=children)
     if kind == "array":
-        item = _field("", node.get("items", True), root, seen, required=False)
+        item = _field("", node.get("items", True), root, seen, made, required=False)
         item = replace(item, evidence=item.evidence and leaf.evidence)
         if item.kind in {"list", "json"}:
             return leaf

@@ -80,6 +80,16 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(autouse=True)
+def form_of_lines() -> Iterator[None]:
+    """Lines of the next test have the form of its environment, whatever flag this one has given."""
+    from flows.log import LOG
+
+    LOG.use(None)
+    yield
+    LOG.use(None)
+
+
 @pytest.fixture(scope="session")
 def prefect_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Prefect's database as a first start leaves it. `tests.support.database.placed` puts a copy where a server will look."""

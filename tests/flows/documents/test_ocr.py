@@ -43,6 +43,9 @@ class Counted(Sandbox):
     def __init__(self, inner: Sandbox) -> None:
         self.inner, self.read, self.crashes = inner, 0, False
 
+    def expect(self, documents: int) -> None:
+        self.inner.expect(documents)
+
     async def split(self, *arguments: Any) -> Any:
         return await self.inner.split(*arguments)
 

@@ -1,12 +1,14 @@
 """Record tables as CSV and Excel files, written a row group at a time, without formulas.
 
 Texts of documents may begin like a formula. In Excel files they are written as text; CSV has no types, so that a text which
-begins with =, +, -, @, a tab or a line break gets a leading '. Numbers are exact: numbers that Excel would round are text.
+begins like one gets a leading ', and one that goes on so behind a semicolon, a tab or a line break gets it there, too: other
+readers cut a line at these. Cells are quoted. Numbers are exact: numbers that Excel would round are text.
 """
 
 import csv
 import datetime
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,7 +28,9 @@ from schemas.errors import ConfigurationError
 MOST_SHEET_ROWS = 1_048_576  # of an Excel sheet, with its head
 MOST_CHARACTERS = 32_767  # of an Excel cell
 _MOST_NAME = 31  # characters of a sheet's name
-_RUN_BY_SHEETS = ("=", "+", "-", "@", "\t", "\r", "\n")
+_SIGNS = "=+\\-@\uff1d\uff0b\uff0d\uff20"  # of a formula, also in their wide forms
+_BEGINS = re.compile(rf"[\t\r\n]|\s*[{_SIGNS}]")
+_GOES_ON = re.compile(rf"(?:(?<=;)|(?<=.[\t\r\n]))(\s*)(?=[{_SIGNS}])", re.DOTALL)
 _FIRST_DAY = datetime.date(1900, 3, 1)  # before it Excel's calendar has a day that did not exist
 _WIDTH = 18  # characters of a column
 Forms = Mapping[type, Any]  # cell formats of dates and times
@@ -54,7 +58,7 @@ def write_csv(dataset: Dataset, tables: Sequence[str], target: Path, *, is_folde
             for table, path, aside in zip(tables, paths, asides, strict=True):
                 sheet = SheetFile(table, str(path))
                 with aside.open("w", encoding="utf-8", newline="") as file:
-                    writer = csv.writer(file)
+                    writer = csv.writer(file, quoting=csv.QUOTE_ALL)
                     writer.writerow(map(_harmless, dataset.tables[table].names))
                     for row in _rows(dataset, table):
                         writer.writerow([_csv_cell(value) for value in row])
@@ -191,7 +195,8 @@ def _csv_cell(value: Any) -> str:
 
 
 def _harmless(text: str) -> str:
-    return f"'{text}" if text.startswith(_RUN_BY_SHEETS) else text
+    text = _GOES_ON.sub(r"\1'", text)
+    return f"'{text}" if _BEGINS.match(text) else text
 
 
 def _text(value: Any) -> str:

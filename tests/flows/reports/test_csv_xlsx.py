@@ -137,6 +137,18 @@ def test_a_list_is_json_in_a_cell(samples_out: dict[str, Path], tmp_path: Path) 
     assert all(isinstance(json.loads(row["conclusions"]), list) for row in rows if row["conclusions"])
 
 
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("=1", "'=1"), (" =1", "' =1"), ("\u00a0@x", "'\u00a0@x"), ("\uff1d1", "'\uff1d1"), ("\t1", "'\t1"), ("a;=1", "a;'=1"),
+        ("a\t=1", "a\t'=1"), ("a\n +1", "a\n '+1"), ("a;b; \uff0d1", "a;b; '\uff0d1"), ("a-b", "a-b"), ("a, -5", "a, -5"), ("", ""),
+        ("5;6", "5;6"), (";=1", ";'=1"),
+    ],
+)  # fmt: skip
+def test_a_text_that_a_reader_of_csv_could_run_is_text(text: str, written: str) -> None:
+    assert sheets._harmless(text) == written
+
+
 def test_every_amount_of_two_decimals_is_a_number_that_a_sum_takes_and_reads_back_exactly(
     samples_out: dict[str, Path], tmp_path: Path
 ) -> None:

@@ -21,7 +21,7 @@ from flows.model.cancellation import Cancellation
 from flows.model.client import client
 from flows.model.concurrency import Concurrency
 from flows.model.endpoint_memory import EndpointMemory
-from flows.model.network import fault_in_words, tls_of
+from flows.model.network import fault_in_words, redacted, secrets_of, tls_of
 from flows.model.prices import Prices
 from flows.model.rate_limits import GlobalPermits, MachineLimits
 from flows.model.wire import DIALECTS, Refusal, classify, printable, read_answer, request_body
@@ -69,7 +69,7 @@ class Endpoint:
         name = hashlib.sha256(settings.endpoint.encode()).hexdigest()[:16]
         self._limits = MachineLimits(settings.cache_dir / "limits" / f"{name}.json", settings.rpm, settings.tpm)
         self._permits = GlobalPermits(settings.global_limit)
-        self._key = (api_key or "").encode()
+        self._secrets = secrets_of(base_url, api_key)
         self._active = 0  # requests that wait for an answer
         self._base_url = base_url
         self._open = partial(client, base_url, api_key, settings.request_timeout, tls_of(settings))
@@ -194,8 +194,8 @@ class Endpoint:
             return Refusal("failed", f"no whole answer within {self._settings.request_timeout:g} s", is_billable=True)
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             was_sent = type(error).__name__ not in _NOT_SENT
-            redacted = self._redacted(fault_in_words(error, self._base_url).encode())
-            return Refusal("failed", printable(redacted.decode("utf-8", "replace")), is_billable=was_sent)
+            reason = self._redacted(fault_in_words(error, self._base_url).encode())
+            return Refusal("failed", printable(reason.decode("utf-8", "replace")), is_billable=was_sent)
         if not raw.is_success:
             return classify(raw.status_code, raw.headers, _body(self._redacted(raw.content)))
         outcome = read_answer(request, self._redacted(raw.content), attempts, time.monotonic() - started)
@@ -251,7 +251,7 @@ class Endpoint:
 
     def _redacted(self, content: bytes) -> bytes:
         """Bytes of an answer without the key, which an endpoint may repeat."""
-        return content.replace(self._key, b"(key)") if self._key else content
+        return redacted(content, self._secrets)
 
     def _priced(self, completion: Completion) -> Completion:
         """The completion with its cost by the configured prices, where the endpoint states none."""

@@ -11,7 +11,7 @@ import httpx2
 
 from flows.model.client import client
 from flows.model.endpoint_memory import EndpointMemory
-from flows.model.network import tls_of
+from flows.model.network import redacted, secrets_of, tls_of
 from flows.model.wire import printable
 from flows.settings import Settings
 from schemas.models import MODELS, OFFLINE
@@ -38,7 +38,7 @@ async def list_models(base_url: str, api_key: str | None, tls: ssl.SSLContext | 
     try:
         async with asyncio.timeout(_SECONDS):
             raw = (await asking.get("/models")).raise_for_status()
-        content = raw.content.replace(api_key.encode(), b"(key)") if api_key else raw.content
+        content = redacted(raw.content, secrets_of(base_url, api_key))
         body = json.loads(content)
     except RecursionError:
         raise ValueError("the endpoint's answer is no list of models") from None

@@ -1,15 +1,18 @@
 """The way to an endpoint: TLS as the settings have it, the proxy of the environment, and faults of both in words."""
 
+import base64
 import socket
 import ssl
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from flows.settings import Settings
 from schemas.errors import ConfigurationError
+
+_LEAST_SECRET = 6  # characters of a password that is told from the words of an answer
 
 
 def tls_of(settings: Settings) -> ssl.SSLContext | bool:
@@ -94,6 +97,25 @@ def fault_in_words(error: BaseException, base_url: str) -> str:
     if name in {"ReadError", "RemoteProtocolError", "ReadTimeout", "WriteError", "WriteTimeout"}:
         return f"the connection to {where} broke before the answer was whole ({name} {error})".replace(" )", ")")
     return f"{name} {error}".strip()
+
+
+def secrets_of(base_url: str, api_key: str | None) -> tuple[bytes, ...]:
+    """Everything that an answer could repeat of the key, and of a login in the address: as written, decoded, and as base64."""
+    found = {api_key or ""}
+    login, mark, _ = urlsplit(base_url).netloc.rpartition("@")
+    if mark:
+        plain = unquote(login)
+        words = {login.partition(":")[2], plain.partition(":")[2]}
+        found |= {login, plain, *(word for word in words if len(word) >= _LEAST_SECRET)}
+        found |= {base64.b64encode(text.encode()).decode() for text in (login, plain)}
+    return tuple(sorted((text.encode() for text in found if text), key=len, reverse=True))
+
+
+def redacted(content: bytes, secrets: Iterable[bytes]) -> bytes:
+    """Bytes of an answer without secrets, which an endpoint may repeat."""
+    for secret in secrets:
+        content = content.replace(secret, b"(key)")
+    return content
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import trustme
@@ -25,6 +26,7 @@ from flows.model.wire import Refusal
 from flows.settings import load_settings
 from schemas.errors import ConfigurationError
 from schemas.step_data import Completion, Request
+from tests.support.answering import Reply, answering, said
 from tests.support.children import thread_server
 from tests.support.waiting import wait_until
 
@@ -131,9 +133,9 @@ def without_a_network_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.lower(), raising=False)
 
 
-def posted(url: str, **options: Any) -> Completion | Refusal:
+def posted(url: str, key: str = "key", **options: Any) -> Completion | Refusal:
     async def post() -> Completion | Refusal:
-        endpoint = Endpoint(load_settings(base_url=url, request_timeout=5.0, **options), url, "key", Spending())
+        endpoint = Endpoint(load_settings(base_url=url, request_timeout=5.0, **options), url, key, Spending())
         try:
             return await endpoint.post(ASKED, 0, 1)
         finally:
@@ -154,8 +156,8 @@ def test_an_endpoint_of_a_companys_own_authority_is_reached_with_it_and_not_with
 ) -> None:
     with network(tmp_path) as here:
         url = f"https://127.0.0.1:{here.port}/v1"
-        assert "is not trusted" in (said := words(url))
-        assert "PAGEMILL_CA_BUNDLE" in said
+        assert "is not trusted" in (told := words(url))
+        assert "PAGEMILL_CA_BUNDLE" in told
         monkeypatch.setenv(by, str(here.ca_file))
         assert isinstance(posted(url), Completion)
 
@@ -183,8 +185,8 @@ def test_calls_go_through_the_proxy_of_the_environment_with_its_login_and_past_i
 
 def test_a_proxy_that_is_not_there_is_named_without_its_login(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://user:canary@127.0.0.1:9")
-    assert (said := words(f"http://{HOST}/v1")).startswith("nobody listens at the proxy 127.0.0.1:9")
-    assert "canary" not in said
+    assert (told := words(f"http://{HOST}/v1")).startswith("nobody listens at the proxy 127.0.0.1:9")
+    assert "canary" not in told
 
 
 def test_a_client_certificate_is_shown_to_an_endpoint_that_wants_one(tmp_path: Path) -> None:
@@ -235,3 +237,19 @@ def test_an_outage_is_told_once_after_its_time_with_its_cause_and_told_again_whe
     notice(Outage(10.0, "again", 60.0))
     notice(None)  # a short one is told to nobody
     assert len(told) == 2
+
+
+@pytest.mark.parametrize("login", ["user:secret-word", "us%40er:se%2Fcret%20word", "user:"])
+def test_a_login_in_the_address_is_in_no_answer_in_whatever_form_it_is_repeated(login: str) -> None:
+    plain = unquote(login)
+    forms = [login, plain, *(base64.b64encode(text.encode()).decode() for text in (login, plain))]
+
+    def answer(_: Any) -> Reply:
+        return said({"error": {"message": " ".join(["the-key", *forms, plain.partition(":")[2]])}}, 400)
+
+    with answering(answer) as url:
+        refusal = posted(url.replace("//", f"//{login}@"), key="the-key")
+    assert isinstance(refusal, Refusal)
+    assert not any(form in str(refusal) for form in ["the-key", *forms])
+    assert "secret" not in str(refusal)
+    assert "cret word" not in str(refusal)

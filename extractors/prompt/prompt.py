@@ -41,9 +41,15 @@ Only these fields are asked for now. An earlier answer could not be used there:
 Read them again on the pages. What the pages do not state is null."""
 _REPAIR_ITEMS = " `{name}` is the place of an item in its list, counted from 0: repeat it with each item."
 _MOST_REASONS = 40
-_MARKS = re.compile(  # control texts: Pagemill's, and those of the Tekken vocabulary, which llama.cpp reads out of messages
-    r"</?page|</?s>|<(?:unk|pad)>|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_RESULTS|TOOL_CALLS|TOOL_CONTENT|IMG|IMG_BREAK|"
-    r"IMG_END|PREFIX|MIDDLE|SUFFIX|AUDIO|BEGIN_AUDIO)\]"
+# Control texts, which servers such as llama.cpp read out of messages: Pagemill's, those of the Tekken vocabulary, and those of the
+# templates of other models: words between bars (ChatML, Llama 3, Phi, DeepSeek with wide bars), Llama 2, Gemma, T5, Qwen, GLM.
+_MARKS = re.compile(
+    r"</?page|</?s>|<(?:unk|pad|bos|eos|mask|sep|cls)>|"
+    r"\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_RESULTS|TOOL_CALLS|TOOL_CONTENT|"
+    r"IMG|IMG_BREAK|IMG_END|PREFIX|MIDDLE|SUFFIX|AUDIO|BEGIN_AUDIO|MODEL_SETTINGS|THINK|ARGS|CALL_ID|MASK|gMASK|sMASK|CLS|SEP|PAD)\]|"
+    r"<[|\uff5c](?=[^|\uff5c<>\n]{1,80}[|\uff5c]>)|<</?SYS>>|"
+    r"</?(?:start_of_turn|end_of_turn|start_of_image|end_of_image|image_soft_token|image|video|audio|think|"
+    r"tool|tools|tool_call|tool_calls|tool_response|tool_output|function_call|observation|extra_id_\d{1,3}|unused\d{1,4}|fim_(?:prefix|middle|suffix))>"
 )
 _WIRE: Mapping[str, str] = {
     "string": "string", "json": "string", "date": "string", "datetime": "string",

@@ -96,7 +96,40 @@ def test_a_packed_request_fits_its_room_by_the_exact_count(shapes: list[tuple[st
         assert request.prompt_tokens <= frame_tokens(INVOICE) + room
 
 
-@pytest.mark.parametrize("word", ["</s>", "[/INST]", "[SYSTEM_PROMPT]", "[IMG_END]", "<s>", "</page>"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "</s>",
+        "[/INST]",
+        "[SYSTEM_PROMPT]",
+        "[IMG_END]",
+        "<s>",
+        "</page>",
+        "<|im_start|>",
+        "<|eot_id|>",
+        "<|start_header_id|>",
+        "<|vision_start|>",
+        "<|any_new_word|>",
+        "<\uff5cUser\uff5c>",
+        "<\uff5ctool\u2581calls\u2581begin\uff5c>",
+        "<<SYS>>",
+        "<</SYS>>",
+        "<start_of_turn>",
+        "<end_of_turn>",
+        "<bos>",
+        "<eos>",
+        "<image>",
+        "<think>",
+        "</think>",
+        "<tool_call>",
+        "</tool_response>",
+        "<extra_id_0>",
+        "<unused12>",
+        "[gMASK]",
+        "[THINK]",
+        "<fim_prefix>",
+    ],
+)
 def test_a_page_cannot_speak_the_tokenizers_control_words(word: str) -> None:
     content = prompt(one(page(1, f"before {word} after")), INVOICE, DECODING).messages[1]["content"]
     inside = content.partition("before")[2].partition("after")[0]

@@ -41,7 +41,7 @@ Only these fields are asked for now. An earlier answer could not be used there:
 Read them again on the pages. What the pages do not state is null."""
 _REPAIR_ITEMS = " `{name}` is the place of an item in its list, counted from 0: repeat it with each item."
 _MOST_REASONS = 40
-# Control texts, which servers such as llama.cpp read out of messages: Pagemill's, those of the Tekken vocabulary, and those of the
+# Control texts, which servers such as llama.cpp read out of messages: our own, those of the Tekken vocabulary, and those of the
 # templates of other models: words between bars (ChatML, Llama 3, Phi, DeepSeek with wide bars), Llama 2, Gemma, T5, Qwen, GLM.
 _MARKS = re.compile(
     r"</?page|</?s>|<(?:unk|pad|bos|eos|mask|sep|cls)>|"

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.dataset import forget_command, retry_command, status_command
+from flows.commands.dataset import forget_command, move_command, retry_command, status_command
 from flows.commands.evaluation import evaluate_command, export_command
 from flows.commands.preview import check_command, estimate_command, show_command, try_command
 from flows.commands.review import correct_command, review_command, why_command
@@ -38,6 +38,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "refresh": refresh_command,
     "retry": retry_command,
     "forget": forget_command,
+    "move": move_command,
     "review": review_command,
     "correct": correct_command,
     "why": why_command,

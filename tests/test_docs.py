@@ -45,6 +45,7 @@ NOT_RUN = {
     "cp pagemill.env.example": "likewise",
     "vllm serve": "needs the model's weights",
     **dict.fromkeys(("export OPENROUTER_", "export PAGEMILL_", "export PREFECT_"), "a setting, checked by name below"),
+    "pagemill move": "needs an archive that has moved; tests/flows/storage/test_move.py moves one",
     "YOUR_SCHEDULE": "needs a schedule; tests/flows/schedules/test_manage.py pauses, resumes and removes one",
     "YOUR_FOLDER": "needs a real model, or runs until it is stopped: tests/flows/schedules/test_serve.py, tests/flows/runs/test_scheduled.py",
     "YOUR_BUCKET": "needs a store; tests/flows/runs/test_s3.py runs it against a server on loopback",

@@ -1,4 +1,4 @@
-"""The commands on a dataset: `status`, `forget`, `retry`."""
+"""The commands on a dataset: `status`, `forget`, `retry`, `move`."""
 
 import sys
 from dataclasses import asdict
@@ -57,6 +57,22 @@ def retry_command(
 
     counts = retry(out, error)
     print_json({"due": sum(counts.values()), "errors": counts}) if as_json else print_lines(retry_lines(counts, out))
+    return 0
+
+
+def move_command(
+    out: DatasetArgument,
+    old: Annotated[
+        str, typer.Argument(metavar="OLD_PREFIX", help="beginning of the addresses as they are in the tables")
+    ],
+    new: Annotated[str, typer.Argument(metavar="NEW_PREFIX", help="what it is now")],
+    as_json: AsJson = False,
+) -> int:
+    """Change addresses after an archive has moved, without reading or asking anything again."""
+    from flows.storage.move import move_addresses, move_lines
+
+    counts = move_addresses(out, old, new)
+    print_json({"moved": counts}) if as_json else print_lines(move_lines(counts, out, old, new))
     return 0
 
 

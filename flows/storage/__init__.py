@@ -10,6 +10,7 @@ staging          READY, and the moves that it promises
 recover          leftovers of dead runs finished
 remove           forgotten and superseded documents removed
 erase            forgotten documents removed from every table
+move             addresses after an archive has moved
 expire           content removed after `PAGEMILL_KEEP` days
 changes          rows of `changes`
 orphaned_groups  groups of `quality`

@@ -243,7 +243,7 @@ def test_a_schema_names_no_list_outside(key: str) -> None:
     items = {"type": "array", "items": {"type": "object", "properties": {"n": {"type": "integer"}}}}
     for properties in ({key: items}, {"part": {"type": "object", "properties": {key: items}}}):
         schema = {"type": "object", "properties": properties}
-        with pytest.raises(ConfigurationError, match="rename|write it whole"):
+        with pytest.raises(ConfigurationError, match=r"rename|write it whole"):
             record_tables(DocumentType.from_schema(schema, "letter"))
 
 
